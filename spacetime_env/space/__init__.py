@@ -1,0 +1,20 @@
+"""SPACE and SPACE-Time: the network, its losses and schedules. Torch only: no environments, no files but weights."""
+
+from spacetime_env.space.foreground import Hints
+from spacetime_env.space.latents import Latents
+from spacetime_env.space.losses import CountMismatch, Targets, objective
+from spacetime_env.space.model import Space, SpaceOutput
+from spacetime_env.space.schedules import value_at
+from spacetime_env.space.upstream import load_upstream
+
+__all__ = [
+    "CountMismatch",
+    "Hints",
+    "Latents",
+    "Space",
+    "SpaceOutput",
+    "Targets",
+    "load_upstream",
+    "objective",
+    "value_at",
+]

@@ -1,0 +1,182 @@
+"""Backgrounds: K learned components (SPACE, arXiv 2001.02407, section 2.2), or one fixed image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spacetime_env.config import ConfigError, ModelConfig
+
+
+class BackgroundOutput(NamedTuple):
+    """What the background explains of a batch of frames."""
+
+    image: Tensor  # (B, 3, H, W)
+    components: Tensor  # (B, K, 3, H, W)
+    masks: Tensor  # (B, K, 1, H, W), sum to 1 over K
+    kl: Tensor  # (B,)
+
+
+class FixedBackground(nn.Module):
+    """The mode image of the training frames: right for games whose background does not move."""
+
+    image: Tensor
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.register_buffer("image", torch.zeros(3, *config.frame_size))
+
+    def forward(self, frames: Tensor, sample: bool = False) -> BackgroundOutput:
+        image = self.image.expand(len(frames), -1, -1, -1)
+        mask = frames.new_ones(len(frames), 1, 1, *image.shape[2:])
+        return BackgroundOutput(image, image.unsqueeze(1), mask, frames.new_zeros(len(frames)))
+
+
+class ComponentBackground(nn.Module):
+    """GENESIS-like: an LSTM infers K mask latents, a stick-breaking process makes masks of them, and a VAE per
+    component paints what each mask covers. The priors are autoregressive over the components."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        bg = config.background
+        self.components = bg.components
+        if bg.components < 2:
+            raise ConfigError("model.background.components: expected 2 or more; for one image, kind: fixed.")
+        if any(side % 16 for side in config.frame_size):
+            raise ConfigError(f"a background of components needs frame sides divisible by 16: {config.frame_size}.")
+        height, width = config.frame_size
+        cells = (height // 16) * (width // 16)
+        self.frame_size = config.frame_size
+        self.image_enc = nn.Sequential(
+            *_elu_stack(3, (64, 64, 64, 64)), nn.Flatten(), nn.Linear(64 * cells, bg.image_dim), nn.ELU()
+        )
+        self.rnn_mask = nn.LSTMCell(bg.mask_dim + bg.image_dim, bg.hidden_dim)
+        self.rnn_mask_h = nn.Parameter(torch.zeros(bg.hidden_dim))
+        self.rnn_mask_c = nn.Parameter(torch.zeros(bg.hidden_dim))
+        self.z_mask_0 = nn.Parameter(torch.zeros(bg.mask_dim))
+        self.predict_mask = _Gaussian(nn.Linear(bg.hidden_dim, bg.mask_dim * 2))
+        self.mask_decoder = _mask_decoder(bg.mask_dim, config.frame_size)
+        self.comp_encoder = _Gaussian(
+            nn.Sequential(
+                *_elu_stack(4, (32, 32, 64, 64)), nn.Flatten(), nn.Linear(64 * cells, bg.component_dim * 2)
+            )
+        )
+        self.comp_decoder = nn.Sequential(
+            *_elu_stack(bg.component_dim + 2, (32, 32, 32, 32), stride=1, padding=0), nn.Conv2d(32, 3, 1)
+        )
+        self.rnn_mask_prior = nn.LSTMCell(bg.mask_dim, bg.hidden_dim)
+        self.rnn_mask_h_prior = nn.Parameter(torch.zeros(bg.hidden_dim))
+        self.rnn_mask_c_prior = nn.Parameter(torch.zeros(bg.hidden_dim))
+        self.predict_mask_prior = _Gaussian(nn.Linear(bg.hidden_dim, bg.mask_dim * 2))
+        self.predict_comp_prior = _Gaussian(
+            nn.Sequential(
+                nn.Linear(bg.mask_dim, bg.hidden_dim),
+                nn.ELU(),
+                nn.Linear(bg.hidden_dim, bg.hidden_dim),
+                nn.ELU(),
+                nn.Linear(bg.hidden_dim, bg.component_dim * 2),
+            )
+        )
+
+    def forward(self, frames: Tensor, sample: bool = False) -> BackgroundOutput:
+        """(B, 3, H, W) in [0, 1] -> :class:`BackgroundOutput`; posterior means unless ``sample``."""
+        batch, count = len(frames), self.components
+
+        def draw(mean: Tensor, std: Tensor) -> Tensor:
+            return mean + std * torch.randn_like(std) if sample else mean
+
+        features = self.image_enc(frames)
+        z_mask = self.z_mask_0.expand(batch, -1)
+        state = (self.rnn_mask_h.expand(batch, -1), self.rnn_mask_c.expand(batch, -1))
+        z_masks, mask_posteriors = [], []
+        for _ in range(count):
+            state = self.rnn_mask(torch.cat((z_mask, features), dim=1), state)
+            mask_posteriors.append(self.predict_mask(state[0]))
+            z_mask = draw(*mask_posteriors[-1])
+            z_masks.append(z_mask)
+        decoded = torch.sigmoid(self.mask_decoder(torch.cat(z_masks)[:, :, None, None]))
+        masks = stick_breaking(decoded.view(count, batch, *decoded.shape[1:]).transpose(0, 1))
+
+        seen = frames.unsqueeze(1).expand(-1, count, -1, -1, -1)
+        comp_mean, comp_std = self.comp_encoder(torch.cat(((masks + 1e-5).log(), seen), dim=2).flatten(0, 1))
+        z_comp = draw(comp_mean, comp_std)
+        height, width = self.frame_size
+        painted = torch.sigmoid(self.comp_decoder(_broadcast(z_comp, height + 8, width + 8)))
+        components = painted.view(batch, count, 3, height, width)
+
+        kl = frames.new_zeros(batch)
+        comp_mean, comp_std = comp_mean.view(batch, count, -1), comp_std.view(batch, count, -1)
+        state = (self.rnn_mask_h_prior.expand(batch, -1), self.rnn_mask_c_prior.expand(batch, -1))
+        for k in range(count):
+            kl = kl + _kl_sum(mask_posteriors[k], self.predict_mask_prior(state[0]))
+            kl = kl + _kl_sum((comp_mean[:, k], comp_std[:, k]), self.predict_comp_prior(z_masks[k]))
+            state = self.rnn_mask_prior(z_masks[k], state)
+        return BackgroundOutput((components * masks).sum(dim=1), components, masks, kl)
+
+
+def stick_breaking(masks: Tensor) -> Tensor:
+    """(B, K, 1, H, W) in (0, 1) -> the same shape, summing to 1 over K: each mask takes its part of the rest."""
+    rest = torch.ones_like(masks[:, 0])
+    parts = []
+    for mask in masks[:, :-1].unbind(1):
+        parts.append(mask * rest)
+        rest = rest - parts[-1]
+    return torch.stack([*parts, rest], dim=1)
+
+
+def _kl_sum(posterior: tuple[Tensor, Tensor], prior: tuple[Tensor, Tensor]) -> Tensor:
+    """KL between diagonal Gaussians, (B, D) each -> (B,)."""
+    (mean, std), (prior_mean, prior_std) = posterior, prior
+    ratio = (std / prior_std).square()
+    return 0.5 * (ratio + ((mean - prior_mean) / prior_std).square() - 1 - ratio.log()).sum(dim=1)
+
+
+class _Gaussian(nn.Module):
+    """Mean and standard deviation from the two halves of a network's output."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = self.net(x).chunk(2, dim=1)
+        return mean, F.softplus(std) + 1e-4
+
+
+def _elu_stack(channels: int, widths: tuple[int, ...], stride: int = 2, padding: int = 1) -> list[nn.Module]:
+    modules: list[nn.Module] = []
+    for width in widths:
+        modules += [nn.Conv2d(channels, width, 3, stride, padding), nn.BatchNorm2d(width), nn.ELU()]
+        channels = width
+    return modules
+
+
+def _mask_decoder(channels: int, frame_size: tuple[int, int]) -> nn.Sequential:
+    """1x1 -> H x W in four PixelShuffles; the published one, whose factors 4, 2, 4, 4 give 128 x 128."""
+    factors = {64: (4, 2, 4, 2), 128: (4, 2, 4, 4), 256: (4, 4, 4, 4)}.get(frame_size[0])
+    if factors is None or frame_size[0] != frame_size[1]:
+        raise ConfigError(
+            f"a background of components draws 64x64, 128x128 or 256x256 frames, not {frame_size}; "
+            "change model.frame_size, or set model.background.kind: fixed."
+        )
+    modules: list[nn.Module] = [nn.Conv2d(channels, 256, 1), nn.CELU(), nn.GroupNorm(16, 256)]
+    channels = 256
+    for factor, width, groups in zip(factors, (256, 128, 64, 16), (16, 16, 8, 4), strict=True):
+        modules += [nn.Conv2d(channels, width * factor**2, 1), nn.PixelShuffle(factor)]
+        modules += [nn.CELU(), nn.GroupNorm(groups, width)]
+        modules += [nn.Conv2d(width, width, 3, 1, 1), nn.CELU(), nn.GroupNorm(groups, width)]
+        channels = width
+    modules += [nn.Conv2d(16, 16, 3, 1, 1), nn.CELU(), nn.GroupNorm(4, 16), nn.Conv2d(16, 1, 3, 1, 1)]
+    return nn.Sequential(*modules)
+
+
+def _broadcast(z: Tensor, height: int, width: int) -> Tensor:
+    """(M, D) -> (M, D + 2, height, width): the vector at every place, with the place's x and y in [-1, 1]."""
+    xs = torch.linspace(-1, 1, width, device=z.device)
+    ys = torch.linspace(-1, 1, height, device=z.device)
+    y, x = torch.meshgrid(ys, xs, indexing="ij")
+    place = torch.stack((x, y)).expand(len(z), -1, -1, -1)
+    return torch.cat((z[:, :, None, None].expand(-1, -1, height, width), place), dim=1)

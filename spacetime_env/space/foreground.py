@@ -1,0 +1,244 @@
+"""The foreground of SPACE: a grid of cells, each of which may hold one object (arXiv 2001.02407, section 2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spacetime_env.config import ConfigError, ModelConfig
+from spacetime_env.space.latents import PRES_SCALE, Latents
+from spacetime_env.space.layers import conv_stack, upsampling_stack
+from spacetime_env.space.renderer import render
+from spacetime_env.space.transforms import extract_glimpses
+
+_HEAD = (2, 2, 2, 2, 1, 1, 1)  # channels: scale mean, scale std, shift mean, shift std, pres, depth mean, depth std
+
+
+class Hints(NamedTuple):
+    """Motion targets to blend into the posterior, and how much (1: motion alone, 0: the network alone)."""
+
+    z_pres: Tensor  # (B, N, 1), 0 or 1
+    z_where: Tensor  # (B, N, 4)
+    mask: Tensor  # (B, 1, H, W) in [0, 1]: the motion mask
+    strength: float
+
+
+@dataclass(frozen=True)
+class ForegroundOutput:
+    """What the foreground explains of a batch of frames."""
+
+    latents: Latents
+    image: Tensor  # (B, 3, H, W): objects over black
+    alpha: Tensor  # (B, 1, H, W) in [0, 1], with the hinted motion mask blended in
+    alpha_pure: Tensor  # (B, 1, H, W), without it
+
+
+class ImageEncoder(nn.Module):
+    """Frame -> the 11 posterior parameters of z_scale, z_shift, z_pres and z_depth in every cell."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        encoder = config.encoder
+        self.layers = conv_stack(3, encoder.layers, encoder.norm)
+        width = encoder.layers[-1][0]
+        self.lateral = self.concat = None
+        if encoder.lateral:  # the published residual and concat blocks, of the same width
+            self.lateral = conv_stack(width, [(width, 3, 1, 1, 16)] * 2, encoder.norm)
+            self.concat = conv_stack(width * 2, [(width, 3, 1, 1, 16)], encoder.norm)
+        self.head = nn.Conv2d(width, sum(_HEAD), 1)
+        if config.scale_bias:
+            with torch.no_grad():
+                assert self.head.bias is not None
+                self.head.bias[:2] = config.scale_bias
+        self._require_grid(config)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B, N, 11), cells row-major."""
+        features = self.layers(frames)
+        if self.lateral is not None and self.concat is not None:
+            features = self.concat(torch.cat((features, self.lateral(features)), dim=1))
+        return self.head(features).flatten(2).transpose(1, 2)
+
+    def _require_grid(self, config: ModelConfig) -> None:
+        height, width = config.frame_size
+        for _, kernel, stride, padding, _ in config.encoder.layers:
+            height = (height + 2 * padding - kernel) // stride + 1
+            width = (width + 2 * padding - kernel) // stride + 1
+        if (height, width) != (config.grid, config.grid):
+            raise ConfigError(
+                f"model.encoder.layers turn a {config.frame_size[0]}x{config.frame_size[1]} frame into "
+                f"{height}x{width} cells, but model.grid is {config.grid}. Change the strides or the grid."
+            )
+
+
+class GlimpseEncoder(nn.Module):
+    """Glimpse (M, 3, g, g) -> mean and standard deviation of z_what, (M, D) each."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.layers = conv_stack(3, config.glimpse.encoder)
+        side = config.glimpse.size
+        for _, kernel, stride, padding, _ in config.glimpse.encoder:
+            side = (side + 2 * padding - kernel) // stride + 1
+        if side < 1:
+            raise ConfigError(f"model.glimpse.encoder leaves nothing of a glimpse of size {config.glimpse.size}.")
+        self.head = nn.Linear(config.glimpse.encoder[-1][0] * side * side, config.z_what_dim * 2)
+
+    def forward(self, glimpses: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = self.head(self.layers(glimpses).flatten(1)).chunk(2, dim=1)
+        return mean, F.softplus(std)
+
+
+class GlimpseDecoder(nn.Module):
+    """z_what (M, D) -> colours (M, 3, g, g) and alpha (M, 1, g, g), both in (0, 1)."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        side = 2 ** (len(config.glimpse.decoder) - 1)
+        if side != config.glimpse.size:
+            raise ConfigError(
+                f"model.glimpse.decoder has {len(config.glimpse.decoder)} layers and draws glimpses of size {side}, "
+                f"but model.glimpse.size is {config.glimpse.size}."
+            )
+        self.layers = upsampling_stack(config.z_what_dim, config.glimpse.decoder, config.glimpse.refine)
+        self.head = nn.Conv2d(config.glimpse.decoder[-1][0], 4, 3, 1, 1)
+
+    def forward(self, z_what: Tensor) -> tuple[Tensor, Tensor]:
+        image = torch.sigmoid(self.head(self.layers(z_what[:, :, None, None])))
+        return image[:, :3], image[:, 3:]
+
+
+class Foreground(nn.Module):
+    """Infers the objects of a frame and draws them again."""
+
+    offset: Tensor
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = ImageEncoder(config)
+        self.glimpse_encoder = GlimpseEncoder(config)
+        self.glimpse_decoder = GlimpseDecoder(config)
+        cell = torch.arange(config.grid)
+        rows, columns = torch.meshgrid(cell, cell, indexing="ij")
+        offset = torch.stack((columns, rows), dim=-1).reshape(-1, 2) + 0.5  # (N, 2), x before y
+        self.register_buffer("offset", offset, persistent=False)
+        height, width = config.frame_size
+        padding = 2 * config.box_padding
+        self.padding = (padding / width, padding / height, 0.0, 0.0)
+
+    def infer(
+        self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
+    ) -> Latents:
+        """Everything but z_what: (B, 3, H, W) in [0, 1] -> :class:`Latents` with z_what left at 0 cells.
+
+        Args:
+            frames: in the model's colour order.
+            hints: motion targets to blend in.
+            tau: temperature of the relaxed Bernoulli, used where ``sample`` is true.
+            sample: draw from the posterior; otherwise its means, and z_pres is the probability.
+        """
+        raw = self.encoder(frames)
+        scale_mean, scale_std, shift_mean, shift_std, pres, depth_mean, depth_std = raw.split(_HEAD, dim=2)
+        scale_std, shift_std, depth_std = F.softplus(scale_std), F.softplus(shift_std), F.softplus(depth_std)
+        pres = torch.tanh(pres)
+        scale, shift, depth = scale_mean, shift_mean, depth_mean
+        if sample:
+            scale = scale + scale_std * torch.randn_like(scale)
+            shift = shift + shift_std * torch.randn_like(shift)
+            depth = depth + depth_std * torch.randn_like(depth)
+        center = (self.offset + torch.tanh(shift)) * (2 / self.config.grid) - 1
+        z_where_pure = torch.cat((torch.sigmoid(scale), center), dim=2)
+        z_where, logit = z_where_pure, pres
+        if hints is not None and hints.strength > 0:
+            s = hints.strength
+            logit = (1 - s) * pres + s * (hints.z_pres * 2 - 1)
+            z_where = (1 - s) * z_where_pure + s * hints.z_where
+        logit = PRES_SCALE * logit
+        z_pres = torch.sigmoid((logit + _logistic(logit)) / tau) if sample else torch.sigmoid(logit)
+        return Latents(
+            z_pres=z_pres,
+            z_pres_logit=logit,
+            z_pres_pure=torch.sigmoid(PRES_SCALE * pres),
+            z_where=z_where,
+            z_where_pure=z_where_pure,
+            z_depth=depth,
+            z_what=frames.new_zeros(len(frames), z_pres.shape[1], self.config.z_what_dim),
+            encoded=None,
+            z_depth_mean=depth_mean,
+            z_depth_std=depth_std,
+            z_scale_mean=scale_mean,
+            z_scale_std=scale_std,
+            z_shift_mean=shift_mean,
+            z_shift_std=shift_std,
+            z_what_mean=None,
+            z_what_std=None,
+        )
+
+    def encode_glimpses(self, frames: Tensor, z_where: Tensor) -> tuple[Tensor, Tensor]:
+        """z_what of given boxes: (B, 3, H, W) and (B, K, 4) -> mean and standard deviation, (B, K, D) each."""
+        batch, boxes, _ = z_where.shape
+        glimpses = extract_glimpses(frames, self._pad(z_where), self.config.glimpse.size)
+        mean, std = self.glimpse_encoder(glimpses.flatten(0, 1))
+        return mean.view(batch, boxes, -1), std.view(batch, boxes, -1)
+
+    def draw(self, latents: Latents, z_what: Tensor) -> tuple[Tensor, Tensor]:
+        """Render the encoded cells. ``z_what`` is (B, K, D) -> image (B, 3, H, W), alpha (B, 1, H, W)."""
+        cells = latents.encoded
+        batch, boxes, _ = z_what.shape
+        color, alpha = self.glimpse_decoder(z_what.flatten(0, 1))
+        color, alpha = (t.view(batch, boxes, *t.shape[1:]) for t in (color, alpha))
+        presence = _pick(latents.z_pres, cells)[..., None, None]
+        depth = _pick(latents.z_depth, cells)[..., None, None]
+        alpha = alpha * presence
+        importance = alpha * 100.0 * torch.sigmoid(-depth)
+        z_where = self._pad(_pick(latents.z_where, cells))
+        return render(color * alpha, alpha, importance, z_where, self.config.frame_size, self.config.grid**2)
+
+    def forward(
+        self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
+    ) -> ForegroundOutput:
+        """Infer, encode and draw (B, 3, H, W) in [0, 1].
+
+        With ``max_objects`` set, only that many cells a frame, the most present ones, are encoded and drawn. That
+        leaves out what cells of near-zero presence would add (about 0.03 of their alpha at tau 2.5), so it is an
+        approximation; ``max_objects=0`` is exact.
+        """
+        latents = self.infer(frames, hints, tau, sample)
+        limit, cells = self.config.max_objects, None
+        if 0 < limit < latents.z_pres.shape[1]:
+            cells = latents.z_pres.squeeze(2).topk(limit, dim=1).indices
+        mean, std = self.encode_glimpses(frames, _pick(latents.z_where, cells))
+        z_what = mean + std * torch.randn_like(std) if sample else mean
+        latents = replace(latents, encoded=cells, z_what_mean=mean, z_what_std=std)
+        image, alpha_pure = self.draw(latents, z_what)
+        if cells is not None:
+            index = cells.unsqueeze(2).expand(-1, -1, z_what.shape[2])
+            z_what = latents.z_what.scatter(1, index, z_what)
+        latents = replace(latents, z_what=z_what)
+        alpha = alpha_pure
+        if hints is not None and hints.strength > 0:
+            alpha = (1 - hints.strength) * alpha_pure + hints.strength * hints.mask
+        return ForegroundOutput(latents, image, alpha, alpha_pure)
+
+    def _pad(self, z_where: Tensor) -> Tensor:
+        """A box with ``box_padding`` pixels more on each side: its edge, and a box a little off, stay in view."""
+        if not self.config.box_padding:
+            return z_where
+        return z_where + z_where.new_tensor(self.padding)
+
+
+def _pick(values: Tensor, cells: Tensor | None) -> Tensor:
+    """(B, N, D) and (B, K) -> (B, K, D); all cells where ``cells`` is None."""
+    if cells is None:
+        return values
+    return values.gather(1, cells.unsqueeze(2).expand(-1, -1, values.shape[2]))
+
+
+def _logistic(like: Tensor) -> Tensor:
+    uniform = torch.rand_like(like).clamp(1e-6, 1 - 1e-6)
+    return torch.log(uniform) - torch.log1p(-uniform)

@@ -1,0 +1,35 @@
+"""The latent variables of one batch of frames, one row a cell of the G x G grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+PRES_SCALE = 8.8  # z_pres logit = 8.8 * tanh(.): keeps the probability between 1.5e-4 and 1 - 1.5e-4
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What the foreground infers (SPACE, arXiv 2001.02407, section 2.1). N = G * G cells, row-major.
+
+    ``pure`` values come from the frame alone; the others have motion hints blended in while hints are on.
+    Means and standard deviations belong to the posterior before its squashing function.
+    """
+
+    z_pres: Tensor  # (B, N, 1) in (0, 1): the relaxed sample, or the probability where nothing is sampled
+    z_pres_logit: Tensor  # (B, N, 1)
+    z_pres_pure: Tensor  # (B, N, 1) in (0, 1): probability without hints
+    z_where: Tensor  # (B, N, 4): w, h in (0, 1) of the frame; x, y of the centre in (-1, 1)
+    z_where_pure: Tensor  # (B, N, 4)
+    z_depth: Tensor  # (B, N, 1), smaller is nearer
+    z_what: Tensor  # (B, N, D); 0 in cells that were not encoded
+    encoded: Tensor | None  # (B, K) indices of the cells that were encoded; None: all
+    z_depth_mean: Tensor  # (B, N, 1)
+    z_depth_std: Tensor
+    z_scale_mean: Tensor  # (B, N, 2)
+    z_scale_std: Tensor
+    z_shift_mean: Tensor  # (B, N, 2)
+    z_shift_std: Tensor
+    z_what_mean: Tensor | None  # (B, N, D), or (B, K, D) where only K cells were encoded
+    z_what_std: Tensor | None

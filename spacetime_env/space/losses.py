@@ -1,0 +1,262 @@
+"""The losses: each a pure function that returns one scalar, a mean over frames. :func:`objective` weighs them.
+
+The published code (reference: arXiv 2211.09771 and its repository) sums the motion and continuity terms over the
+batch but averages the ELBO. Here every term is per frame, so that weights do not depend on the batch size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spacetime_env.config import LossConfig, ModelConfig
+from spacetime_env.space.background import BackgroundOutput
+from spacetime_env.space.foreground import ForegroundOutput
+from spacetime_env.space.latents import Latents
+from spacetime_env.space.schedules import value_at
+
+_EPS = 1e-15
+
+
+class Targets(NamedTuple):
+    """Motion targets of a batch of B = (stacks * T) frames, stack by stack."""
+
+    z_pres: Tensor  # (B, N, 1), 0 or 1
+    z_where: Tensor  # (B, N, 4), 0 where z_pres is 0
+    mask: Tensor  # (B, 1, H, W) in [0, 1]
+    length: int  # T, frames in a stack
+
+
+@dataclass
+class CountMismatch:
+    """How far predicted and moving objects differ; drives the dynamic schedule (arXiv 2211.09771, section 3).
+
+    Stateful: it remembers the last differences, and their variance counts as mismatch too. Its state belongs in a
+    checkpoint; the published code forgets it.
+    """
+
+    config: LossConfig
+    values: list[float] = field(default_factory=list)
+
+    @torch.no_grad()
+    def update(self, latents: Latents, targets: Targets) -> float:
+        """The mismatch of this batch; 1000 where nothing is predicted or nothing moves, as published."""
+        predicted = latents.z_pres_pure.squeeze(2)
+        hinted = targets.z_pres.squeeze(2)
+        frame, cell = (predicted > 0.5).nonzero(as_tuple=True)
+        target_frame, target_cell = (hinted > 0.5).nonzero(as_tuple=True)
+        if not len(frame) or not len(target_frame):
+            return 1000.0
+        # A fifth coordinate keeps boxes of different frames apart in one distance matrix.
+        boxes = torch.cat((latents.z_where_pure[frame, cell], 10.0 * frame.unsqueeze(1)), dim=1)
+        moving = torch.cat((targets.z_where[target_frame, target_cell], 10.0 * target_frame.unsqueeze(1)), dim=1)
+        nearest = torch.cdist(moving, boxes, p=1).amin(dim=1).mean().item()
+        difference = (predicted.mean() - hinted.mean()).item()
+        surplus = (predicted.mean() - hinted.mean() * self.config.underestimating).item()
+        value = max(0.0, (nearest - self.config.found_offset) * self.config.found_weight) + max(0.0, surplus)
+        if not self.values:  # stored twice, so that there is a variance from the start
+            self.values.append(difference)
+        self.values = [*self.values, difference][-self.config.variance_steps :]
+        return (value + torch.tensor(self.values).var().item()) * predicted.shape[1]
+
+
+def kl_normal(mean: Tensor, std: Tensor, prior_mean: float = 0.0, prior_std: float = 1.0) -> Tensor:
+    """KL(N(mean, std) || N(prior)) summed over cells and dimensions, mean over frames. (B, N, D) -> scalar."""
+    ratio = (std / prior_std).square()
+    kl = 0.5 * (ratio + ((mean - prior_mean) / prior_std).square() - 1 - ratio.clamp_min(1e-30).log())
+    return kl.sum() / len(mean)
+
+
+def kl_z_pres(logit: Tensor, prior: float) -> Tensor:
+    """KL(Bernoulli(logit) || Bernoulli(prior)) summed over cells, mean over frames. (B, N, 1) -> scalar."""
+    p = torch.sigmoid(logit)
+    on = p * (torch.log(p + _EPS) - math.log(prior + _EPS))
+    off = (1 - p) * (torch.log(1 - p + _EPS) - math.log(1 - prior + _EPS))
+    return (on + off).sum() / len(logit)
+
+
+def _log_normal(x: Tensor, mean: Tensor, sigma: float) -> Tensor:
+    return -0.5 * ((x - mean) / sigma).square() - math.log(sigma) - 0.5 * math.log(2 * math.pi)
+
+
+def negative_log_likelihood(
+    frames: Tensor, image: Tensor, alpha: Tensor, background: BackgroundOutput, sigma_fg: float, sigma_bg: float
+) -> Tensor:
+    """Mixture of foreground and background, summed over pixels and channels, mean over frames.
+
+    Args:
+        frames: (B, 3, H, W) in [0, 1].
+        image: (B, 3, H, W), the foreground's.
+        alpha: (B, 1, H, W) in [0, 1].
+    """
+    if background.masks.shape[1] == 1:
+        behind = _log_normal(frames, background.image, sigma_bg)
+    else:
+        each = _log_normal(frames.unsqueeze(1), background.components, sigma_bg)
+        behind = torch.logsumexp(each + (background.masks + 1e-5).log(), dim=1)
+    front = _log_normal(frames, image, sigma_fg) + (alpha + 1e-5).log()
+    behind = behind + (1 - alpha + 1e-5).log()
+    return -torch.logaddexp(front, behind).sum() / len(frames)
+
+
+def motion_z_pres(z_pres: Tensor, target: Tensor) -> Tensor:
+    """Squared error of presence, summed over cells, mean over frames. (B, N, 1) probabilities and 0 / 1."""
+    return (z_pres - target).square().sum() / len(z_pres)
+
+
+def motion_z_where(z_where: Tensor, z_pres: Tensor, target: Tensor, target_pres: Tensor) -> Tensor:
+    """The published box loss: squared error in hinted cells, plus squared error in predicted cells.
+
+    So a cell that is both counts twice, and a cell that is predicted but not hinted is pulled to an empty box at
+    the centre of the screen. Kept for ``z_where_loss: squared``, which is the published model.
+    """
+    error = (z_where - target).square().sum(dim=2, keepdim=True)
+    counted = (target_pres > 0.5).float() + (z_pres > 0.5).float()
+    return (error * counted).sum() / len(z_where)
+
+
+def motion_z_where_relative(z_where: Tensor, target: Tensor, target_pres: Tensor, beta: float = 0.1) -> Tensor:
+    """Smooth L1 in units of the target box's size, over hinted cells only: a pixel means more for a small box.
+
+    In plain squared error the ball of Pong (2 x 4 pixels) weighs nothing beside a paddle and is not found.
+    """
+    frame, cell = (target_pres.squeeze(2) > 0.5).nonzero(as_tuple=True)
+    wanted = target[frame, cell]
+    size = wanted[:, :2]
+    unit = torch.cat((size, 2 * size), dim=1)  # x and y run over (-1, 1), sizes over (0, 1)
+    difference = (z_where[frame, cell] - wanted) / unit
+    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=beta, reduction="sum") / len(z_where)
+
+
+def motion_alpha(alpha: Tensor, alpha_pure: Tensor) -> Tensor:
+    """Squared error between the hinted and the pure alpha map, summed over pixels, mean over frames.
+
+    With hint strength s this is s^2 (mask - alpha)^2: it fades as the hints do, as published.
+    """
+    return (alpha - alpha_pure).square().sum() / len(alpha)
+
+
+def object_continuity(latents: Latents, length: int, grid: int, match_weight: float, wrap: bool) -> Tensor:
+    """z_what of an object should be found again near by in the next frame, and only once (arXiv 2211.09771).
+
+    For each present cell, the present cells of its 3 x 3 neighbourhood one frame later are compared by cosine:
+    ``sum(similarity) - match_weight * max(similarity)``. Where there are several and the most similar is not also
+    the nearest, the cell is left out.
+
+    Args:
+        latents: of (stacks * T) frames.
+        length: T.
+        grid: G.
+        match_weight: how much the best match counts.
+        wrap: neighbourhoods wrap around the screen, as published; otherwise they end at its edge.
+    """
+    cells = grid * grid
+    z_pres = torch.sigmoid(latents.z_pres_logit).view(-1, length, cells)
+    z_what = latents.z_what.view(-1, length, cells, latents.z_what.shape[2])
+    z_where = latents.z_where.view(-1, length, cells, 4)
+    stack, time, cell = (z_pres[:, :-1] > 0.5).nonzero(as_tuple=True)
+    if not len(stack):
+        return latents.z_what.sum() * 0
+    step = torch.arange(-1, 2, device=cell.device)
+    down, right = (s.flatten() for s in torch.meshgrid(step, step, indexing="ij"))
+    row, column = cell.unsqueeze(1) // grid + down, cell.unsqueeze(1) % grid + right  # (M, 9)
+    inside = (row >= 0) & (row < grid) & (column >= 0) & (column < grid)
+    near = (row % grid) * grid + column % grid
+    stack_, next_ = stack.unsqueeze(1), time.unsqueeze(1) + 1
+    present = z_pres[stack_, next_, near] > 0.5
+    if not wrap:
+        present = present & inside
+    before = z_what[stack, time, cell].unsqueeze(1)
+    similarity = F.cosine_similarity(before, z_what[stack_, next_, near], dim=2)  # (M, 9)
+    with torch.no_grad():
+        moved = (z_where[stack, time, cell].unsqueeze(1) - z_where[stack_, next_, near]).square().sum(dim=2)
+        nearest = moved.masked_fill(~present, math.inf).argmin(dim=1)
+        alike = similarity.masked_fill(~present, -math.inf).argmax(dim=1)
+        counts = present.any(dim=1) & (nearest == alike)
+    best = similarity.gather(1, alike.unsqueeze(1)).squeeze(1)
+    each = (similarity * present).sum(dim=1) - match_weight * best
+    return each[counts].sum() / len(latents.z_what)
+
+
+class Objective(NamedTuple):
+    """What is minimised, and each of its terms before weighting: all means over frames."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+def elbo_terms(
+    frames: Tensor, fg: ForegroundOutput, bg: BackgroundOutput, config: LossConfig, progress: float
+) -> dict[str, Tensor]:
+    """The negative log-likelihood and the KL terms; their sum is the negative ELBO per frame."""
+    latents = fg.latents
+    assert latents.z_what_mean is not None and latents.z_what_std is not None
+    scale_mean = value_at(config.prior_scale_mean, progress)
+    return {
+        "nll": negative_log_likelihood(frames, fg.image, fg.alpha, bg, config.sigma_fg, config.sigma_bg),
+        "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std),
+        "kl_z_pres": kl_z_pres(latents.z_pres_logit, value_at(config.prior_z_pres, progress)),
+        "kl_z_scale": kl_normal(latents.z_scale_mean, latents.z_scale_std, scale_mean, config.prior_scale_std),
+        "kl_z_shift": kl_normal(latents.z_shift_mean, latents.z_shift_std),
+        "kl_z_depth": kl_normal(latents.z_depth_mean, latents.z_depth_std),
+        "kl_background": bg.kl.mean(),
+    }
+
+
+def objective(
+    frames: Tensor,
+    fg: ForegroundOutput,
+    bg: BackgroundOutput,
+    targets: Targets | None,
+    model: ModelConfig,
+    config: LossConfig,
+    progress: float,
+    mismatch: CountMismatch,
+) -> Objective:
+    """The weighted sum of all terms that the variant has.
+
+    ``space``: the negative ELBO. ``space+motion``: and the motion losses. ``space+motion+continuity``: and object
+    continuity, which takes over as motion is matched.
+
+    Args:
+        frames: (B, 3, H, W) in [0, 1].
+        targets: needed by all variants but ``space``.
+        progress: part of the training that is done, 0 to 1.
+        mismatch: state of the dynamic schedule.
+    """
+    terms = elbo_terms(frames, fg, bg, config, progress)
+    total = torch.stack(list(terms.values())).sum()
+    if model.variant == "space":
+        return Objective(total, terms)
+    if targets is None:
+        raise ValueError(f"the variant {model.variant!r} learns from motion: pass targets, or use variant 'space'.")
+    latents = fg.latents
+    terms["motion_z_pres"] = motion_z_pres(latents.z_pres_pure, targets.z_pres)
+    if config.z_where_loss == "squared":
+        boxes = motion_z_where(latents.z_where_pure, latents.z_pres_pure, targets.z_where, targets.z_pres)
+    else:
+        boxes = motion_z_where_relative(latents.z_where_pure, targets.z_where, targets.z_pres)
+    terms["motion_z_where"] = boxes
+    terms["motion_alpha"] = motion_alpha(fg.alpha, fg.alpha_pure)
+    motion_weight = value_at(config.motion, progress)
+    if config.dynamic_scheduling:
+        continuity_weight = config.steepness ** -mismatch.update(latents, targets)
+        motion_weight = motion_weight * (1 - continuity_weight)
+    else:
+        continuity_weight = 1 - motion_weight
+    total = total + motion_weight * (
+        config.motion_z_pres * terms["motion_z_pres"]
+        + config.motion_z_where * terms["motion_z_where"]
+        + config.motion_alpha * terms["motion_alpha"]
+    )
+    if model.variant == "space+motion+continuity":
+        terms["continuity"] = object_continuity(
+            latents, targets.length, model.grid, config.match_weight, config.continuity_wrap
+        )
+        total = total + config.continuity * continuity_weight * terms["continuity"]
+    return Objective(total, terms)

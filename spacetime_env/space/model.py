@@ -1,0 +1,127 @@
+"""The whole network: foreground and background, and the call that a user makes of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from spacetime_env.config import ModelConfig
+from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
+from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
+from spacetime_env.space.latents import Latents
+
+
+class Classifier(Protocol):
+    """What ``scene_description`` asks of a classifier; scikit-learn's classifiers have it."""
+
+    def predict(self, z_encs: Any, **kwargs: Any) -> Any: ...
+
+
+class SpaceOutput(NamedTuple):
+    """A batch of frames, explained."""
+
+    foreground: ForegroundOutput
+    background: BackgroundOutput
+    image: Tensor  # (B, 3, H, W): the reconstruction
+
+
+class Space(nn.Module):
+    """SPACE (arXiv 2001.02407); trained with motion and continuity it is SPACE-Time (arXiv 2211.09771).
+
+    Frames are float tensors (B, 3, H, W) in [0, 1] in ``config.color_order``;
+    :func:`spacetime_env.frames.to_tensor` makes them.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.foreground = Foreground(config)
+        fixed = config.background.kind == "fixed"
+        self.background: nn.Module = FixedBackground(config) if fixed else ComponentBackground(config)
+
+    def forward(
+        self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
+    ) -> SpaceOutput:
+        """Infer and reconstruct (B, 3, H, W) in [0, 1]. Deterministic unless ``sample``."""
+        self.require_frames(frames)
+        background = self.background(frames, sample)
+        foreground = self.foreground(frames, hints, tau, sample)
+        image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
+        return SpaceOutput(foreground, background, image)
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor, threshold: float = 0.5) -> Latents:
+        """Latents without decoder or background; z_what only where z_pres is over ``threshold``, else 0.
+
+        Deterministic: posterior means. (B, 3, H, W) in [0, 1].
+        """
+        self.require_frames(frames)
+        latents = self.foreground.infer(frames)
+        frame, cell = (latents.z_pres.squeeze(2) > threshold).nonzero(as_tuple=True)
+        if len(frame) == 0:
+            return latents
+        # Present cells are packed to the left, so that frames with few objects cost little.
+        counts = torch.bincount(frame, minlength=len(frames))
+        first = counts.cumsum(0) - counts
+        place = torch.arange(len(frame), device=frame.device) - first[frame]
+        boxes = latents.z_where.new_zeros(len(frames), int(counts.max()), 4)
+        boxes[frame, place] = latents.z_where[frame, cell]
+        mean, _ = self.foreground.encode_glimpses(frames, boxes)
+        z_what = latents.z_what.clone()
+        z_what[frame, cell] = mean[frame, place]
+        return replace(latents, z_what=z_what)
+
+    @torch.no_grad()
+    def scene_description(
+        self,
+        x: Tensor,
+        z_classifier: Classifier | None,
+        only_z_what: bool = True,
+        size: bool = True,
+        **kwargs: Any,
+    ) -> dict[Any, list[tuple[float, ...]]] | tuple[Tensor, Tensor]:
+        """Describe one frame: where is what.
+
+        Args:
+            x: (3, H, W) in [0, 1] in the model's colour order.
+            z_classifier: has ``predict(encodings) -> labels``; None returns encodings and positions instead.
+            only_z_what: classify by z_what; otherwise by z_where, z_depth and z_what side by side.
+            size: positions are (w, h, x, y); otherwise (x, y). (The published code returned (w, h) then.)
+            **kwargs: handed to ``z_classifier.predict``.
+
+        Returns:
+            label -> positions of its objects. Centres x, y lie in (-1, 1), right and down; sizes w, h in (0, 1)
+            of the frame. Without a classifier: encodings (n, D) and positions (n, 4) or (n, 2).
+        """
+        if x.dim() != 3:
+            raise ValueError(f"expected one frame (3, H, W), got a tensor of shape {tuple(x.shape)}.")
+        latents = self.encode(x.unsqueeze(0))
+        present = latents.z_pres[0, :, 0] > 0.5
+        z_what, z_where = latents.z_what[0, present].cpu(), latents.z_where[0, present].cpu()
+        positions = z_where if size else z_where[:, 2:]
+        encodings = z_what
+        if not only_z_what:
+            encodings = torch.cat((z_where, latents.z_depth[0, present].cpu(), z_what), dim=1)
+        if z_classifier is None:
+            return encodings, positions
+        result: dict[Any, list[tuple[float, ...]]] = defaultdict(list)
+        if len(encodings):
+            labels = z_classifier.predict(encodings.numpy(), **kwargs)
+            for label, position in zip(labels, positions.tolist(), strict=True):
+                result[label].append(tuple(position))
+        return result
+
+    def require_frames(self, frames: Tensor) -> None:
+        """Refuse what the network cannot read, in a sentence."""
+        height, width = self.config.frame_size
+        if frames.dim() != 4 or frames.shape[1:] != (3, height, width):
+            raise ValueError(
+                f"expected frames (B, 3, {height}, {width}), got a tensor of shape {tuple(frames.shape)}; "
+                "spacetime_env.frames.to_tensor makes them from uint8 RGB frames of any size."
+            )
+        if not frames.is_floating_point():
+            raise ValueError(f"expected float frames in [0, 1], got {frames.dtype}.")

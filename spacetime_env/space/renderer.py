@@ -1,0 +1,85 @@
+"""Rendering objects into the frame: the published softmax over all cells, computed only where objects are.
+
+The published formula weighs cell ``i`` at a pixel by ``softmax_i(importance_i)`` over all G * G cells, where
+``importance`` is 0 at pixels the cell does not cover. So every pixel's denominator is ``sum_i exp(importance_i)``
+and a cell that does not cover it adds exactly ``exp(0) = 1``. Importance lies in [0, 100]; with everything scaled
+by ``exp(-50)``, float32 holds all of it and the sum can be gathered with a scatter-add over small windows:
+``numerator += y * e^(w - 50)``, ``denominator += e^(w - 50) - e^(-50)``, and ``G * G * e^(-50)`` once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from spacetime_env.space.transforms import tent_weights
+
+_SHIFT = 50.0
+_SMALLEST = 8  # pixels, side of the smallest window
+
+
+def render(
+    color: Tensor, alpha: Tensor, importance: Tensor, z_where: Tensor, frame_size: tuple[int, int], cells: int
+) -> tuple[Tensor, Tensor]:
+    """Put glimpses into their boxes; where boxes overlap, the more important one covers the other.
+
+    Args:
+        color: (B, K, 3, g, g), already multiplied by ``alpha``.
+        alpha: (B, K, 1, g, g) in (0, 1), presence included.
+        importance: (B, K, 1, g, g) in [0, 100].
+        z_where: (B, K, 4).
+        frame_size: (H, W) of the result.
+        cells: G * G, the number of cells in the softmax; those not passed in have presence 0.
+
+    Returns:
+        foreground (B, 3, H, W) and alpha map (B, 1, H, W).
+    """
+    batch, boxes, _, size, _ = color.shape
+    height, width = frame_size
+    # One channel block for colour, alpha and importance: all three are sampled with the same weights.
+    maps = torch.cat((color, alpha, importance), dim=2).flatten(0, 1)  # (M, 5, g, g)
+    where = z_where.flatten(0, 1)
+    frame_index = torch.arange(batch, device=where.device).repeat_interleave(boxes)
+    canvas = maps.new_zeros(batch * height * width, 5)
+    with torch.no_grad():
+        reach = 1 + 2 / (size - 1)  # bilinear samples fade to zero one sample outside the box
+        extent = torch.stack((where[:, 0] * (width - 1), where[:, 1] * (height - 1)), dim=1)
+        needed = (extent * reach).ceil().amax(dim=1) + 2
+    side, previous = _SMALLEST, 0
+    while previous < max(height, width):
+        chosen = ((needed > previous) & (needed <= side)).nonzero().squeeze(1)
+        if side >= max(height, width):  # the last window holds all that is left
+            chosen = (needed > previous).nonzero().squeeze(1)
+        if len(chosen):
+            canvas = _paint(canvas, maps[chosen], where[chosen], frame_index[chosen], side, frame_size)
+        previous, side = side, side * 2
+    unit = math.exp(-_SHIFT)
+    denominator = canvas[:, 4:] + cells * unit
+    image = (canvas[:, :4] / denominator).view(batch, height, width, 4).permute(0, 3, 1, 2)
+    return image[:, :3], image[:, 3:]
+
+
+def _paint(
+    canvas: Tensor, maps: Tensor, where: Tensor, frame_index: Tensor, side: int, frame_size: tuple[int, int]
+) -> Tensor:
+    """Add the boxes ``where`` to the canvas, each through a window of at most ``side`` pixels."""
+    height, width = frame_size
+    rows, columns = min(side, height), min(side, width)
+    w, h, x, y = where.unbind(1)
+    with torch.no_grad():  # windows are kept inside the frame, so no pixel needs a mask
+        size = maps.shape[-1]
+        reach = 1 + 2 / (size - 1)
+        top = ((y + 1 - h * reach) * (height - 1) / 2).floor().clamp(0, height - rows)
+        left = ((x + 1 - w * reach) * (width - 1) / 2).floor().clamp(0, width - columns)
+    vertical = tent_weights(top, rows, height, y, h, size).unsqueeze(1)  # (M, 1, rows, g)
+    horizontal = tent_weights(left, columns, width, x, w, size).unsqueeze(1)
+    spread = vertical @ maps @ horizontal.transpose(2, 3)  # (M, 5, rows, columns)
+    weight = torch.exp(spread[:, 4:] - _SHIFT)
+    painted = torch.cat((spread[:, :4] * weight, weight - math.exp(-_SHIFT)), dim=1)
+    row = frame_index * height + top.long()
+    row = row.unsqueeze(1) + torch.arange(rows, device=row.device)
+    column = left.long().unsqueeze(1) + torch.arange(columns, device=row.device)
+    pixel = row.unsqueeze(2) * width + column.unsqueeze(1)  # (M, rows, columns)
+    return canvas.index_add(0, pixel.flatten(), painted.permute(0, 2, 3, 1).reshape(-1, 5))
