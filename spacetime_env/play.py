@@ -1,0 +1,135 @@
+"""Play with a trained agent and show what it sees: ``python -m spacetime_env.play``.
+
+Prints a sample of the objects and the return of each episode, and writes a GIF of the first one with the
+detected boxes drawn in. To look at a model more closely, see :mod:`spacetime_env.viewer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+SAMPLES = (100, 200, 300)  # steps of the first episode whose objects are printed
+GIF_SCALE = 2
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; the exit status."""
+    options = parser().parse_args(words)
+    try:
+        play(**vars(options))
+    except (ValueError, gym.error.Error, OSError) as error:  # BundleError, AgentError and the like
+        print(f"play: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nplay: stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="run.py play", description="Play with an agent on the objects that a model finds."
+    )
+    made.add_argument(
+        "--agent", default="pong-ppo", help="a shipped agent or an agent folder (default: %(default)s)"
+    )
+    made.add_argument("--model", help="another model than the agent's own: a name or a folder")
+    made.add_argument("--episodes", type=_positive, default=3, help="how many to play (default: %(default)s)")
+    made.add_argument("--max-steps", type=_positive, help="cut each episode off after so many steps")
+    made.add_argument("--seed", type=int, default=0, help="of the first episode; the next has the next one")
+    made.add_argument("--gif", type=Path, default=Path("play.gif"), help="its file (default: %(default)s)")
+    made.add_argument(
+        "--gif-steps", type=int, default=300, help="steps in the GIF (default: %(default)s); 0: none"
+    )
+    return made
+
+
+def play(
+    agent: str = "pong-ppo",
+    model: str | None = None,
+    episodes: int = 3,
+    max_steps: int | None = None,
+    seed: int = 0,
+    gif: Path = Path("play.gif"),
+    gif_steps: int = 300,
+) -> list[float]:
+    """Play, print and write the GIF.
+
+    Args:
+        agent: name of a shipped agent, or an agent folder.
+        model: name or folder of another model than the one the agent was trained on.
+        episodes: how many to play.
+        max_steps: after so many steps an episode is cut off; None: it ends when the game does.
+        seed: of the first episode; the next episode has the next seed.
+        gif: where the GIF of the first episode goes.
+        gif_steps: how many steps it shows; 0: none is written.
+
+    Returns:
+        The return of each episode.
+
+    Raises:
+        ValueError: there is no such agent or model, it is damaged, or the two do not fit.
+        OSError: the GIF cannot be written.
+    """
+    from spacetime_env.drawing import draw
+    from spacetime_env.viewer import Film, table
+
+    act, env = _actor(agent, model)
+    film, returns = Film(), list[float]()
+    print(f"{agent} plays {env.spec.id if env.spec else 'its env'}.", flush=True)
+    try:
+        for episode in range(episodes):
+            began, step, total, over = time.perf_counter(), 0, 0.0, False
+            observation, _ = env.reset(seed=seed + episode)
+            while not over and step != max_steps:
+                observation, reward, terminated, truncated, _ = env.step(act(observation))
+                step, total, over = step + 1, total + float(reward), terminated or truncated
+                if episode == 0 and step in SAMPLES:
+                    print(f"\nstep {step}\n{table(env.get_wrapper_attr('detections'))}", flush=True)
+                if episode == 0 and step <= gif_steps:
+                    picture: Any = env.render()
+                    film.add(draw(picture, env.get_wrapper_attr("detections"), GIF_SCALE))
+            returns.append(total)
+            pace = step / (time.perf_counter() - began)
+            cut = "" if over else ", cut off"
+            print(
+                f"\nepisode {episode + 1}: return {total:g} ({step} steps{cut}, {pace:.0f} a second)",
+                flush=True,
+            )
+    finally:  # also what was seen until Ctrl-C
+        env.close()
+        if film.pictures:
+            gif.parent.mkdir(parents=True, exist_ok=True)
+            print(f"\nThe first {len(film.pictures)} steps, with boxes: {film.save(gif.resolve())}")
+    print(f"Mean return of {episodes} episode{'s' * (episodes > 1)}: {np.mean(returns):.1f}")
+    return returns
+
+
+def _actor(agent: str, model: str | None) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
+    """What chooses the actions, and the env it acts in."""
+    from spacetime_env.agent import folder
+
+    found = folder.find(agent)
+    deterministic = folder.describe(found).get("deterministic", True)
+    given: dict[str, Any] = {} if model is None else {"model": model, "any_model": True}
+    player, env = folder.load_agent(found, render_mode="rgb_array", **given)
+    return lambda observation: player.predict(observation, deterministic=deterministic)[0], env
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {word!r}")
+    return int(word)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

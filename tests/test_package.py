@@ -1,0 +1,47 @@
+"""What the package promises as a whole."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("stable_baselines3", "torch", "matplotlib", "tensorboard")
+
+
+def test_import_is_light() -> None:
+    code = f"import sys, spacetime_env; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_constraints_name_every_dependency_once_a_python() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    needed = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.M | re.S)
+    assert needed
+    names = re.findall(r'^    "([\w-]+)>=', needed[1], re.M)
+    assert len(names) > 10
+    for file in ("constraints.txt", "constraints-labels.txt"):
+        pinned = re.findall(r"^([\w-]+)==", (ROOT / file).read_text(), re.M)
+        assert [name for name in names if name not in pinned] == [], file
+
+
+def test_torch_is_pinned_to_the_tested_build() -> None:
+    assert "\ntorch==2.13.0\n" in (ROOT / "constraints.txt").read_text()
+
+
+@pytest.mark.parametrize("folder", ["models", "agents"])
+def test_nothing_that_ships_is_ignored_by_git(folder: str) -> None:
+    for name in ("policy.zip", "model.safetensors", "model.yaml", "agent.yaml", "CARD.md", "curve.svg"):
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), "check-ignore", "-q", "--no-index", f"{folder}/x/{name}"],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == 128:
+            pytest.skip("not a git checkout")
+        assert done.returncode == 1, f"{folder}/x/{name} is ignored, so it would miss in the sdist"

@@ -1,0 +1,83 @@
+"""Every block of the README runs, and every command of it is one that its script accepts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+COMMANDS = [
+    line for block in re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S) for line in block.splitlines()
+]
+# What would take long is made small; each text on the left must be in the README.
+TINY = {
+    'PPO("MlpPolicy", env).learn(total_timesteps=1_000_000)': (
+        'PPO("MlpPolicy", env, n_steps=16, batch_size=16).learn(total_timesteps=16)'
+    ),
+}
+# Run here as they stand; the others are asked whether they know their flags, and run in tests of their own.
+RUN = ("python -m rl_zoo3.train",)
+
+
+def run(command: list[str], folder: Path) -> str:
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def test_there_are_blocks() -> None:
+    assert len(PYTHON) >= 5
+    assert "python3 run.py play" in COMMANDS and "python3 run.py test" in COMMANDS
+    assert all(text in README for text in TINY)
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python_block_runs(number: int, tmp_path: Path) -> None:
+    code = PYTHON[number]
+    for long, short in TINY.items():
+        code = code.replace(long, short)
+    run([sys.executable, "-c", code], tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_is_accepted(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    assert words[0] in ("python", "python3"), command
+    if command.startswith(RUN):
+        run([sys.executable, *words[1:], "--log-folder", str(tmp_path / "logs"), "--device", "cpu"], tmp_path)
+        return
+    script, rest = ROOT / words[1], words[2:]
+    assert script.is_file(), f"the README calls {words[1]}, which is not there"
+    if script.name == "run.py":  # installs, so it is not called from inside itself
+        assert rest[0] in run([sys.executable, str(script), "--help"], tmp_path)
+        return
+    known = run([sys.executable, str(script), "--help"], tmp_path)
+    for flag, value in zip(rest, [*rest[1:], ""], strict=True):
+        if flag.startswith("-"):
+            assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", known), (
+                f"{script.name} does not know {flag}"
+            )
+        if flag == "--config":
+            assert (ROOT / value).is_file(), f"the README names {value}, which is not there"
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README))))
+def test_link_leads_somewhere(target: str) -> None:
+    assert (ROOT / target).is_file()
+
+
+def test_files_in_the_text_exist() -> None:
+    for name in re.findall(r"`([\w./-]+\.(?:py|yaml|txt|md))`", README):
+        if name != "CARD.md":
+            assert (ROOT / name).is_file(), name

@@ -1,0 +1,146 @@
+"""The set-up script, without an installation: .ci/run does that for real."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> ModuleType:
+    """run.py as if it lay in a checkout of its own."""
+    spec = importlib.util.spec_from_file_location("run_script", ROOT / "run.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    venv = tmp_path / ".venv"
+    values = {
+        "ROOT": tmp_path,
+        "VENV": venv,
+        "PYTHON": Path(sys.executable),
+        "STAMP": venv / "stamp.json",
+        "UNFINISHED": venv / "unfinished",
+        "LOG": venv / "pip.log",
+    }
+    for name, value in values.items():
+        setattr(module, name, value)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(name)
+    return module
+
+
+@pytest.fixture
+def calls(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The pip commands that run.py gives; none is run."""
+    seen: list[list[str]] = []
+
+    def pip(*words: str) -> int:
+        seen.append(list(words))
+        return 0
+
+    def make_venv() -> None:
+        script.VENV.mkdir(exist_ok=True)
+
+    monkeypatch.setattr(script, "pip", pip)
+    monkeypatch.setattr(script, "cpu_torch", lambda: None)
+    monkeypatch.setattr(script, "make_venv", make_venv)
+    return seen
+
+
+def test_second_call_installs_nothing(script: ModuleType, calls: list[list[str]]) -> None:
+    script.install(())
+    assert calls == [["install", "-c", str(script.ROOT / "constraints.txt"), "-e", str(script.ROOT)]]
+    script.install(())
+    assert len(calls) == 1
+    script.install(("test",))
+    assert calls[1][-1] == f"{script.ROOT}[test]"
+    assert calls[2][-2:] == ["--no-deps", "ocatari"]
+    script.install(())  # what is there has more than it asks for
+    assert len(calls) == 3
+    assert not script.UNFINISHED.exists()
+
+
+def test_changed_constraints_install_again_with_all_extras(
+    script: ModuleType, calls: list[list[str]]
+) -> None:
+    script.install(("test",))
+    (script.ROOT / "constraints.txt").write_text("numpy==2.0")
+    script.install(())
+    assert [call[-1] for call in calls] == [f"{script.ROOT}[test]", "ocatari"] * 2
+
+
+def test_a_failed_installation_is_not_taken_for_a_finished_one(
+    script: ModuleType, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.install(())
+    (script.ROOT / "pyproject.toml").write_text("changed")
+    monkeypatch.setattr(script, "pip", lambda *words: 1)
+    with pytest.raises(script.Stop):
+        script.install(())
+    assert script.STAMP.exists() and script.read_stamp() is None
+
+
+def test_half_made_venv_is_made_anew(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    script.VENV.mkdir()
+    script.UNFINISHED.touch()
+    (script.VENV / "half").touch()
+    ok = subprocess.CompletedProcess([], 0, "", "")
+    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: ok)
+    script.make_venv()
+    assert [p.name for p in script.VENV.iterdir()] == ["unfinished"]
+
+
+def test_a_venv_of_the_users_is_left_alone(script: ModuleType) -> None:
+    script.VENV.mkdir()
+    (script.VENV / "theirs").touch()
+    with pytest.raises(script.Stop, match="did not make it"):
+        script.make_venv()
+    assert (script.VENV / "theirs").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"fingerprint": "x"}', "{"])
+def test_damaged_stamp_counts_as_none(script: ModuleType, text: str) -> None:
+    script.VENV.mkdir()
+    script.STAMP.write_text(text)
+    assert script.read_stamp() is None
+    script.STAMP.write_text(json.dumps({"fingerprint": "x", "extras": []}))
+    assert script.read_stamp() == {"fingerprint": "x", "extras": []}
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        (
+            "NewConnectionError('<pip...>: Failed to establish a new connection')",
+            "could not reach the package index",
+        ),
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "PIP_CERT"),
+        ("ERROR: ResolutionImpossible", "pip could not install the project"),
+    ],
+)
+def test_says_why_pip_failed(script: ModuleType, log: str, sentence: str) -> None:
+    script.VENV.mkdir()
+    script.LOG.write_text(log)
+    assert sentence in script.why_pip_failed()
+
+
+def test_old_python_is_refused_in_plain_words(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script.sys, "version_info", (3, 9, 1))
+    monkeypatch.setattr(script.shutil, "which", lambda name: None)
+    with pytest.raises(script.Stop, match=r"3\.10 or newer is needed"):
+        script.find_python(["play"])
+
+
+@pytest.mark.parametrize(("words", "status"), [([], 2), (["dance"], 2), (["--help"], 0)])
+def test_help(script: ModuleType, words: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(words) == status
+    assert "python3 run.py play" in capsys.readouterr().out
