@@ -1,0 +1,72 @@
+"""SpaceTime environments: Atari games that show the objects a SPACE-Time model finds, not the pixels.
+
+>>> import gymnasium as gym, spacetime_env
+>>> env = gym.make("SpaceTime/Pong-v5")  # doctest: +SKIP
+
+Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and no more: torch is loaded
+when a model is, Stable-Baselines3 when an agent is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from spacetime_env.games import ale_spec, canonical, games
+
+if TYPE_CHECKING:
+    from spacetime_env.bundle import available_models, load_model
+    from spacetime_env.wrapper import SpaceTimeObservation
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SpaceTimeObservation",
+    "available_models",
+    "canonical",
+    "games",
+    "load_model",
+    "register_envs",
+]
+
+_LAZY = {
+    "SpaceTimeObservation": "spacetime_env.wrapper",
+    "available_models": "spacetime_env.bundle",
+    "load_model": "spacetime_env.bundle",
+}
+_MODULES = ("agent", "bundle", "space", "wrapper")  # spacetime_env.agent works without an import of its own
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public names that need torch or more on their first use (PEP 562)."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"spacetime_env.{name}")
+    raise AttributeError(f"module 'spacetime_env' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, *_MODULES})
+
+
+def register_envs() -> None:
+    """Register ``SpaceTime/<Game>-v5`` for every ``ALE/<Game>-v5``, with the same options and limits.
+
+    Importing :mod:`spacetime_env` does this. Calling it again changes nothing.
+    """
+    for game in games():
+        name = f"SpaceTime/{game}-v5"
+        if name not in gym.registry:
+            ale = ale_spec(game)
+            gym.register(
+                name,
+                entry_point="spacetime_env.wrapper:make_env",
+                max_episode_steps=ale.max_episode_steps,
+                kwargs=ale.kwargs,
+            )
+
+
+register_envs()

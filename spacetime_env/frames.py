@@ -1,0 +1,148 @@
+"""Frames at every boundary: RGB uint8 pictures, the tensors a network sees, and boxes in both of their units.
+
+This is the only place that resizes, reorders colours or turns pixels into the (-1, 1) coordinates of z_where.
+
+======== ================================================================================================
+frames   uint8 RGB, (N, H, W, 3), native size (Pong: H = 210, W = 160)
+tensor   float32, (N, 3, H, W), in [0, 1], RGB or BGR
+boxes    float32, (n, 4): x, y, w, h of the box in native pixels; x, y is its top-left corner
+z_where  float32, (n, 4): w, h as a part of the frame, in (0, 1); x, y of the centre in (-1, 1), y down
+======== ================================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Size = tuple[int, int]  # H, W
+
+
+def require_frames(frames: Any, size: Size | None = None) -> np.ndarray:
+    """Check that ``frames`` are RGB uint8 pictures, (N, H, W, 3) or one (H, W, 3), and return (N, H, W, 3).
+
+    Args:
+        frames: what should be frames.
+        size: H, W that they must have; ``None``: any.
+
+    Raises:
+        ValueError: not an array, not uint8, another shape or another size.
+    """
+    if not isinstance(frames, np.ndarray):
+        raise ValueError(f"expected frames as a uint8 array, (N, H, W, 3), got {type(frames).__name__}.")
+    if frames.dtype != np.uint8:
+        raise ValueError(
+            f"expected uint8 frames with values 0 to 255, got {frames.dtype}. "
+            "Frames are RGB pictures as ALE gives them: do not scale them first."
+        )
+    batch = frames[None] if frames.ndim == 3 else frames
+    if batch.ndim != 4 or batch.shape[-1] != 3 or 0 in batch.shape[1:]:
+        raise ValueError(f"expected frames of shape (N, H, W, 3) or (H, W, 3), RGB, got {frames.shape}.")
+    if size is not None and batch.shape[1:3] != tuple(size):
+        raise ValueError(
+            f"expected frames of H x W = {size[0]} x {size[1]}, got {batch.shape[1]} x {batch.shape[2]}. "
+            "spacetime_env.frames.resize changes their size."
+        )
+    return batch
+
+
+def resize(frames: np.ndarray, size: Size, antialias: bool = False) -> np.ndarray:
+    """Frames (N, H0, W0, 3) or (H0, W0, 3) uint8 at another size: (N, H, W, 3) uint8.
+
+    Args:
+        frames: uint8 RGB.
+        size: H, W wanted.
+        antialias: average the pixels that fall together (``cv2.INTER_AREA``) where both sides shrink. It
+            keeps objects of one or two pixels, and is slower than ``cv2.INTER_LINEAR``, the other choice.
+
+    Raises:
+        ValueError: as :func:`require_frames` does.
+    """
+    batch = require_frames(frames)
+    height, width = _require_size(size)
+    if batch.shape[1:3] == (height, width):
+        return batch
+    shrinks = height <= batch.shape[1] and width <= batch.shape[2]
+    how = cv2.INTER_AREA if antialias and shrinks else cv2.INTER_LINEAR
+    out = np.empty((len(batch), height, width, 3), np.uint8)
+    for source, target in zip(batch, out, strict=True):
+        cv2.resize(source, (width, height), dst=target, interpolation=how)
+    return out
+
+
+def to_tensor(
+    frames: np.ndarray,
+    size: Size,
+    color_order: Literal["rgb", "bgr"] = "rgb",
+    antialias: bool = False,
+) -> torch.Tensor:
+    """Frames as a network sees them: float32 (N, 3, H, W) in [0, 1], on the CPU.
+
+    Args:
+        frames: uint8 RGB, (N, H0, W0, 3) or (H0, W0, 3).
+        size: H, W of the tensor.
+        color_order: ``"bgr"`` turns the channels round, for networks trained on OpenCV's order (upstream).
+        antialias: see :func:`resize`.
+
+    Raises:
+        ValueError: as :func:`require_frames` does; an unknown colour order.
+    """
+    import torch
+
+    if color_order not in ("rgb", "bgr"):
+        raise ValueError(f"expected color_order 'rgb' or 'bgr', got {color_order!r}.")
+    small = resize(frames, size, antialias)
+    if color_order == "bgr":
+        small = small[..., ::-1]
+    out = np.empty((len(small), 3, *small.shape[1:3]), np.float32)
+    np.divide(small.transpose(0, 3, 1, 2), np.float32(255), out=out)  # no copy in between
+    return torch.from_numpy(out)
+
+
+def boxes_to_z_where(boxes: np.ndarray, native: Size) -> np.ndarray:
+    """Boxes in pixels (n, 4) -> z_where (n, 4), float32.
+
+    >>> boxes_to_z_where(np.array([[40, 0, 80, 105]]), (210, 160))
+    array([[ 0.5,  0.5,  0. , -0.5]], dtype=float32)
+    """
+    boxes, scale = _fours(boxes, "boxes (x, y, w, h)"), _scale(native)
+    size = boxes[..., 2:] / scale
+    return np.concatenate([size, 2 * boxes[..., :2] / scale + size - 1], axis=-1)
+
+
+def z_where_to_boxes(z_where: np.ndarray, native: Size) -> np.ndarray:
+    """z_where (n, 4) -> boxes in pixels (n, 4), float32; not cut off at the frame's border.
+
+    >>> z_where_to_boxes(np.array([[0.5, 0.5, 0.0, -0.5]]), (210, 160))
+    array([[ 40.,   0.,  80., 105.]], dtype=float32)
+    """
+    z_where, scale = _fours(z_where, "z_where (w, h, x, y)"), _scale(native)
+    size = z_where[..., :2] * scale
+    return np.concatenate([((z_where[..., 2:] + 1) * scale - size) / 2, size], axis=-1)
+
+
+def _fours(values: np.ndarray, what: str) -> np.ndarray:
+    values = np.asarray(values, np.float32)
+    if values.ndim == 0 or values.shape[-1] != 4:
+        raise ValueError(f"expected {what} of shape (n, 4), got {values.shape}.")
+    return values
+
+
+def _scale(native: Size) -> np.ndarray:
+    height, width = _require_size(native)
+    return np.array([width, height], np.float32)
+
+
+def _require_size(size: Size) -> Size:
+    try:
+        height, width = size
+        if height == int(height) > 0 and width == int(width) > 0:
+            return int(height), int(width)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"expected a size as (H, W), two whole numbers over 0, got {size!r}.")

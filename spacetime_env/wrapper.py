@@ -1,0 +1,354 @@
+"""The environment: an Atari game whose observations are the objects that a SPACE-Time model finds."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections import deque
+from dataclasses import replace
+from typing import Any, Protocol, SupportsFloat, TypeAlias
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Dict
+
+from spacetime_env.config import ModelConfig, SceneConfig
+from spacetime_env.games import UnknownGameError, ale_spec, canonical
+from spacetime_env.scene import Detections, scene_dict
+from spacetime_env.tracker import FEATURES, Tracker
+
+__all__ = ["OBS_FORMATS", "SpaceTimeEnv", "SpaceTimeObservation", "make_env"]
+
+OBS_FORMATS = ("objects", "flat", "dict", "latents")
+
+# z_what has a standard normal prior, and the KL term of its training keeps its mean near 0: a mean of 10
+# costs 50 nats. So 10 cuts off nothing that means something, and a space with ends can be sampled.
+LATENT_LIMIT = 10.0
+
+ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
+
+
+class ObjectModel(Protocol):
+    """What :class:`SpaceTimeObservation` needs of a model; :class:`spacetime_env.bundle.Model` is one."""
+
+    @property
+    def game(self) -> str: ...
+    @property
+    def native(self) -> tuple[int, int]: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def scene(self) -> SceneConfig: ...
+    @property
+    def config(self) -> ModelConfig: ...
+    def detect(self, frames: np.ndarray, /) -> list[Detections]: ...
+
+
+class SpaceTimeObservation(gym.Wrapper[ObsType, Any, np.ndarray, Any], gym.utils.RecordConstructorArgs):
+    """Replaces the frames of an Atari environment by the objects in them.
+
+    A model finds and names the objects of each frame, and a tracker gives each one a row of its own: the same
+    object keeps its row while it lives. No vector version of the wrapper exists; it works under
+    :class:`gymnasium.vector.SyncVectorEnv`, :class:`gymnasium.vector.AsyncVectorEnv` and Stable-Baselines3's
+    vector environments.
+
+    The rows are grouped by class in the order of :attr:`slot_names`. Their columns are :attr:`feature_names`:
+
+    - ``presence``: 1 if the object is seen, 0 if not. One that is lost keeps its last place for a few steps;
+      after that its row is zeros.
+    - ``x``, ``y``: its centre, from -1 (left, top) to 1 (right, bottom).
+    - ``width``, ``height``: its size as a part of the frame.
+    - ``dx``, ``dy``: how far its centre moved since the last step, in units of the model's
+      ``scene.max_speed`` native pixels, cut to [-1, 1]. 0 where it is seen for the first time.
+
+    ``obs_format`` says in which shape they come:
+
+    - ``"objects"``: ``Box(-1, 1, (slots, 7), float32)``.
+    - ``"flat"``: the same numbers in one row after the other, ``Box(-1, 1, (slots * 7,), float32)``.
+    - ``"dict"``: ``objects`` as above, and ``mask``, ``Box(0, 1, (slots,), float32)``: 1 where a row holds an
+      object, seen or lost a moment ago. For Stable-Baselines3's ``MultiInputPolicy`` and for attention.
+    - ``"latents"``: ``objects`` with each object's ``z_what`` appended, ``Box((slots, 7 + D))``. The
+      latents are cut to [-10, 10], which their standard normal prior makes them never reach.
+
+    With ``history=k`` each row holds the last k steps of its slot, newest first, along the last axis:
+    ``(slots, k * 7)``. So the first 7 columns are always the present. After a reset the first step fills
+    all of them.
+
+    ``info["scene"]`` holds what was found in this frame, by class, before tracking: ``{"Player": [(x, y)],
+    "Ball": []}``, in the same coordinates. :attr:`detections` holds the boxes, confidences and latents.
+
+    Note:
+        The wrapper never changes torch's number of threads: that is the whole process's. Where many
+        environments run side by side, one thread each is fastest: set ``OMP_NUM_THREADS=1`` before
+        starting, or call ``torch.set_num_threads(1)`` in each worker.
+
+    Note:
+        A worker that is started by spawn or forkserver has not imported this package. Name the environment
+        ``"spacetime_env:SpaceTime/Pong-v5"`` there, and Gymnasium imports it.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> import ale_py
+        >>> from spacetime_env import SpaceTimeObservation
+        >>> gym.register_envs(ale_py)
+        >>> env = SpaceTimeObservation(gym.make("ALE/Pong-v5"), model="pong")  # doctest: +SKIP
+        >>> env.observation_space  # doctest: +SKIP
+        Box(-1.0, 1.0, (3, 7), float32)
+        >>> env.slot_names  # doctest: +SKIP
+        ('Player', 'Enemy', 'Ball')
+        >>> obs, info = env.reset(seed=123)  # doctest: +SKIP
+
+    Attributes:
+        model: the model, see :func:`spacetime_env.load_model`.
+        slot_names: the name of each row, such as ``("Player", "Ghost0", "Ghost1")``.
+        feature_names: the name of each column.
+        detections: the :class:`~spacetime_env.scene.Detections` of the last frame; ``None`` before a reset.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        model: str | os.PathLike[str] | ObjectModel | None = None,
+        obs_format: str = "objects",
+        history: int = 1,
+        overlay: bool = False,
+        allow_game_mismatch: bool = False,
+    ) -> None:
+        """Wrap ``env``.
+
+        Args:
+            env: an Atari environment with native RGB frames, as ``gym.make("ALE/Pong-v5")`` has them.
+            model: name of a bundled model, path of a model folder, or a loaded model. ``None``: the bundled
+                model of the game.
+            obs_format: ``"objects"``, ``"flat"``, ``"dict"`` or ``"latents"``.
+            history: how many steps a row holds, 1 or more.
+            overlay: let :meth:`render` draw the boxes and names, on the frame at three times its size. Only
+                with ``render_mode="rgb_array"``; another one is left as it is, with a warning.
+            allow_game_mismatch: take a model that was trained on another game.
+
+        Raises:
+            ValueError: the observations are not native RGB frames, an option has a value that it cannot have,
+                or the model was trained on another game.
+            spacetime_env.bundle.UnknownModelError: there is no such model, or none for this game.
+        """
+        if obs_format not in OBS_FORMATS:
+            near = difflib.get_close_matches(str(obs_format), OBS_FORMATS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"expected obs_format to be one of {OBS_FORMATS}, got {obs_format!r}.{hint}")
+        if isinstance(history, bool) or not isinstance(history, (int, np.integer)) or history < 1:
+            raise ValueError(f"expected history to be a whole number, 1 or more, got {history!r}.")
+        if overlay and env.render_mode not in ("rgb_array", "rgb_array_list"):
+            gym.logger.warn(  # no error: check_env and others rebuild a spec with each render mode
+                f"overlay=True draws on the pictures of render_mode='rgb_array', got {env.render_mode!r}. "
+                "For a window, put gymnasium.wrappers.HumanRendering around an environment of that mode."
+            )
+        size = _frame_size(env)
+        given = os.fspath(model) if isinstance(model, os.PathLike) else model
+        gym.utils.RecordConstructorArgs.__init__(
+            self,
+            _disable_deepcopy=True,  # a loaded model is large
+            model=given,
+            obs_format=obs_format,
+            history=int(history),
+            overlay=overlay,
+            allow_game_mismatch=allow_game_mismatch,
+        )
+        gym.Wrapper.__init__(self, env)
+        game = _game(env)
+        self._given = _default_model(game) if given is None else given
+        self.model: ObjectModel = _load(self._given)
+        _require_match(self.model, game, size, allow_game_mismatch)
+        self._overlay = overlay
+        self._obs_format = obs_format
+        scene = self.model.scene
+        self._tracker = Tracker(scene if scene.classes else _named(self.model), self.model.native)
+        self.slot_names: tuple[str, ...] = self._tracker.slot_names
+        self._past: deque[np.ndarray] = deque(maxlen=int(history))
+        depth = self.model.config.z_what_dim if obs_format == "latents" else 0
+        self._latents = np.zeros((len(self.slot_names), depth), np.float32)
+        now = FEATURES + tuple(f"z_what_{i}" for i in range(depth))
+        before = tuple(f"{name}_t-{t}" for t in range(1, history) for name in now)
+        self.feature_names: tuple[str, ...] = now + before
+        self.detections: Detections | None = None
+        self.observation_space = self._space(depth)
+
+    def _space(self, depth: int) -> gym.Space[Any]:
+        limits = [1.0] * len(FEATURES) + [LATENT_LIMIT] * depth
+        assert self._past.maxlen is not None
+        high = np.tile(np.array(limits, np.float32), (len(self.slot_names), self._past.maxlen))
+        objects = Box(-high, high, dtype=np.float32)
+        if self._obs_format == "flat":
+            return Box(-high.ravel(), high.ravel(), dtype=np.float32)
+        if self._obs_format == "dict":
+            return Dict(objects=objects, mask=Box(0, 1, (len(high),), np.float32))
+        return objects
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Resets the environment and forgets all objects."""
+        frame, info = self.env.reset(seed=seed, options=options)
+        self._tracker.reset()
+        self._past.clear()
+        self._latents[:] = 0
+        return self._observe(frame, info)
+
+    def step(self, action: Any) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Steps the environment and finds the objects of the new frame."""
+        frame, reward, terminated, truncated, info = self.env.step(action)
+        observation, info = self._observe(frame, info)
+        return observation, reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """The environment's picture; with ``overlay``, three times as large and with boxes and names."""
+        picture = self.env.render()
+        if not self._overlay or self.detections is None or not isinstance(picture, np.ndarray):
+            return picture
+        from spacetime_env.drawing import draw
+
+        return draw(picture, self.detections)
+
+    def _observe(self, frame: Any, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
+        self.detections = self.model.detect(frame)[0]
+        info["scene"] = scene_dict(self.detections)
+        rows = self._tracker.update(self.detections)  # (slots, 7)
+        used = rows.any(axis=1)
+        if self._obs_format == "latents":
+            for slot, source in enumerate(self._tracker.sources):
+                if source >= 0:  # a lost object keeps its latents as it keeps its place
+                    self._latents[slot] = self.detections.z_what[source].clip(-LATENT_LIMIT, LATENT_LIMIT)
+            self._latents[~used] = 0
+            rows = np.concatenate([rows, self._latents], axis=1)
+        if self._past.maxlen != 1:
+            if not self._past:
+                self._past.extend([rows] * (self._past.maxlen or 1))
+            self._past.appendleft(rows)
+            rows = np.concatenate(self._past, axis=1)
+        if self._obs_format == "flat":
+            return rows.ravel(), info
+        if self._obs_format == "dict":
+            return {"objects": rows, "mask": np.asarray(used, np.float32)}, info
+        return rows, info
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A model that was given by name is loaded again, not copied: workers get a few bytes."""
+        state = self.__dict__.copy()
+        if isinstance(self._given, str):
+            del state["model"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "model" not in state:
+            self.model = _load(self._given)
+
+
+class SpaceTimeEnv(SpaceTimeObservation):
+    """What ``gym.make("SpaceTime/<Game>-v5")`` makes.
+
+    Its spec is the registered one with the options that were given, and no wrapper on top: so
+    ``gym.make(env.spec, obs_format="flat")`` makes the same environment with another option.
+    """
+
+    @property
+    def spec(self) -> gym.envs.registration.EnvSpec | None:  # type: ignore[override]
+        """The spec of the environment as a whole."""
+        return self.env.spec
+
+
+def make_env(
+    game: str,
+    model: str | os.PathLike[str] | ObjectModel | None = None,
+    obs_format: str = "objects",
+    history: int = 1,
+    overlay: bool = False,
+    allow_game_mismatch: bool = False,
+    **kwargs: Any,
+) -> SpaceTimeEnv:
+    """The entry point of ``SpaceTime/<Game>-v5``.
+
+    Args:
+        game: any name that :func:`spacetime_env.games.canonical` knows.
+        model, obs_format, history, overlay, allow_game_mismatch: see :class:`SpaceTimeObservation`.
+        **kwargs: for the game itself: ``render_mode``, ``frameskip``, ``repeat_action_probability``,
+            ``full_action_space``, ``mode``, ``difficulty`` and what else ALE's Gymnasium environment takes,
+            with the defaults of ``ALE/<Game>-v5``.
+
+    Raises:
+        UnknownGameError: no such game.
+        ValueError: see :class:`SpaceTimeObservation`.
+    """
+    spec = ale_spec(game)
+    if isinstance(kwargs.get("frameskip"), list):  # JSON has no tuples
+        kwargs["frameskip"] = tuple(kwargs["frameskip"])
+    spec.kwargs = {**spec.kwargs, **kwargs}
+    if model is None:
+        _default_model(canonical(game))  # say so before the game is loaded
+    env = ale_py.AtariEnv(**spec.kwargs)
+    env.spec = spec
+    return SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch)
+
+
+# Gymnasium asks the entry point what it can render, and so adds "rgb_array_list" by itself.
+make_env.metadata = dict(ale_py.AtariEnv.metadata)  # type: ignore[attr-defined]
+
+
+def _frame_size(env: gym.Env[Any, Any]) -> tuple[int, int]:
+    """H, W of the frames that ``env`` observes; a ValueError if they are not RGB frames."""
+    space = env.observation_space
+    if isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3:
+        return space.shape[0], space.shape[1]
+    raise ValueError(
+        f"expected an environment with RGB frames, Box(0, 255, (H, W, 3), uint8), got {space}. Make it with "
+        "obs_type='rgb', and put SpaceTimeObservation inside wrappers that grey, resize or stack frames."
+    )
+
+
+def _game(env: gym.Env[Any, Any]) -> str | None:
+    """The game that ``env`` plays; ``None`` if its spec does not say."""
+    spec = env.unwrapped.spec
+    try:
+        return None if spec is None else canonical(spec.kwargs.get("game") or spec.id)
+    except UnknownGameError:
+        return None
+
+
+def _default_model(game: str | None) -> str:
+    from spacetime_env.bundle import UnknownModelError, available_models
+
+    if game is None:
+        raise ValueError("expected a model: this environment's spec does not say which game it plays.")
+    name = game.lower()
+    if name not in (bundled := available_models()):
+        raise UnknownModelError(
+            f"no model of {game} comes with spacetime_env; these do: {', '.join(bundled) or 'none'}. "
+            f"Make one with: python pretrain_space.py --config configs/{name}.yaml"
+        )
+    return name
+
+
+def _load(model: str | ObjectModel) -> ObjectModel:
+    if not isinstance(model, str):
+        return model
+    from spacetime_env.bundle import load_model
+
+    return load_model(model)
+
+
+def _require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:
+    if game is not None and canonical(model.game) != game and not allow:
+        raise ValueError(
+            f"the model is of {model.game}, and the environment plays {game}: what it would see has "
+            "no meaning. Pass a model of the game, or allow_game_mismatch=True if you mean it."
+        )
+    if tuple(model.native) != size:
+        raise ValueError(
+            f"the model reads native frames of H x W = {model.native[0]} x {model.native[1]}, and the "
+            f"environment observes {size[0]} x {size[1]}. Put the wrapper inside those that resize."
+        )
+
+
+def _named(model: ObjectModel) -> SceneConfig:
+    """The scene of a model without labels: its classes are clusters, named when it was trained."""
+    return replace(model.scene, classes=tuple(model.class_names))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spacetime_env.config import SceneConfig
+from spacetime_env.frames import boxes_to_z_where
+from spacetime_env.scene import Detections, describe, scene_dict
+
+NATIVE = (100, 200)  # H, W
+NAMES = ("Player", "Ghost", "Ball")
+CONFIG = SceneConfig(classes=NAMES, overlap=0.5, threshold=0.5)
+
+
+def by_first_number(z_what: np.ndarray) -> np.ndarray:
+    return z_what[:, 0].astype(int)
+
+
+def cells(boxes: list[tuple[float, ...]], z_pres: list[float], classes: list[int]) -> tuple[np.ndarray, ...]:
+    z_what = np.zeros((len(boxes), 5), np.float32)
+    z_what[:, 0] = classes
+    z_what[:, 1] = np.arange(len(boxes))
+    return np.array(z_pres, np.float32), boxes_to_z_where(np.array(boxes), NATIVE), z_what
+
+
+def run(config: SceneConfig, *latents: np.ndarray) -> Detections:
+    return describe(*latents, by_first_number, NAMES, config, NATIVE)
+
+
+def test_describe_by_hand() -> None:
+    found = run(CONFIG, *cells([(10, 20, 4, 8), (50, 60, 6, 6), (90, 10, 2, 2)], [0.7, 0.2, 0.9], [1, 0, 2]))
+    assert len(found) == 2 and found.names == ["Ball", "Ghost"]  # the most certain first, 0.2 is no object
+    np.testing.assert_allclose(found.boxes, [[90, 10, 2, 2], [10, 20, 4, 8]], atol=1e-4)
+    np.testing.assert_allclose(found.z_where[1], [0.02, 0.08, -0.88, -0.52], atol=1e-6)
+    np.testing.assert_allclose(found.confidence, [0.9, 0.7])
+    assert found.z_what[:, 1].tolist() == [2, 0]
+    assert found.class_names == NAMES
+    dtypes = [
+        getattr(found, field).dtype for field in ("boxes", "z_where", "class_ids", "confidence", "z_what")
+    ]
+    assert dtypes == [np.float32, np.float32, np.int64, np.float32, np.float32]
+
+
+def test_describe_takes_z_pres_with_a_last_axis() -> None:
+    z_pres, z_where, z_what = cells([(10, 20, 4, 8)], [0.7], [1])
+    assert run(CONFIG, z_pres[:, None], z_where, z_what).names == ["Ghost"]
+
+
+def test_threshold_is_exclusive() -> None:
+    assert len(run(CONFIG, *cells([(10, 20, 4, 8)], [0.5], [0]))) == 0
+
+
+def test_nothing_found_asks_no_classifier() -> None:
+    def never(z_what: np.ndarray) -> np.ndarray:
+        raise AssertionError("called")
+
+    found = describe(*cells([(1, 1, 2, 2)], [0.1], [0]), never, NAMES, CONFIG, NATIVE)
+    assert (found.boxes.shape, found.z_what.shape, found.class_ids.shape) == ((0, 4), (0, 5), (0,))
+    assert found.names == [] and scene_dict(found) == {"Player": [], "Ghost": [], "Ball": []}
+
+
+def test_objects_with_their_centre_in_an_ignored_region_are_dropped() -> None:
+    config = replace(CONFIG, ignore=((0, 0, 200, 20), (150, 50, 10, 10)))
+    # Centres: (52, 19) in the first region, (52, 21) below, (155, 55) in the second, (161, 55) beside it.
+    boxes = [(50, 17, 4, 4), (50, 19, 4, 4), (153, 53, 4, 4), (159, 53, 4, 4)]
+    found = run(config, *cells(boxes, [0.9] * 4, [0, 1, 2, 0]))
+    assert sorted(found.z_what[:, 1].tolist()) == [1, 3]
+
+
+@pytest.mark.parametrize(("shift", "left"), [(3, [1]), (4, [0, 1])])
+def test_of_two_that_overlap_the_less_certain_goes(shift: int, left: list[int]) -> None:
+    # 10 x 10 boxes: moved by 3, IoU = 70 / 130 = 0.54; by 4, 60 / 140 = 0.43. The limit is 0.5.
+    found = run(CONFIG, *cells([(20, 20, 10, 10), (20 + shift, 20, 10, 10)], [0.7, 0.8], [0, 1]))
+    assert sorted(found.z_what[:, 1].tolist()) == left
+
+
+def test_a_dropped_box_drops_no_other() -> None:
+    # A row of three, each over half on the next: the surest drops the second, and the third stays.
+    found = run(
+        CONFIG, *cells([(20, 20, 10, 10), (23, 20, 10, 10), (26, 20, 10, 10)], [0.9, 0.8, 0.7], [0] * 3)
+    )
+    assert found.z_what[:, 1].tolist() == [0, 2]
+
+
+def test_an_ignored_box_drops_no_other() -> None:
+    config = replace(
+        CONFIG, ignore=((0, 0, 200, 25),)
+    )  # the surer one has its centre at y = 24, the other at 26
+    found = run(config, *cells([(20, 19, 10, 10), (20, 21, 10, 10)], [0.9, 0.6], [0, 0]))
+    assert found.z_what[:, 1].tolist() == [1]
+
+
+def test_flat_boxes_do_not_divide_by_zero() -> None:
+    assert len(run(CONFIG, *cells([(20, 20, 0, 0), (20, 20, 0, 0)], [0.9, 0.8], [0, 0]))) == 2
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_latents_that_do_not_fit(which: int) -> None:
+    latents = list(cells([(1, 1, 2, 2), (5, 5, 2, 2)], [0.9, 0.9], [0, 0]))
+    latents[which] = latents[which][:1]
+    with pytest.raises(ValueError, match=r"z_pres \(N,\), z_where \(N, 4\), z_what \(N, D\)"):
+        run(CONFIG, *latents)
+
+
+def test_a_diverged_network_is_named() -> None:
+    z_pres, z_where, z_what = cells([(1, 1, 2, 2)], [0.9], [0])
+    with pytest.raises(ValueError, match="diverged"):
+        run(CONFIG, z_pres, z_where * np.nan, z_what)
+
+
+def test_scene_dict_has_every_class() -> None:
+    found = run(
+        CONFIG, *cells([(0, 0, 100, 50), (100, 50, 100, 50), (98, 48, 4, 4)], [0.9, 0.8, 0.7], [1, 1, 0])
+    )
+    scene = scene_dict(found)
+    assert list(scene) == list(NAMES)
+    assert scene["Ball"] == []
+    assert scene["Player"] == [pytest.approx((0, 0), abs=1e-6)]
+    assert scene["Ghost"] == [(-0.5, -0.5), (0.5, 0.5)]

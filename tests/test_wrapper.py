@@ -1,0 +1,420 @@
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Dict
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, ResizeObservation
+
+import spacetime_env.bundle
+from spacetime_env.bundle import UnknownModelError
+from spacetime_env.config import SceneConfig
+from spacetime_env.tracker import FEATURES
+from spacetime_env.wrapper import LATENT_LIMIT, SpaceTimeEnv, SpaceTimeObservation, make_env
+from tests.fakes import COLOURS, ColourModel, make_pong
+
+gym.register_envs(ale_py)
+# Making Pong takes ALE 0.2 s and each seed 0.1 s, so few formats stand for all. The render check has {}.
+FORMATS: list[dict[str, Any]] = [{"obs_format": "latents"}, {"obs_format": "dict", "history": 2}]
+
+
+@pytest.fixture
+def bundled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let "pong" be a bundled model; gives the names that were loaded."""
+    loaded: list[str] = []
+
+    def load(name: str) -> ColourModel:
+        loaded.append(name)
+        return ColourModel()
+
+    monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
+    monkeypatch.setattr(spacetime_env.bundle, "available_models", lambda: ("boxing", "pong"))
+    return loaded
+
+
+def play(env: gym.Env, steps: int, seed: int = 0) -> list[Any]:
+    """(observation, reward, info) of each step, with the same actions for a seed."""
+    rng = np.random.default_rng(seed)
+    observation, info = env.reset(seed=seed)
+    out: list[Any] = [(observation, 0.0, info)]
+    for _ in range(steps):
+        observation, reward, terminated, truncated, info = env.step(int(rng.integers(6)))
+        out.append((observation, reward, info))
+        if terminated or truncated:
+            observation, info = env.reset()
+    return out
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(np.array_equal(one, other))
+
+
+def test_observation_by_hand() -> None:
+    env = make_pong(repeat_action_probability=0.0)
+    assert env.observation_space == Box(-1, 1, (3, 7), np.float32)
+    assert env.get_wrapper_attr("slot_names") == ("Player", "Enemy", "Ball")
+    assert env.get_wrapper_attr("feature_names") == FEATURES
+    before = play(env, 39)[-1][0]
+    frame = env.unwrapped.ale.getScreenRGB()
+    observation, _, _, _, info = env.step(0)
+    after = env.unwrapped.ale.getScreenRGB()
+    for row, (name, colour) in enumerate(COLOURS.items()):
+        centre = []
+        for screen in (frame, after):
+            ys, xs = np.nonzero((screen[34:194] == colour).all(-1))
+            ys = ys + 34
+            centre.append(((xs.min() + xs.max() + 1) / 2, (ys.min() + ys.max() + 1) / 2))
+        (x0, y0), (x, y) = centre
+        width, height = xs.max() - xs.min() + 1, ys.max() - ys.min() + 1
+        place = (x / 80 - 1, y / 105 - 1)
+        expected = [1, *place, width / 160, height / 210, (x - x0) / 24, (y - y0) / 24]
+        np.testing.assert_allclose(observation[row], np.clip(expected, -1, 1), atol=1e-5)
+        np.testing.assert_allclose(before[row, 1:3], (x0 / 80 - 1, y0 / 105 - 1), atol=1e-5)
+        assert info["scene"][name] == [pytest.approx(place, abs=1e-5)]
+    assert np.abs(observation[2, 5:]).max() > 0.01  # the ball moved
+
+
+def test_info_keeps_what_ale_gives_and_detections_are_there() -> None:
+    env = make_pong()
+    assert env.get_wrapper_attr("detections") is None
+    _, info = env.reset(seed=0)
+    assert {"lives", "episode_frame_number", "frame_number", "scene"} <= set(info)
+    found = env.get_wrapper_attr("detections")
+    assert {name for name, at in info["scene"].items() if at} == set(found.names)
+    assert list(info["scene"]) == ["Player", "Enemy", "Ball"]
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=str)
+def test_formats_pass_gymnasiums_check(options: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*different from the unwrapped version")  # of any wrapper
+        check_env(make_pong(**options), skip_render_check=True)
+
+
+def test_flat_and_dict_hold_the_same_numbers() -> None:
+    plain, flat, named = (play(make_pong(obs_format=f), 30) for f in ("objects", "flat", "dict"))
+    for (rows, *_), (row, *_), (both, *_) in zip(plain, flat, named, strict=True):
+        assert (rows.ravel() == row).all() and (rows == both["objects"]).all()
+        assert both["mask"].tolist() == [float(np.any(r)) for r in rows]
+    assert make_pong(obs_format="flat").observation_space == Box(-1, 1, (21,), np.float32)
+    space = Dict(objects=Box(-1, 1, (3, 7), np.float32), mask=Box(0, 1, (3,), np.float32))
+    assert make_pong(obs_format="dict").observation_space == space
+
+
+def test_mask_covers_a_lost_object_that_keeps_its_place() -> None:
+    model = ColourModel()
+    env = make_pong(model, obs_format="dict")
+    play(env, 39)
+    model.missed = 1.0
+    for _ in range(model.scene.keep):
+        observation, *_ = env.step(0)
+        assert observation["mask"].tolist() == [1, 1, 1] and not observation["objects"][:, 0].any()
+    observation, *_ = env.step(0)
+    assert not observation["mask"].any() and not observation["objects"].any()
+
+
+def test_latents_stay_with_their_object_and_are_cut() -> None:
+    class Far(ColourModel):
+        def detect(self, frames: np.ndarray) -> list[Any]:
+            found = super().detect(frames)
+            found[0].z_what[:] *= 50
+            return found
+
+    model = Far()
+    env = make_pong(model, obs_format="latents")
+    assert env.observation_space.shape == (3, 10)
+    assert env.get_wrapper_attr("feature_names")[7:] == ("z_what_0", "z_what_1", "z_what_2")
+    assert env.observation_space.high[:, 7:].tolist() == [[LATENT_LIMIT] * 3] * 3
+    observation = play(env, 39)[-1][0]
+    assert observation[:, 7:].tolist() == (np.eye(3) * LATENT_LIMIT).tolist()
+    model.missed = 1.0
+    for _ in range(model.scene.keep):
+        assert (env.step(0)[0][:, 7:] == observation[:, 7:]).all()
+    assert not env.step(0)[0].any()
+    model.missed = 0.0
+    env.reset(seed=1)
+    assert not env.get_wrapper_attr("_latents")[2].any()  # the ball of before is forgotten
+
+
+def test_history_is_newest_first_along_the_last_axis() -> None:
+    plain, stacked = play(make_pong(), 25), play(make_pong(history=3), 25)
+    assert stacked[0][0].shape == (3, 21)
+    assert (stacked[0][0] == np.tile(plain[0][0], (1, 3))).all()  # a reset fills all of it
+    for t in range(2, 26):
+        expected = np.concatenate([plain[t][0], plain[t - 1][0], plain[t - 2][0]], axis=1)
+        assert (stacked[t][0] == expected).all()
+    names = make_pong(history=2).get_wrapper_attr("feature_names")
+    assert names == (*FEATURES, *(f"{name}_t-1" for name in FEATURES))
+
+
+def test_a_reset_forgets_the_past() -> None:
+    env = make_pong(history=2)
+    first = play(env, 30)[0][0]
+    again, _ = env.reset(seed=0)
+    assert (again == first).all()
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=str)
+def test_same_seed_same_observations(options: dict[str, Any]) -> None:
+    one, other = play(make_pong(**options), 30), play(make_pong(**options), 30)
+    assert all(same(a[0], b[0]) and a[1:] == b[1:] for a, b in zip(one, other, strict=True))
+
+
+def test_it_plays_the_game_that_ale_plays() -> None:
+    ours, ales = make_pong(), gym.make("ALE/Pong-v5")
+    for mine, theirs in zip(play(ours, 60), play(ales, 60), strict=True):
+        assert mine[1] == theirs[1]
+        assert {k: v for k, v in mine[2].items() if k != "scene"} == theirs[2]
+    assert (
+        ours.action_space == ales.action_space and ours.spec.max_episode_steps == ales.spec.max_episode_steps
+    )
+
+
+def test_the_wrapper_itself(bundled: list[str]) -> None:
+    env = SpaceTimeObservation(gym.make("ALE/Pong-v5"), model="pong")
+    other = SpaceTimeObservation(gym.make("ALE/Pong-v5"))
+    assert bundled == ["pong", "pong"]
+    for mine, theirs in zip(play(env, 20), play(other, 20), strict=True):
+        assert same(mine[0], theirs[0])
+
+
+def test_rebuild_from_the_spec(bundled: list[str]) -> None:
+    env = gym.make("SpaceTime/Pong-v5", obs_format="flat", history=2, frameskip=(2, 5), mode=1)
+    assert bundled == ["pong"]
+    text = env.spec.to_json()
+    json.loads(text)
+    for spec in (env.spec, EnvSpec.from_json(text)):
+        again = gym.make(spec)
+        assert again.observation_space == env.observation_space
+        assert again.spec.kwargs["mode"] == 1 and again.unwrapped._frameskip == (2, 5)
+        for mine, theirs in zip(play(env, 20), play(again, 20), strict=True):
+            assert same(mine[0], theirs[0])
+    assert gym.make(env.spec, obs_format="objects", history=1).observation_space.shape == (3, 7)
+    assert env.spec.additional_wrappers == ()
+
+
+def test_rebuild_the_wrapper_from_its_spec(bundled: list[str], tmp_path: Path) -> None:
+    env = SpaceTimeObservation(gym.make("ALE/Pong-v5"), model=tmp_path, obs_format="dict")
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    assert isinstance(again, SpaceTimeObservation) and again.observation_space == env.observation_space
+    assert bundled == [str(tmp_path)] * 2
+
+
+def test_options_of_ale_go_through() -> None:
+    env = make_pong(
+        frameskip=2,
+        repeat_action_probability=0.0,
+        full_action_space=True,
+        difficulty=1,
+        render_mode="rgb_array",
+    )
+    ale = env.unwrapped
+    assert (ale._frameskip, ale._game_difficulty, env.action_space.n) == (2, 1, 18)
+    assert ale.ale.getFloat("repeat_action_probability") == 0.0
+    assert make_pong().unwrapped.ale.getFloat("repeat_action_probability") == 0.25
+
+
+def test_options_do_not_leak_into_other_environments() -> None:
+    make_pong(frameskip=2, repeat_action_probability=0.0, mode=1)
+    for env in (make_pong(), gym.make("ALE/Pong-v5")):
+        assert env.unwrapped._frameskip == 4 and env.unwrapped._game_mode is None
+        assert env.unwrapped.ale.getFloat("repeat_action_probability") == 0.25
+
+
+def test_make_env_as_a_function() -> None:
+    env = make_env("ALE/Pong-v5", ColourModel(), "flat", render_mode="rgb_array")
+    assert isinstance(env, SpaceTimeEnv) and env.spec is not None and env.spec.id == "ALE/Pong-v5"
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    with pytest.raises(TypeError, match="frame_skip"):
+        make_env("Pong", ColourModel(), frame_skip=3)
+
+
+def test_render_and_overlay() -> None:
+    plain, drawn = make_pong(render_mode="rgb_array"), make_pong(render_mode="rgb_array", overlay=True)
+    play(plain, 39), play(drawn, 39)
+    frame, picture = plain.render(), drawn.render()
+    assert frame.shape == (210, 160, 3) and picture.shape == (630, 480, 3) and picture.dtype == np.uint8
+    changed = (picture != frame.repeat(3, 0).repeat(3, 1)).any(-1)
+    x, y, w, h = (3 * drawn.get_wrapper_attr("detections").boxes[0]).astype(int)
+    assert changed[y - 1, x : x + w].all() and changed[y : y + h, x + w].all()  # the box is around the player
+    assert not changed[400:, 200:300].any()
+
+
+def test_overlay_in_a_recorded_list() -> None:
+    env = make_pong(render_mode="rgb_array_list", overlay=True)
+    play(env, 2)
+    assert [picture.shape for picture in env.render()] == [(630, 480, 3)] * 3
+
+
+def test_overlay_of_another_render_mode_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"render_mode='rgb_array', got None\. For a window"):
+        make_pong(overlay=True)
+
+
+def test_gymnasiums_render_check() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_env(make_pong(render_mode="rgb_array", overlay=True))
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_copies(clone: Any, bundled: list[str]) -> None:
+    env = gym.make("SpaceTime/Pong-v5", obs_format="flat")
+    play(env, 5)
+    for mine, theirs in zip(play(clone(env), 20), play(env, 20), strict=True):
+        assert same(mine[0], theirs[0])
+    assert bundled == ["pong", "pong"]  # loaded again by its name, not copied
+
+
+def test_a_pickle_holds_no_model_that_has_a_name(bundled: list[str]) -> None:
+    assert b"ColourModel" not in pickle.dumps(gym.make("SpaceTime/Pong-v5"))
+    assert b"ColourModel" in pickle.dumps(make_pong())
+
+
+@pytest.mark.parametrize(("mode", "obs_format"), [("sync", "objects"), ("async", "dict")])
+def test_gymnasium_vector_envs(mode: str, obs_format: str) -> None:
+    envs = gym.make_vec(
+        "SpaceTime/Pong-v5", num_envs=2, vectorization_mode=mode, model=ColourModel(), obs_format=obs_format
+    )
+    try:
+        observation, info = envs.reset(seed=[4, 5])
+        single = make_pong(obs_format=obs_format)
+        for row, seed in enumerate((4, 5)):
+            alone, _ = single.reset(seed=seed)
+            batch = {k: v[row] for k, v in observation.items()} if obs_format == "dict" else observation[row]
+            assert same(batch, alone)
+        observation, reward, *_, info = envs.step(np.array([0, 0]))
+        assert reward.shape == (2,) and len(info["scene"]["Player"]) == 2
+    finally:
+        envs.close()
+
+
+def test_stable_baselines3_check_env() -> None:
+    from stable_baselines3.common.env_checker import check_env as check
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for options in ({}, {"obs_format": "flat"}, {"obs_format": "dict"}):
+            check(make_pong(**options))
+    said = {str(w.message) for w in caught if "stable_baselines3" in w.filename}
+    assert all("unconventional shape" in message for message in said), said  # (slots, features) is no image
+
+
+@pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("spawn", 1)])
+def test_stable_baselines3_subproc(start: str, workers: int) -> None:
+    from stable_baselines3.common.vec_env import SubprocVecEnv
+
+    envs = SubprocVecEnv([functools.partial(make_pong, obs_format="flat")] * workers, start_method=start)
+    try:
+        envs.seed(7)
+        observation = envs.reset()
+        single = make_pong(obs_format="flat")
+        assert all(same(observation[i], single.reset(seed=7 + i)[0]) for i in range(workers))
+        _, _, _, infos = envs.step([0] * workers)
+        assert set(infos[0]["scene"]) == set(COLOURS)
+        assert envs.get_attr("slot_names") == [("Player", "Enemy", "Ball")] * workers
+    finally:
+        envs.close()
+
+
+def test_threads_of_torch_are_left_alone() -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            play(make_pong(), 1)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_game_without_a_model(bundled: list[str]) -> None:
+    message = (
+        r"no model of SpaceInvaders .* these do: boxing, pong\. "
+        r"Make one with: python pretrain_space\.py --config configs/spaceinvaders\.yaml"
+    )
+    with pytest.raises(UnknownModelError, match=message):
+        gym.make("SpaceTime/SpaceInvaders-v5")
+    with pytest.raises(UnknownModelError, match=message):
+        SpaceTimeObservation(gym.make("ALE/SpaceInvaders-v5"))
+
+
+def test_a_model_of_another_game() -> None:
+    with pytest.raises(
+        ValueError, match=r"model is of Pong, and the environment plays Boxing.*allow_game_mismatch"
+    ):
+        gym.make("SpaceTime/Boxing-v5", model=ColourModel())
+    env = gym.make("SpaceTime/Boxing-v5", model=ColourModel(), allow_game_mismatch=True)
+    assert env.reset(seed=0)[0].shape == (3, 7)
+
+
+def test_a_model_of_another_frame_size() -> None:
+    with pytest.raises(ValueError, match=r"210 x 160, and the environment observes 250 x 160"):
+        gym.make("SpaceTime/AirRaid-v5", model=ColourModel(), allow_game_mismatch=True)
+
+
+@pytest.mark.parametrize("obs_type", ["ram", "grayscale"])
+def test_not_rgb(obs_type: str) -> None:
+    with pytest.raises(ValueError, match=r"expected an environment with RGB frames.*obs_type='rgb'"):
+        make_pong(obs_type=obs_type)
+
+
+def test_not_native_frames() -> None:
+    base = gym.make("ALE/Pong-v5", frameskip=1)
+    for env in (AtariPreprocessing(base), FrameStackObservation(base, 4), gym.make("CartPole-v1")):
+        with pytest.raises(ValueError, match="expected an environment with RGB frames"):
+            SpaceTimeObservation(env, ColourModel())
+    with pytest.raises(ValueError, match=r"210 x 160, and the environment observes 84 x 60"):
+        SpaceTimeObservation(ResizeObservation(base, (84, 60)), ColourModel())
+
+
+def test_an_environment_without_a_game_needs_a_model() -> None:
+    class Frames(gym.Env):
+        observation_space = Box(0, 255, (210, 160, 3), np.uint8)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, **_: Any) -> Any:
+            return np.full((210, 160, 3), 92, np.uint8), {}
+
+    with pytest.raises(ValueError, match="does not say which game"):
+        SpaceTimeObservation(Frames())
+    env = SpaceTimeObservation(Frames(), ColourModel())
+    assert env.reset()[0][0, 0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"obs_format": "object"}, "got 'object'. Did you mean 'objects'?"),
+        ({"obs_format": "pixels"}, "one of .*, got 'pixels'"),
+        ({"obs_format": None}, "got None"),
+        ({"history": 0}, "history to be a whole number, 1 or more, got 0"),
+        ({"history": 1.5}, "got 1.5"),
+        ({"history": True}, "got True"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        make_pong(**options)
+
+
+def test_a_model_without_classes_of_its_scene_uses_its_names() -> None:
+    model = ColourModel()
+    model.scene = SceneConfig(slots={"Ball": 2})
+    assert make_pong(model).get_wrapper_attr("slot_names") == ("Player", "Enemy", "Ball0", "Ball1")
