@@ -1,0 +1,13 @@
+"""Record data for SPACE-Time: ``python create_dataset.py --help``.
+
+python create_dataset.py --game Pong --split train --agent random --size 1024
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spacetime_env.create import main
+
+if __name__ == "__main__":
+    sys.exit(main())

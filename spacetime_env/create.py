@@ -1,0 +1,192 @@
+"""The command ``create_dataset.py``: record a split, and draw pictures of it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from spacetime_env import store
+from spacetime_env.config import Config, ConfigError, load_config
+from spacetime_env.dataset import SPLITS, DatasetError, Policy, RandomPolicy, Split, open_split, record
+from spacetime_env.labels import LabelsError
+from spacetime_env.motion import targets
+
+EXAMPLES = """examples:
+  python create_dataset.py --game Pong --split train --agent random --size 1024
+  python create_dataset.py -g Pong -f validation --plot-boxes
+  python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
+
+Run the same command again after an interruption: it records only what is missing."""
+
+MOTION, TRUTH, CELL = (255, 80, 80), (80, 255, 80), (80, 160, 255)  # RGB
+SCALE = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    make = argparse.ArgumentParser(
+        "create_dataset.py",
+        description="Record stacks of consecutive Atari frames with motion targets, for SPACE-Time.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    make.add_argument("words", nargs="*", metavar="key=value", help="with --config: settings over the file's")
+    make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
+    make.add_argument("-g", "--game", help="such as Pong or space_invaders")
+    make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
+    make.add_argument("--agent", help="random, the name of a shipped agent, or the folder of one")
+    make.add_argument("--size", type=int, metavar="N", help="stacks in the split")
+    make.add_argument("--length", type=int, metavar="T", help="consecutive frames in a stack")
+    make.add_argument("--seed", type=int, help="the three splits of a seed share no shard's seed")
+    make.add_argument("--workers", type=int, help="recording processes; the files do not depend on it")
+    make.add_argument("--data-root", metavar="FOLDER", help="default: data")
+    order = make.add_mutually_exclusive_group()
+    order.add_argument(
+        "--random", dest="order", action="store_const", const="random", help="i.i.d. order (the default)"
+    )
+    order.add_argument(
+        "--sequential", dest="order", action="store_const", const="sequential", help="stacks back to back"
+    )
+    make.add_argument("--background", choices=("mode", "median"), help="what motion is measured against")
+    make.add_argument("--extent", choices=("set", "trail"), help="of the set, or the trail before a stack")
+    make.add_argument(
+        "--root",
+        dest="root",
+        action="store_const",
+        const=("mode", "set"),
+        help="the mode of the whole set; as --background mode --extent set",
+    )
+    make.add_argument(
+        "--root-median",
+        "--rootmedian",
+        dest="root",
+        action="store_const",
+        const=("median", "set"),
+        help="the median of the whole set",
+    )
+    make.add_argument(
+        "--labels",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="ground-truth boxes from RAM (needs OCAtari); default: for validation and test",
+    )
+    make.add_argument(
+        "--plot-boxes",
+        "--plot_bb",
+        type=int,
+        nargs="?",
+        const=16,
+        default=0,
+        metavar="N",
+        help="draw N stacks (16 where no number is given) into <split>/plots",
+    )
+    return make
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Record as the command line asks. Exit status: 0 done, 2 an error in plain words, 130 interrupted."""
+    args = parser().parse_args(argv)
+    try:
+        config = _config(args)
+        folder = record(
+            config.game, args.split, policy_for(config.data.agent), config.data, config.motion, args.labels
+        )
+        split = open_split(folder, motion=config.motion)
+        megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
+        print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
+        if args.plot_boxes:
+            plots = folder / "plots"
+            print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")
+    except (ValueError, LabelsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. What is saved is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def policy_for(agent: str) -> Policy:
+    """``"random"``, or a trained agent by its name or folder; that imports Stable-Baselines3."""
+    if agent == "random":
+        return RandomPolicy()
+    from spacetime_env.agent import as_policy
+
+    return as_policy(agent)
+
+
+def plot_boxes(split: Split, folder: Path, count: int) -> int:
+    """Draw the first stacks of a split, one PNG each; returns how many.
+
+    One row a frame: the frame with motion boxes (red) and any ground truth (green, with names), the
+    background, the mask, and the G = 16 cells with those that motion puts an object in.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
+    count, length = min(count, len(split)), split.meta.length
+    masks = split.motion_masks()
+    for i, frames in enumerate(split.frames(range(count))):
+        background = split.stack_background(i)
+        rows = [_row(split, f, background, masks[i, t], i * length + t) for t, f in enumerate(frames)]
+        data = cv2.imencode(".png", np.concatenate(rows)[..., ::-1])[1].tobytes()
+        store.save(folder / f"stack-{i:05d}.png", data)
+    return count
+
+
+def _row(
+    split: Split, frame: np.ndarray, background: np.ndarray, mask: np.ndarray, number: int, grid: int = 16
+) -> np.ndarray:
+    boxes = split.motion_boxes[number]
+    first = _large(frame)
+    if split.meta.labels:
+        for box, name in zip(split.labels[number], split.labels.names_of(number), strict=True):
+            _rectangle(first, box, TRUTH)
+            at = (int(box[0]) * SCALE, max(int(box[1]) * SCALE - 3, 8))
+            cv2.putText(first, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.35, TRUTH, 1, cv2.LINE_AA)
+    for box in boxes:
+        _rectangle(first, box, MOTION)
+    cells = _large(frame // 2)
+    height, width = cells.shape[:2]
+    for k in range(1, grid):
+        cells[height * k // grid, :] = cells[:, width * k // grid] = 96
+    for cell in np.flatnonzero(targets(boxes, split.native, grid)[0]):
+        row, column = divmod(int(cell), grid)
+        start, end = ((width * (column + d) // grid, height * (row + d) // grid) for d in (0, 1))
+        cv2.rectangle(cells, start, end, CELL, 1)
+    gray = np.repeat(mask[..., None], 3, 2)
+    return np.concatenate([first, _large(background), _large(gray), cells], 1)
+
+
+def _large(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(image.repeat(SCALE, 0).repeat(SCALE, 1))
+
+
+def _rectangle(image: np.ndarray, box: np.ndarray, color: tuple[int, int, int]) -> None:
+    x, y, w, h = (round(float(v) * SCALE) for v in box)
+    cv2.rectangle(image, (x - 1, y - 1), (x + w, y + h), color, 1)
+
+
+def _config(args: argparse.Namespace) -> Config:
+    """The file's settings with the flags over them."""
+    if args.words and not args.config:
+        raise ConfigError(f"words such as {args.words[0]!r} go over a config file: give --config FILE too.")
+    config = load_config(args.config, args.words) if args.config else Config()
+    size = {"size" if args.split == "train" else "eval_size": args.size}
+    asked = {"agent": args.agent, "length": args.length, "seed": args.seed, "workers": args.workers}
+    asked |= {"root": args.data_root, "order": args.order, **size}
+    background, extent = args.root or (args.background, args.extent)
+    motion = {"background": background, "extent": extent}
+    return dataclasses.replace(
+        config,
+        game=args.game or config.game,
+        data=dataclasses.replace(config.data, **{k: v for k, v in asked.items() if v is not None}),
+        motion=dataclasses.replace(config.motion, **{k: v for k, v in motion.items() if v is not None}),
+    )

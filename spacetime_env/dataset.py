@@ -1,0 +1,300 @@
+"""Recorded data: :func:`record` makes a split, :func:`open_split` reads it.
+
+>>> folder = record("Pong", "train", RandomPolicy(), DataConfig(size=64))          # doctest: +SKIP
+>>> split = open_split(folder)                                                      # doctest: +SKIP
+>>> frames = split.small((128, 128))              # (stacks, T, 128, 128, 3) uint8  # doctest: +SKIP
+>>> z_pres, z_where = split.targets(16)           # (stacks, T, 256, 1 or 4)        # doctest: +SKIP
+
+Stacks come in random order. Each is T consecutive frames; between two of them a random number of steps is
+played; each shard starts at a random step and shuffles its stacks. :mod:`spacetime_env.store` has the files.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from spacetime_env import store
+from spacetime_env.config import DataConfig, MotionConfig, to_dict
+from spacetime_env.frames import resize
+from spacetime_env.games import canonical
+from spacetime_env.labels import visible
+from spacetime_env.motion import STAGES, ColorCounts, motion_of, targets
+from spacetime_env.policies import Policy, RandomPolicy
+from spacetime_env.recorder import SPLITS, record_frames, seed_for, split_folder
+from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
+
+__all__ = [
+    "SPLITS",
+    "DatasetError",
+    "FrameBoxes",
+    "Policy",
+    "RandomPolicy",
+    "Split",
+    "SplitMeta",
+    "open_split",
+    "record",
+    "seed_for",
+    "split_folder",
+]
+
+
+def record(
+    game: str,
+    split: str,
+    policy: Policy,
+    config: DataConfig,
+    motion: MotionConfig | None = None,
+    labels: bool | None = None,
+    progress: bool = True,
+) -> Path:
+    """Record a split, or what is missing of it, and its motion; does nothing if all is there.
+
+    Args:
+        game: any name of a game that :func:`spacetime_env.games.canonical` knows.
+        split: ``"train"`` (``config.size`` stacks), ``"validation"`` or ``"test"`` (``config.eval_size``).
+        policy: what plays.
+        motion: the published targets where ``None``.
+        labels: store ground-truth boxes (needs OCAtari); ``None``: for validation and test.
+        progress: show a bar.
+
+    Returns:
+        The split's folder, ``<root>/<Game>/<split>-<policy name>``.
+
+    Raises:
+        UnknownGameError: no such game.
+        LabelsError: OCAtari is missing or does not know the game.
+        DatasetError: the folder has other settings or damaged files, or the disk is full.
+    """
+    motion = motion or MotionConfig()
+    folder = record_frames(
+        game, split, policy, config, motion, split != "train" if labels is None else labels, progress
+    )
+    open_split(folder, motion=motion).prepare()
+    return folder
+
+
+def open_split(path: str | Path, game: str | None = None, motion: MotionConfig | None = None) -> Split:
+    """Open a complete split; its frames are read, and checked, when they are asked for.
+
+    Args:
+        path: the folder.
+        game: the game it must be of; ``None``: any.
+        motion: how motion becomes targets; the published way where ``None``.
+
+    Raises:
+        DatasetError: no split there, not complete, of another game, or without the trail ``motion`` asks for.
+    """
+    path, motion = Path(path), motion or MotionConfig()
+    meta = store.read_meta(path)
+    if game is not None and canonical(game) != meta.game:
+        raise DatasetError(f"{path} holds {meta.game}, and {canonical(game)} is asked for.")
+    index = store.read_index(path)
+    names = [meta.shard_name(i) for i in range(meta.shards)]
+    there = sum((path / name).exists() for name in names)
+    if set(index) != set(names) or there < len(names):
+        raise DatasetError(
+            f"{path} is not complete: {there} of {meta.shards} files are there. "
+            "Run create_dataset.py again with the same settings; it records only what is missing."
+        )
+    wanted = f"{motion.background} of {motion.trail}"
+    if motion.extent == "trail" and meta.trail != wanted:
+        raise DatasetError(
+            f"motion.extent=trail needs the {wanted} frames before each stack, and {path} has "
+            f"{meta.trail or 'none'}: record it again into another folder, or use motion.extent=set."
+        )
+    return Split(path, meta, index, motion)
+
+
+@dataclass(frozen=True)
+class _Motion:
+    boxes: FrameBoxes
+    masks: np.ndarray  # (stacks, T, H * W / 8) uint8, packed bits
+
+
+class Split:
+    """A split on disk. Stacks count from 0 to ``len(split) - 1``; frame t of a stack is f = stack * T + t."""
+
+    def __init__(self, path: Path, meta: SplitMeta, index: dict[str, str], motion: MotionConfig) -> None:
+        self.path, self.meta, self.motion_config = path, meta, motion
+        self._index = index
+
+    def __len__(self) -> int:
+        return self.meta.size
+
+    @property
+    def native(self) -> tuple[int, int]:
+        """H, W of the frames."""
+        return self.meta.native
+
+    def shard(self, number: int) -> Shard:
+        """Read one file, and check it against the index."""
+        return store.read_shard(self.path, self.meta, number, self._index[self.meta.shard_name(number)])
+
+    def shards(self) -> Iterator[Shard]:
+        """Read the files, one after the other."""
+        return (self.shard(i) for i in range(self.meta.shards))
+
+    def frames(self, stacks: Sequence[int] | None = None) -> np.ndarray:
+        """Native frames of some stacks, in the order asked for, or of all: (n, T, H, W, 3) uint8 RGB."""
+        wanted = np.arange(len(self)) if stacks is None else np.asarray(stacks, int)
+        if ((wanted < 0) | (wanted >= len(self))).any():
+            raise IndexError(f"{self.path} has stacks 0 to {len(self) - 1}; asked for {wanted.tolist()}.")
+        out = np.empty((len(wanted), self.meta.length, *self.native, 3), np.uint8)
+        for number in np.unique(wanted // self.meta.shard_size):
+            here = np.flatnonzero(wanted // self.meta.shard_size == number)
+            shard = self.shard(int(number))
+            out[here] = shard.palette[shard.ids[wanted[here] % self.meta.shard_size]]
+        return out
+
+    def small(self, size: tuple[int, int]) -> np.ndarray:
+        """All frames at another size, as a network sees them: (stacks, T, H, W, 3) uint8 RGB."""
+        out = np.empty((len(self) * self.meta.length, *size, 3), np.uint8)
+        at = 0
+        for shard in self.shards():
+            for frames in shard.frames():
+                out[at : at + len(frames)] = resize(frames, size)
+                at += len(frames)
+        return out.reshape(len(self), self.meta.length, *size, 3)
+
+    @functools.cached_property
+    def background(self) -> np.ndarray:
+        """Mode or median image (``motion.background``) of all frames: (H, W, 3) uint8 RGB."""
+        path = self._background_path()
+        found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.exists() else None
+        if found is not None and found.shape == (*self.native, 3):
+            return np.ascontiguousarray(found[..., ::-1])
+        image = self._make_background(self.motion_config.background)
+        self._keep(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+        return image
+
+    def stack_background(self, stack: int) -> np.ndarray:
+        """What a stack's motion is measured against, as ``motion.extent`` says: (H, W, 3) uint8 RGB."""
+        number, at = divmod(range(len(self))[stack], self.meta.shard_size)
+        return self._backgrounds(self.shard(number))[at]
+
+    @property
+    def motion_boxes(self) -> FrameBoxes:
+        """Motion boxes of all frames, in native pixels."""
+        return self._motion.boxes
+
+    def motion_masks(self, size: tuple[int, int] | None = None) -> np.ndarray:
+        """What part of each pixel moves: (stacks, T, H, W) uint8, 0 to 255; at native size only 0 and 255."""
+        height, width = self.native
+        packed = self._motion.masks.reshape(len(self) * self.meta.length, -1)
+        out = np.empty((len(packed), *(size or self.native)), np.uint8)
+        for mask, bits in zip(out, packed, strict=True):
+            native = np.unpackbits(bits, count=height * width).reshape(height, width) * np.uint8(255)
+            mask[:] = native if size is None else cv2.resize(native, size[::-1], interpolation=cv2.INTER_AREA)
+        return out.reshape(len(self), self.meta.length, *out.shape[1:])
+
+    def targets(self, grid: int) -> tuple[np.ndarray, np.ndarray]:
+        """Motion targets: z_pres (stacks, T, G * G, 1) and z_where (stacks, T, G * G, 4), float32.
+
+        See :func:`spacetime_env.motion.targets`.
+        """
+        found = [targets(self.motion_boxes[f], self.native, grid) for f in range(len(self.motion_boxes))]
+        z_pres, z_where = (np.stack(part) for part in zip(*found, strict=True))
+        lead = (len(self), self.meta.length, grid * grid)
+        return z_pres.reshape(*lead, 1), z_where.reshape(*lead, 4)
+
+    @functools.cached_property
+    def labels(self) -> FrameBoxes:
+        """Ground-truth boxes, with names, of what is to be seen in each frame.
+
+        Raises:
+            DatasetError: the split was recorded without labels.
+        """
+        return self.all_labels.select(self._visible())
+
+    @functools.cached_property
+    def all_labels(self) -> FrameBoxes:
+        """Ground-truth boxes of what the RAM says exists, drawn or not. Raises as :attr:`labels` does."""
+        if not self.meta.labels:
+            raise DatasetError(
+                f"{self.path} was recorded without ground truth. Record it into another folder with --labels."
+            )
+        return FrameBoxes.join([shard.labels for shard in self.shards() if shard.labels is not None])
+
+    def prepare(self) -> None:
+        """Make and save the background and the motion, where they are missing or of other settings."""
+        _ = self._motion
+
+    def _visible(self) -> np.ndarray:
+        """Of each box in ``all_labels``, whether there is something in it."""
+        found = []
+        for shard in self.shards():
+            if shard.labels is not None:
+                frames = shard.frames().reshape(-1, *self.native, 3)
+                found += [visible(frame, self.background, shard.labels[f]) for f, frame in enumerate(frames)]
+        return np.concatenate(found)
+
+    @functools.cached_property
+    def _motion(self) -> _Motion:
+        parts = [self._shard_motion(i) for i in range(self.meta.shards)]
+        return _Motion(FrameBoxes.join([p.boxes for p in parts]), np.concatenate([p.masks for p in parts]))
+
+    def _shard_motion(self, number: int) -> _Motion:
+        """Read a shard's motion; make it if it is missing, damaged or of other settings or frames."""
+        path = self.path / self.meta.shard_name(number, "motion")
+        sha256 = self._index[self.meta.shard_name(number)]
+        made_of = {
+            "stages": STAGES,
+            "motion": to_dict(self.motion_config),
+            "frames": sha256,
+            "background": hashlib.sha256(self.background.tobytes()).hexdigest(),
+        }
+        settings = json.dumps(made_of, sort_keys=True)
+        if path.exists():
+            try:
+                arrays = store.read_npz(path.read_bytes(), path, "")
+                if arrays["settings"].item() == settings:
+                    return _Motion(FrameBoxes.of(arrays["boxes"], arrays["counts"]), arrays["masks"])
+            except (DatasetError, KeyError, ValueError):
+                pass  # it is made of the frames alone, so make it again
+        shard = self.shard(number)
+        boxes, masks = [], []
+        for frames, background in zip(shard.frames(), self._backgrounds(shard), strict=True):
+            for frame in frames:
+                mask, found = motion_of(frame, background, self.motion_config)
+                masks.append(np.packbits(mask))
+                boxes.append(found)
+        packed = np.stack(masks).reshape(len(shard.ids), self.meta.length, -1)
+        counts = np.array([len(found) for found in boxes], np.int32)
+        arrays = {"boxes": np.concatenate(boxes), "counts": counts, "masks": packed}
+        self._keep(path, store.npz_bytes(arrays | {"settings": np.array(settings)}))
+        return _Motion(FrameBoxes.of(arrays["boxes"], counts), packed)
+
+    def _backgrounds(self, shard: Shard) -> Sequence[np.ndarray] | np.ndarray:
+        """The background of each stack of a shard."""
+        if self.motion_config.extent == "trail" and shard.backgrounds is not None:
+            return shard.backgrounds
+        return [self.background] * len(shard.ids)
+
+    def _make_background(self, kind: Literal["mode", "median"]) -> np.ndarray:
+        counts = ColorCounts(self.native)
+        palette = np.zeros((256, 3), np.uint8)
+        for shard in self.shards():
+            counts.add(shard.ids.reshape(-1, *self.native))
+            palette = np.maximum(palette, shard.palette)  # unknown colours are 0
+        return counts.image(palette, kind)
+
+    def _background_path(self) -> Path:
+        return self.path / f"background-{self.motion_config.background}.png"
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        """Save what can be made again; in a folder that is read-only (installed) it is made each time."""
+        try:
+            store.save(path, data)
+        except DatasetError:
+            if os.access(self.path, os.W_OK):
+                raise

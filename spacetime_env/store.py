@@ -1,0 +1,289 @@
+"""A recorded split on disk: what its files are, how they are written whole, and how they are read.
+
+::
+
+    data/Pong/train-random/
+        meta.yaml           what was asked for; written first
+        frames-00000.npz    a shard of stacks: palette ids (n, T, H, W) uint8 and the palette (256, 3) RGB,
+                            which give the frames without loss; episode and step of each frame; ground truth
+        index.yaml          SHA-256 of each shard; written last: the split is complete
+        background-mode.png made from the shards, and made again when it is missing
+        motion-00000.npz    masks and boxes of a shard; made again when the motion settings change
+
+Every file is written under another name and renamed, so one that has its name is whole. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from spacetime_env.config import ConfigError, from_dict, to_dict
+from spacetime_env.files import write_atomically
+
+FORMAT = 1
+# What zipfile and numpy raise on files that are cut off or have other bytes in them.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, LookupError, OSError, EOFError, RuntimeError)
+META, INDEX = "meta.yaml", "index.yaml"
+
+
+class DatasetError(ValueError):
+    """A split that cannot be recorded, saved or read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class SplitMeta:
+    """``meta.yaml``: what a split holds and how it was played."""
+
+    game: str  # "Pong"
+    split: str  # "train", "validation", "test"
+    agent: str  # "random", or the name of the agent's folder
+    agent_version: str  # the policy's fingerprint; "" for random
+    seed: int
+    size: int  # stacks
+    length: int  # T
+    shard_size: int
+    order: str  # "random" or "sequential"
+    gap: int
+    warmup: int
+    native: tuple[int, int]  # H, W
+    frameskip: int  # ALE frames a step
+    sticky: float  # ALE's repeat_action_probability
+    trail: str  # the background stored with each stack, such as "mode of 64"; "": none is
+    labels: bool
+    classes: tuple[str, ...] = ()  # that the labels can name
+    package: str = ""  # version of spacetime_env
+    ale: str = ""  # version of ale_py
+    format: int = FORMAT
+
+    @property
+    def shards(self) -> int:
+        """Number of files."""
+        return -(-self.size // self.shard_size)
+
+    def shard_stacks(self, shard: int) -> int:
+        """Number of stacks in a file."""
+        return min(self.shard_size, self.size - shard * self.shard_size)
+
+    def shard_name(self, shard: int, kind: str = "frames") -> str:
+        """``frames-00000.npz``."""
+        return f"{kind}-{shard:05d}.npz"
+
+    def differences(self, other: SplitMeta) -> list[str]:
+        """What would make other data, in words; versions do not count."""
+        names = (f.name for f in fields(self) if f.name not in ("package", "ale", "classes"))
+        return [
+            f"{name} is {getattr(self, name)!r} there, {getattr(other, name)!r} asked for"
+            for name in names
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+@dataclass(frozen=True)
+class FrameBoxes:
+    """Boxes of many frames. Frame f = stack * T + t has ``boxes[offsets[f]:offsets[f + 1]]``."""
+
+    boxes: np.ndarray  # (M, 4) float32, x, y, w, h in native pixels
+    offsets: np.ndarray  # (frames + 1,) int64
+    names: np.ndarray  # (M,) str; "" for motion, which does not know names
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        """(n, 4) float32."""
+        frame = range(len(self))[frame]
+        return self.boxes[self.offsets[frame] : self.offsets[frame + 1]]
+
+    def names_of(self, frame: int) -> list[str]:
+        """Names of the boxes of a frame."""
+        frame = range(len(self))[frame]
+        return self.names[self.offsets[frame] : self.offsets[frame + 1]].tolist()
+
+    def select(self, keep: np.ndarray) -> FrameBoxes:
+        """Only the boxes where ``keep``, (M,) bool, is true."""
+        before = np.concatenate([[0], np.cumsum(keep)])
+        return FrameBoxes(self.boxes[keep], before[self.offsets], self.names[keep])
+
+    @staticmethod
+    def join(parts: list[FrameBoxes]) -> FrameBoxes:
+        """The frames of all parts, one part after the other."""
+        counts = np.concatenate([np.diff(part.offsets) for part in parts])
+        boxes = np.concatenate([part.boxes for part in parts])
+        return FrameBoxes.of(boxes, counts, np.concatenate([part.names for part in parts]))
+
+    @staticmethod
+    def of(boxes: np.ndarray, counts: np.ndarray, names: np.ndarray | None = None) -> FrameBoxes:
+        """From flat boxes and the number of them in each frame."""
+        offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        return FrameBoxes(boxes, offsets, np.full(len(boxes), "") if names is None else names)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of stacks. n stacks, T frames each."""
+
+    ids: np.ndarray  # (n, T, H, W) uint8, palette ids
+    palette: np.ndarray  # (256, 3) uint8, RGB
+    episodes: np.ndarray  # (n,) int32, of this shard
+    steps: np.ndarray  # (n, T) int32, agent steps since the episode's start
+    labels: FrameBoxes | None  # of n * T frames, whether drawn or not
+    backgrounds: np.ndarray | None  # (n, H, W, 3) uint8 RGB, of the trail before each stack
+    sha256: str = ""
+
+    def frames(self) -> np.ndarray:
+        """(n, T, H, W, 3) uint8 RGB."""
+        return np.take(self.palette, self.ids, axis=0)  # twice as fast as palette[ids]
+
+    def to_bytes(self) -> bytes:
+        """The content of the file; the same arrays give the same bytes."""
+        arrays: dict[str, np.ndarray] = {
+            "ids": self.ids,
+            "palette": self.palette,
+            "episodes": self.episodes,
+            "steps": self.steps,
+        }
+        if self.labels is not None:
+            arrays |= {
+                "label_boxes": self.labels.boxes,
+                "label_counts": np.diff(self.labels.offsets).astype(np.int32),
+                "label_names": self.labels.names.astype(np.str_),
+            }
+        if self.backgrounds is not None:
+            arrays["backgrounds"] = self.backgrounds
+        return npz_bytes(arrays)
+
+
+def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = None) -> Shard:
+    """Read and check one shard.
+
+    Args:
+        sha256: what its file must have; ``None`` where that is not yet known.
+
+    Raises:
+        DatasetError: missing, cut off, damaged, changed since it was recorded, or not what ``meta`` says.
+    """
+    path = folder / meta.shard_name(shard)
+    again = "Delete it and run create_dataset.py again as before; it records only what is missing."
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is missing. Run create_dataset.py again as before.") from None
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise DatasetError(
+            f"{path} is not the file that was recorded: {INDEX} has SHA-256 {sha256[:12]}..., the file "
+            f"{found[:12]}... It is damaged or was changed. {again}"
+        )
+    arrays = read_npz(data, path, again)
+    n, (height, width) = meta.shard_stacks(shard), meta.native
+    shapes: dict[str, tuple[tuple[int, ...], type]] = {
+        "ids": ((n, meta.length, height, width), np.uint8),
+        "palette": ((256, 3), np.uint8),
+        "episodes": ((n,), np.int32),
+        "steps": ((n, meta.length), np.int32),
+    }
+    if meta.labels:
+        total = len(arrays.get("label_boxes", ()))
+        shapes |= {"label_boxes": ((total, 4), np.float32), "label_counts": ((n * meta.length,), np.int32)}
+        shapes |= {"label_names": ((total,), np.str_)}
+    if meta.trail:
+        shapes["backgrounds"] = ((n, height, width, 3), np.uint8)
+    for name, (shape, kind) in shapes.items():
+        array = arrays.get(name)
+        if array is None or array.shape != shape or not np.issubdtype(array.dtype, kind):
+            came = "nothing" if array is None else f"{array.shape} {array.dtype}"
+            raise DatasetError(f"{path}: expected {name} {shape} {kind.__name__}, got {came}. {again}")
+    labels = None
+    if meta.labels:
+        labels = FrameBoxes.of(arrays["label_boxes"], arrays["label_counts"], arrays["label_names"])
+        if labels.offsets[-1] != len(labels.boxes):
+            raise DatasetError(f"{path}: its label counts do not add up to its boxes. {again}")
+    common = {name: arrays[name] for name in ("ids", "palette", "episodes", "steps")}
+    backgrounds = arrays["backgrounds"] if meta.trail else None
+    return Shard(**common, labels=labels, backgrounds=backgrounds, sha256=found)
+
+
+def read_meta(folder: Path) -> SplitMeta:
+    """Read ``meta.yaml``.
+
+    Raises:
+        DatasetError: it is missing, not YAML, has other keys or is of another format.
+    """
+    missing = f"{folder} is not a recorded split; create_dataset.py makes one."
+    tree = read_yaml(folder / META, missing, f"Delete the folder {folder} and record it again.")
+    found = tree.get("format") if isinstance(tree, dict) else None
+    if found != FORMAT:
+        raise DatasetError(
+            f"{folder / META}: expected format {FORMAT}, got {found!r}. It was written by another version of "
+            "spacetime_env: record the split again into another folder."
+        )
+    try:
+        return from_dict(SplitMeta, tree, str(folder / META))
+    except ConfigError as error:
+        raise DatasetError(f"{error} Record the split again into another folder.") from None
+
+
+def write_meta(folder: Path, meta: SplitMeta) -> None:
+    """Write ``meta.yaml``."""
+    save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
+
+
+def read_index(folder: Path) -> dict[str, str]:
+    """File name -> SHA-256 of a complete split; empty while it is not complete."""
+    if not (folder / INDEX).exists():
+        return {}
+    damaged = "Delete it and run create_dataset.py again; it is made from the files that are there."
+    tree = read_yaml(folder / INDEX, "", damaged)
+    if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
+        raise DatasetError(f"{folder / INDEX} is damaged: it does not list files. {damaged}")
+    return tree
+
+
+def read_yaml(path: Path, missing: str, damaged: str) -> Any:
+    """Parse a YAML file; every failure is a :class:`DatasetError` that ends with what to do."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise DatasetError(f"no file {path}. {missing}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} is damaged: {error}. {damaged}") from None
+
+
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of a compressed ``.npz``."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def read_npz(data: bytes, path: Path, advice: str) -> dict[str, np.ndarray]:
+    """All arrays of a ``.npz``; ``path`` and ``advice`` are for the message if it is damaged."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except _DAMAGED as error:
+        raise DatasetError(f"{path} is cut off or damaged ({error}). {advice}") from None
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; an older file of that name stays until the new one is safe on disk.
+
+    Raises:
+        DatasetError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise DatasetError(
+            f"could not save {path}: {error.strerror}. What was there before is unchanged. Make room or give "
+            "another folder, then run the same command again; what is saved already is kept."
+        ) from error

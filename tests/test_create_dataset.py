@@ -1,0 +1,154 @@
+"""The command create_dataset.py: its flags, its pictures, its messages, and that it may be killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from spacetime_env import create, labels
+from spacetime_env.config import Config, ConfigError
+from spacetime_env.create import main, parser
+from spacetime_env.policies import RandomPolicy
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "create_dataset.py"
+
+
+def config_of(*words: str) -> Config:
+    return create._config(parser().parse_args(words))
+
+
+def test_the_script_only_calls_the_package() -> None:
+    assert len(SCRIPT.read_text().splitlines()) < 30
+    found = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, cwd="/")
+    assert found.returncode == 0 and "--plot-boxes" in found.stdout
+
+
+def test_flags_and_those_of_the_old_command() -> None:
+    args = parser().parse_args(["-f", "validation", "-g", "Tennis", "--random", "--plot_bb"])
+    assert (args.split, args.game, args.order, args.plot_boxes) == ("validation", "Tennis", "random", 16)
+    assert parser().parse_args(["--folder", "test"]).split == "test"
+    median = config_of("--rootmedian")
+    assert (median.motion.background, median.motion.extent) == ("median", "set")
+    other = config_of("--split", "test", "--size", "7", "--seed", "3", "--sequential", "--extent", "trail")
+    assert (other.data.size, other.data.eval_size, other.data.seed) == (1024, 7, 3)
+    assert (other.data.order, other.motion.extent) == ("sequential", "trail")
+
+
+def test_flags_go_over_words_and_words_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tennis.yaml"
+    file.write_text("game: Tennis\ndata: {gap: 40, length: 6, shard_size: 8}\n")
+    config = config_of("--config", str(file), "data.length=5", "data.gap=41", "--length", "3")
+    assert (config.game, config.data.shard_size, config.data.gap, config.data.length) == ("Tennis", 8, 41, 3)
+    with pytest.raises(ConfigError, match=r"'data.gap=1' go over a config file: give --config"):
+        config_of("data.gap=1")
+
+
+def test_record_and_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ROOT / "data" / "Pong" / "test-random", tmp_path / "Pong" / "test-random")
+    asked = ["-g", "pong", "-f", "test", "--size", "150", "--data-root", str(tmp_path), "--plot-boxes", "2"]
+    assert main(asked) == 0
+    folder = tmp_path / "Pong" / "test-random"
+    assert f"{folder}: 150 stacks of 4 frames" in capsys.readouterr().out
+    assert [path.name for path in sorted((folder / "plots").iterdir())] == [
+        "stack-00000.png",
+        "stack-00001.png",
+    ]
+    picture = np.asarray(cv2.imread(str(folder / "plots" / "stack-00000.png")))[..., ::-1]
+    # A row a frame: frame, background, mask, cells; all twice as large.
+    assert picture.shape == (4 * 210 * 2, 4 * 160 * 2, 3)
+    colors = [
+        (picture[:, 320 * k : 320 * (k + 1)] == color).all(-1).sum()
+        for k, color in ((0, create.MOTION), (0, create.TRUTH), (1, create.TRUTH), (3, create.CELL))
+    ]
+    assert colors[0] > 100 and colors[1] > 50 and colors[2] == 0 and colors[3] > 100
+    assert set(np.unique(picture[:, 640:960])) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-g", "Pongg"], "Did you mean Pong"),
+        (["-g", "Pong", "--size", "0"], "size of 1 stack or more"),
+        (["-g", "Pong", "--config", "configs/none.yaml"], "no config file"),
+    ],
+)
+def test_errors_are_sentences(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--data-root", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and message in said and "Traceback" not in said
+
+
+def test_an_agent_is_asked_of_the_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        sys.modules, "spacetime_env.agent", SimpleNamespace(as_policy=lambda name: f"policy {name}")
+    )
+    assert create.policy_for("agents/pong-ppo") == "policy agents/pong-ppo"
+    assert isinstance(create.policy_for("random"), RandomPolicy)
+
+
+def test_labels_without_ocatari(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels.importlib.util, "find_spec", lambda _: None)
+    asked = ["-g", "Pong", "-f", "test", "--size", "1", "--data-root", str(tmp_path), "--workers", "1"]
+    assert main(asked) == 2
+    assert "pip install --no-deps ocatari" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.*"))  # nothing begun
+    assert main([*asked, "--no-labels"]) == 0
+
+
+def test_killed_and_interrupted_it_goes_on(tmp_path: Path) -> None:
+    """kill -9, then Ctrl-C, then to the end: the same files as without; no process stays behind."""
+    file = tmp_path / "small.yaml"
+    file.write_text("game: Pong\ndata: {size: 12, shard_size: 2, gap: 12, warmup: 9, workers: 2}\n")
+    words = ["--config", str(file), "--data-root", str(tmp_path / "cut")]
+    folder = tmp_path / "cut" / "Pong" / "train-random"
+
+    def start_and_stop(shards: int, number: int) -> int:
+        command = [sys.executable, str(SCRIPT), *words]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while len(list(folder.glob("frames-*.npz"))) < shards and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if number == signal.SIGKILL:
+            os.kill(process.pid, number)  # the parent alone
+        else:
+            os.killpg(process.pid, number)  # as a terminal does: all of them
+        process.wait(60)
+        while time.monotonic() < deadline and _alive(process.pid):
+            time.sleep(0.05)
+        assert not _alive(process.pid)
+        return process.returncode
+
+    assert start_and_stop(1, signal.SIGKILL) == -signal.SIGKILL
+    killed = {path: path.stat().st_mtime_ns for path in folder.glob("frames-*.npz")}
+    assert 1 <= len(killed) < 6
+    assert start_and_stop(len(killed) + 1, signal.SIGINT) == 130
+    assert main([*words, "--workers", "1"]) == 0
+    assert main([*words[:-1], str(tmp_path / "whole"), "--workers", "1"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in killed} == killed  # kept, not recorded again
+    whole = tmp_path / "whole" / "Pong" / "train-random"
+    names = sorted(path.name for path in whole.iterdir())
+    assert len(names) == 6 + 6 + 3
+    assert all((folder / name).read_bytes() == (whole / name).read_bytes() for name in names)
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
