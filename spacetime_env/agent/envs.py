@@ -1,0 +1,157 @@
+"""The envs that agents train and are judged on: random starts, one thread a worker, saved normalisation."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import io
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from spacetime_env.agent.batched import BatchedVecEnv
+from spacetime_env.agent.blocks import BlockVecEnv
+from spacetime_env.agent.hyperparameters import AgentError
+
+NOOPS = 30  # most steps of doing nothing at the start of an episode
+
+
+class RandomStart(gym.Wrapper):
+    """Do nothing for 0 to ``noops`` steps after each reset, so that no two episodes begin the same.
+
+    Without it, and without sticky actions, a policy that does not sample replays one single game.
+    """
+
+    def __init__(self, env: gym.Env, noops: int = NOOPS) -> None:
+        super().__init__(env)
+        self.noops = noops
+        self.rng = np.random.default_rng()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset, then wait. A seed fixes the waits of this episode and of those that follow."""
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+        observation, info = self.env.reset(seed=seed, options=options)
+        for _ in range(int(self.rng.integers(self.noops + 1))):
+            observation, _, terminated, truncated, info = self.env.step(
+                0
+            )  # ALE lists NOOP first in every game
+            if terminated or truncated:
+                observation, info = self.env.reset(options=options)
+        return observation, info
+
+
+class EnvMaker:
+    """Makes one env; picklable, and at home in a worker process."""
+
+    def __init__(self, env_id: str, kwargs: Mapping[str, Any], noops: int = NOOPS) -> None:
+        self.env_id, self.kwargs, self.noops = env_id, dict(kwargs), noops
+
+    def __call__(self, **kwargs: Any) -> gym.Env:
+        if multiprocessing.parent_process() is not None:
+            import cv2
+            import torch
+
+            torch.set_num_threads(1)  # one core a worker: more threads would only wait for each other
+            cv2.setNumThreads(1)
+            signal.signal(
+                signal.SIGINT, signal.SIG_IGN
+            )  # Ctrl-C is for the main process, which then closes us
+        return RandomStart(make(self.env_id, {**self.kwargs, **kwargs}), self.noops)
+
+
+def make(env_id: str, kwargs: Mapping[str, Any]) -> gym.Env:
+    """``gym.make``, ``module:env id`` included, with errors in plain words."""
+    import spacetime_env  # noqa: F401  (registers SpaceTime/<Game>-v5, in worker processes too)
+
+    module, _, name = env_id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        gym.spec(name)
+    except ImportError as error:
+        raise AgentError(f"the module of env {env_id!r} cannot be imported: {error}.") from None
+    except gym.error.Error:
+        near = difflib.get_close_matches(env_id, list(gym.registry), n=3)
+        raise AgentError(f"no env {env_id!r}. Near it: {', '.join(near) or 'none'}.") from None
+    return gym.make(name, **kwargs)
+
+
+def make_envs(maker: Callable[..., gym.Env], n_envs: int, seed: int, kind: str, workers: int = 0) -> VecEnv:
+    """``n_envs`` envs with a ``Monitor`` each, seeded ``seed``, ``seed + 1``, ...
+
+    Args:
+        kind: "dummy", all in this process, or "subproc", in worker processes that share them equally.
+        workers: processes at most; 0: one a core.
+    """
+    if kind == "dummy":
+        return make_vec_env(maker, n_envs=n_envs, seed=seed, vec_env_cls=BatchedVecEnv)
+    count = max(count for count in range(1, min(n_envs, workers or cores()) + 1) if n_envs % count == 0)
+    blocks: Any = BlockVecEnv  # typed as SB3's own two classes only
+    return make_vec_env(
+        maker, n_envs=n_envs, seed=seed, vec_env_cls=blocks, vec_env_kwargs={"workers": count}
+    )
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def derived_seed(*words: int) -> int:
+    """A seed under 2**31 made of all ``words``, so that evaluation does not meet the seeds of training."""
+    return int(np.random.SeedSequence([abs(word) for word in words]).generate_state(1)[0] >> 1)
+
+
+def normalization_bytes(env: VecNormalize) -> bytes:
+    """The running statistics of a ``VecNormalize``, as npz; SB3's own ``save`` is a pickle."""
+    arrays: dict[str, Any] = {"ret": _pack(env.ret_rms)}
+    for key, stats in _observation_stats(env).items():
+        arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"] = stats.mean, stats.var
+        arrays[f"obs/{key}/count"] = stats.count
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def restore_normalization(env: VecNormalize, data: bytes) -> None:
+    """Put the statistics of :func:`normalization_bytes` into ``env``."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        mean, var, count = arrays["ret"]
+        env.ret_rms.mean, env.ret_rms.var, env.ret_rms.count = np.float64(mean), np.float64(var), float(count)
+        for key, stats in _observation_stats(env).items():
+            stats.mean, stats.var = arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"]
+            stats.count = float(arrays[f"obs/{key}/count"])
+
+
+def _pack(stats: RunningMeanStd) -> np.ndarray:
+    return np.array([stats.mean, stats.var, stats.count], np.float64)
+
+
+def _observation_stats(env: VecNormalize) -> dict[str, RunningMeanStd]:
+    if not env.norm_obs:
+        return {}
+    return env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
+
+
+class NormalizedObservation(gym.ObservationWrapper):
+    """What ``VecNormalize`` does to observations, with its statistics as they are, for one env."""
+
+    def __init__(self, env: gym.Env, vec_normalize: VecNormalize) -> None:
+        super().__init__(env)
+        self.vec_normalize = vec_normalize
+        self.observation_space = vec_normalize.observation_space
+
+    def observation(self, observation: Any) -> Any:
+        """Normalise one observation."""
+        return self.vec_normalize.normalize_obs(observation)

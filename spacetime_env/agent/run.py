@@ -1,0 +1,133 @@
+"""The folder of one training: what was asked, how far it is, and who holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.files import write_atomically
+
+RECORD, LAST, BEST, LOCK = "run.yaml", "last.zip", "best.zip", "lock"
+
+
+@dataclass
+class Run:
+    """A folder ``<log folder>/<algo>/<env>_<number>``.
+
+    Attributes:
+        folder: holds ``run.yaml``, ``last.zip``, ``best.zip``.
+        asked: what identifies the training: algo, env, seed, hyperparameters, env_kwargs, start.
+        seed: the seed in use; ``asked["seed"]`` is -1 where any will do.
+        resumed: a training that was interrupted goes on.
+    """
+
+    folder: Path
+    asked: dict[str, Any]
+    seed: int
+    resumed: bool
+    lock: Any = None
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.folder / LAST
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best evaluation."""
+        return self.folder / BEST
+
+    def write(self, **more: Any) -> None:
+        """Write ``run.yaml``."""
+        record = {"asked": self.asked, "seed": self.seed, **more}
+        write_atomically(self.folder / RECORD, yaml.safe_dump(record, sort_keys=False).encode())
+
+
+def begin(root: Path, asked: Mapping[str, Any], seed: int) -> Run:
+    """Go on with an unfinished training that was asked for in the same words, or open a new folder."""
+    name = slug(str(asked["env"]))
+    parent = root / str(asked["algo"])
+    taken = [path for path in parent.glob(f"{name}_*") if path.name.rpartition("_")[2].isdigit()]
+    numbers = {int(path.name.rpartition("_")[2]): path for path in taken}
+    for number in sorted(numbers, reverse=True):
+        folder = numbers[number]
+        try:
+            record = read_record(folder)
+        except AgentError:
+            continue  # not ours, or killed before it was written
+        if record["asked"] == dict(asked) and not record.get("finished"):
+            lock = hold(folder)
+            if lock is not None:
+                return Run(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
+    folder = parent / f"{name}_{max(numbers, default=0) + 1}"
+    folder.mkdir(parents=True)
+    run = Run(folder, dict(asked), seed, False, hold(folder))
+    run.write()
+    return run
+
+
+def reopen(folder: Path) -> Run | None:
+    """The unfinished training in ``folder``; None where there is none.
+
+    Raises:
+        AgentError: another process is at it.
+    """
+    if not (folder / RECORD).is_file():
+        return None
+    record = read_record(folder)
+    if record.get("finished"):
+        return None
+    lock = hold(folder)
+    if lock is None:
+        raise AgentError(f"another process trains in {folder} now. Wait for it, or stop it.")
+    return Run(folder, record["asked"], int(record["seed"]), (folder / LAST).is_file(), lock)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """``run.yaml``, checked."""
+    try:
+        record = yaml.safe_load((folder / RECORD).read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise AgentError(f"{folder / RECORD} cannot be read: {error}") from None
+    if not isinstance(record, dict) or not {"asked", "seed"} <= set(record):
+        raise AgentError(f"{folder / RECORD} is not a training's: expected the keys 'asked' and 'seed'.")
+    return record
+
+
+def hold(folder: Path) -> Any:
+    """An open, locked file that keeps other processes out of ``folder``; None where one is in already.
+
+    The lock ends with the process, however it ends. Where the system has no such locks, all are let in.
+    """
+    file = open(folder / LOCK, "a")  # noqa: SIM115  (open as long as the training)
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def slug(env_id: str) -> str:
+    """An env id as the name of a folder."""
+    return env_id.replace("/", "-").replace(":", "-")
+
+
+def plain(value: Any) -> Any:
+    """A value as YAML holds it: what is no number, text, list or dict becomes its type's name."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return value.__name__ if isinstance(value, type) else type(value).__name__

@@ -1,0 +1,125 @@
+"""The end of a training: the best weights are judged on new seeds and become an agent's folder."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from spacetime_env.agent import card, checkpoint, folder, run
+from spacetime_env.agent.envs import NOOPS, cores
+from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.agent.supervisor import Supervisor
+
+PACKAGES = ("spacetime-env", "stable-baselines3", "torch", "gymnasium", "ale-py", "numpy")
+
+
+def ship(
+    agent: BaseAlgorithm,
+    supervisor: Supervisor,
+    hyperparameters: Mapping[str, Any],
+    command: str,
+    root: Path,
+    *,
+    name: str,
+    episodes: int,
+    seed: int,
+    overwrite: bool,
+) -> Path:
+    """Judge the best weights on new seeds and write the agent's folder.
+
+    Args:
+        agent: the trained agent; it is left with the best weights.
+        supervisor: of its training.
+        hyperparameters: as they were given.
+        command: what made it.
+        root: the folder ``name`` is put here; "" is ``<game>-<algo>``.
+        episodes, seed: of the evaluation.
+        overwrite: replace an agent of that name even if it plays better.
+
+    Returns:
+        The folder: in ``root``, or in the run's folder where a better agent keeps its place.
+    """
+    job, progress = supervisor.job, supervisor.progress
+    best = progress
+    if job.best.is_file():
+        best = checkpoint.restore(job.best, agent, counters=False)
+    print(f"Playing {episodes} episodes with the best weights.")
+    returns = folder.evaluate(agent, supervisor.judge, episodes, seed)
+    game = job.asked["env"].rpartition("/")[2].rpartition("-")[0].lower()
+    name = name or f"{game}-{job.asked['algo']}"
+    about = {
+        "name": name,
+        "algo": job.asked["algo"],
+        "env": job.asked["env"],
+        "env_kwargs": job.asked["env_kwargs"],
+        "deterministic": True,  # take the most probable action
+        "model": folder.model_of(supervisor.judge),
+        "seed": job.seed,
+        "hyperparameters": run.plain(hyperparameters),
+        "evaluation": {
+            "episodes": len(returns),
+            "mean": float(returns.mean()),
+            "std": float(returns.std()),
+            "returns": returns.tolist(),
+            "deterministic": True,
+            "noops": NOOPS,
+            "seed": seed,
+        },
+        "trained": {
+            "command": command,
+            "timesteps": progress.timesteps,
+            "best_timesteps": best.timesteps,
+            "seconds": round(progress.seconds),
+            "sittings": progress.sittings,
+            "cores": cores(),
+            "machine": f"{platform.machine()}, {platform.system()}",
+        },
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+    }
+    texts = {
+        folder.CARD: card.card(about, progress.evaluations),
+        card.CURVE: card.curve(progress.evaluations, f"{job.asked['algo'].upper()} on {job.asked['env']}"),
+    }
+    target = root / name
+    print(f"Return {returns.mean():.1f} ± {returns.std():.1f} over {len(returns)} episodes.")
+    better = _better(target, about)
+    if better and not overwrite:
+        target = job.folder / name
+        print(f"{better} The new one is in {target}; --overwrite puts it in the other's place.")
+    try:
+        checkpoint.save(job.folder / folder.POLICY, agent, best, replay=False)
+        folder.write(target, (job.folder / folder.POLICY).read_bytes(), about, texts)
+        job.write(finished=True, agent=str(target))
+    except OSError as error:
+        raise AgentError(
+            f"cannot write the agent to {target}: {error.strerror or error}. Nothing is lost: make room, "
+            "then run the same again."
+        ) from None
+    print(f"The agent is in {target}.")
+    return target
+
+
+def _better(target: Path, about: Mapping[str, Any]) -> str:
+    """A sentence where ``target`` holds an agent that plays better on the same model, else ""."""
+    if not (target / folder.DESCRIPTION).is_file():
+        return ""
+    try:
+        old = folder.describe(target)
+        mean = float(old["evaluation"]["mean"])
+        useful = old["model"]["sha256"] == about["model"]["sha256"]
+    except (AgentError, KeyError, TypeError, ValueError):
+        return ""
+    better = useful and mean > about["evaluation"]["mean"]
+    return f"{target} holds an agent that plays better ({mean:.1f})." if better else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,258 @@
+"""train_agent.py: from the command line to an agent's folder, with interruptions, on a toy env."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from stable_baselines3 import PPO
+
+import tests.toy_env
+from spacetime_env.agent import checkpoint, load_agent, run
+from spacetime_env.agent.envs import EnvMaker, make_envs
+from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.agent.supervisor import Supervisor
+from spacetime_env.agent.train import Options, main, train
+
+ROOT = Path(__file__).parents[1]
+ENV = tests.toy_env.__name__ + ":toy/Catch-v0"
+WORDS = ["n_envs:2", "n_steps:8", "batch_size:8", "n_epochs:1", "policy_kwargs:dict(net_arch=[4])"]
+LITTLE: dict[str, Any] = {
+    "env": ENV,
+    "n_timesteps": 64,
+    "eval_freq": 32,
+    "eval_episodes": 2,
+    "save_freq": 16,
+    "seed": 7,
+    "verbose": 0,
+    "final_episodes": 3,
+    "hyperparams": {
+        "n_envs": 2,
+        "n_steps": 8,
+        "batch_size": 8,
+        "n_epochs": 1,
+        "policy_kwargs": {"net_arch": [4]},
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has a current directory of its own."""
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Press Ctrl-C as soon as ``steps`` are done."""
+    on_step = Supervisor._on_step
+
+    def press(self: Supervisor) -> bool:
+        if self.num_timesteps == steps:
+            signal.raise_signal(signal.SIGINT)
+        return on_step(self)
+
+    monkeypatch.setattr(Supervisor, "_on_step", press)
+
+
+def test_command_line_makes_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = (
+        f"--algo ppo --env {ENV} -n 64 --eval-freq 32 --eval-episodes 2 --save-freq 16 -f runs --seed 7 -P"
+    )
+    flags += " --vec-env dummy --device cpu --final-episodes 3 -tb board --env-kwargs length:6"
+    assert main([*flags.split(), "-params", *WORDS]) == 0
+    assert "The agent is in agents/catch-ppo" in capsys.readouterr().out
+    about = yaml.safe_load(Path("agents/catch-ppo/agent.yaml").read_text())
+    assert (about["algo"], about["env"], about["env_kwargs"], about["seed"]) == ("ppo", ENV, {"length": 6}, 7)
+    assert about["trained"]["timesteps"] == 64 and about["hyperparameters"]["n_envs"] == 2
+    assert about["model"] == {"game": "Catch", "sha256": "a" * 64}
+    returns = about["evaluation"]["returns"]
+    assert len(returns) == 3 and np.mean(returns) == about["evaluation"]["mean"]
+    card = Path("agents/catch-ppo/CARD.md").read_text()
+    assert "| 32 |" in card and "| 64 |" in card and "learning_rate" in card
+    assert Path("agents/catch-ppo/curve.svg").read_text().startswith("<svg")
+    assert list(Path("board").rglob("events*"))
+    agent, env = load_agent("agents/catch-ppo")
+    assert env.get_wrapper_attr("length") == 6
+    assert agent.predict(env.reset(seed=0)[0])[0] in (0, 1, 2)
+
+
+def test_interrupted_training_goes_on_with_the_same_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, 44)
+        assert train(Options(**LITTLE)) is None
+    assert "Stopped after 32 of 64 steps" in capsys.readouterr().out  # the rollout under way is lost
+    job = Path(f"logs/ppo/{run.slug(ENV)}_1")
+    assert checkpoint.progress_of(job / "last.zip").timesteps == 32
+    assert train(Options(**LITTLE)) == Path("agents/catch-ppo")
+    assert f"Going on with {job}" in capsys.readouterr().out
+    progress = checkpoint.progress_of(job / "last.zip")
+    assert (progress.timesteps, progress.sittings) == (64, 2)
+    assert [e["timesteps"] for e in progress.evaluations] == [32, 64]
+    assert PPO.load(job / "last.zip")._current_progress_remaining == 0.0  # the schedule ended where it should
+
+
+def test_the_learning_rate_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    update = PPO._update_learning_rate
+
+    def note(self: PPO, optimizers: Any) -> None:
+        update(self, optimizers)
+        rates.append(self.policy.optimizer.param_groups[0]["lr"])
+
+    monkeypatch.setattr(PPO, "_update_learning_rate", note)
+    settings = {**LITTLE, "hyperparams": {**LITTLE["hyperparams"], "learning_rate": "lin_1.0"}}
+    with monkeypatch.context() as patch:
+        stop_at(patch, 36)
+        train(Options(**settings))
+    train(Options(**settings))
+    assert rates == pytest.approx([0.75, 0.5, 0.25, 0.0])
+
+
+def test_kill_loses_no_more_than_the_work_since_the_last_save() -> None:
+    flags = f"--env {ENV} -n 100000 --eval-freq -1 --save-freq 64 --seed 3 --verbose 0 -params".split()
+    command = [sys.executable, str(ROOT / "train_agent.py"), *flags, *WORDS]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    last = Path(f"logs/ppo/{run.slug(ENV)}_1/last.zip")
+    process = subprocess.Popen(command, env=env)
+    for _ in range(600):
+        if last.is_file() and checkpoint.progress_of(last).timesteps >= 128:
+            break
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    saved = checkpoint.progress_of(last)
+    assert saved.timesteps >= 128 and not Path("agents").exists()
+    options = Options(env=ENV, trained_agent=str(last.parent), eval_freq=-1, verbose=0, final_episodes=2)
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, saved.timesteps + 34)
+        assert train(options) is None  # -i goes on with what run.yaml says
+    assert checkpoint.progress_of(last).timesteps == saved.timesteps + 32
+
+
+def test_a_finished_training_is_not_gone_on_with() -> None:
+    first = train(Options(**LITTLE))
+    assert first is not None
+    train(Options(**{**LITTLE, "trained_agent": str(first), "overwrite": True}))
+    asked = yaml.safe_load(Path(f"logs/ppo/{run.slug(ENV)}_2/run.yaml").read_text())["asked"]
+    assert asked["start"] == "agents/catch-ppo/policy.zip"
+
+
+def test_two_processes_do_not_share_a_run() -> None:
+    asked = {"algo": "ppo", "env": "a/B-v0"}
+    first, second = run.begin(Path("logs"), asked, 1), run.begin(Path("logs"), asked, 1)
+    assert [job.folder.name for job in (first, second)] == ["a-B-v0_1", "a-B-v0_2"]
+    with pytest.raises(AgentError, match="another process trains"):
+        run.reopen(first.folder)
+    first.lock.close()
+    assert run.begin(Path("logs"), asked, 1).folder == first.folder
+
+
+def test_an_agent_that_plays_better_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    target = train(Options(**LITTLE))
+    assert target is not None
+    about = yaml.safe_load((target / "agent.yaml").read_text())
+    about["evaluation"]["mean"] = 1000.0
+    (target / "agent.yaml").write_text(yaml.safe_dump(about))
+    other = train(Options(**LITTLE))
+    assert other == Path(f"logs/ppo/{run.slug(ENV)}_2/catch-ppo")
+    assert "agents/catch-ppo holds an agent that plays better (1000.0)" in capsys.readouterr().out
+    assert train(Options(**LITTLE, overwrite=True)) == target
+
+    about["model"]["sha256"] = "b" * 64  # of a model that is no more: how well it played does not count
+    (target / "agent.yaml").write_text(yaml.safe_dump(about))
+    assert train(Options(**LITTLE)) == target
+
+
+def test_full_disk_does_not_end_the_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save = checkpoint.save
+
+    def full(path: Path, *args: Any, **kwargs: Any) -> None:
+        if 16 < args[1].timesteps < 64:
+            raise OSError(28, "No space left on device")
+        save(path, *args, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert train(Options(**LITTLE)) is not None
+    assert "last.zip: No space left on device. The training goes on" in capsys.readouterr().out
+
+    monkeypatch.setattr(checkpoint, "save", lambda *_, **__: full(Path(), None, checkpoint.Progress(17)))
+    with pytest.raises(AgentError, match="make room"):
+        train(Options(**{**LITTLE, "seed": 8}))
+
+
+def test_numbers_that_are_none_end_the_training_with_a_sentence() -> None:
+    settings = {**LITTLE, "hyperparams": {**LITTLE["hyperparams"], "learning_rate": 1e30}}
+    with pytest.raises(AgentError, match=r"no numbers any more \(NaN\) after .* Lower learning_rate"):
+        train(Options(**settings))
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--env toy/Catsh-v0", "no env 'toy/Catsh-v0'. Near it: toy/Catch-v0"),
+        ("--algo ppoo", "unknown algorithm 'ppoo'"),
+        (f"--env {ENV} -params n_step:3", "Did you mean 'n_steps'?"),
+        (f"--env {ENV} --algo sac", "sac cannot be made for this env"),
+        (f"--env {ENV} -conf none.yml", "no hyperparameter file none.yml"),
+        (f"--env {ENV} -i nowhere", "no checkpoint nowhere"),
+    ],
+)
+def test_bad_requests_are_refused_in_a_sentence(
+    flags: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-n", "16", "--verbose", "0", *flags.split()]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and says in error
+
+
+def test_workers_play_what_one_process_plays() -> None:
+    both = [
+        make_envs(EnvMaker(ENV, {"length": 3}, noops=1), 4, 5, kind, workers=3)
+        for kind in ("dummy", "subproc")
+    ]
+    alone, shared = both
+    try:
+        assert shared.venv.num_envs == 2  # 4 envs, equally shared by at most 3
+        assert shared.get_attr("threads", [1, 3]) == [1, 1]
+        assert shared.get_attr("feature_names")[3][0] == "presence"
+        assert shared.observation_space == alone.observation_space and shared.num_envs == 4
+        np.testing.assert_array_equal(shared.reset(), alone.reset())
+        seen = 0
+        for actions in np.array([[0, 1, 2, 0], [2, 2, 1, 1], [0, 0, 2, 1], [1, 2, 0, 0], [2, 1, 1, 0]]):
+            here, there = alone.step(actions), shared.step(actions)
+            np.testing.assert_array_equal(there[0], here[0])
+            np.testing.assert_array_equal(there[1], here[1])
+            np.testing.assert_array_equal(there[2], here[2])
+            for mine, other in zip(here[3], there[3], strict=True):
+                assert mine.keys() == other.keys()
+                if "terminal_observation" in mine:
+                    seen += 1
+                    np.testing.assert_array_equal(mine["terminal_observation"], other["terminal_observation"])
+                    assert mine["episode"]["r"] == other["episode"]["r"]
+        assert seen >= 4
+        alone.seed(9)
+        shared.seed(9)
+        np.testing.assert_array_equal(shared.reset(), alone.reset())
+    finally:
+        for envs in both:
+            envs.close()
+
+
+def test_off_policy_algorithms_train_too() -> None:
+    hyperparams = {"buffer_size": 100, "learning_starts": 8, "n_envs": 1, "policy_kwargs": {"net_arch": [4]}}
+    made = train(Options(**{**LITTLE, "algo": "dqn", "hyperparams": hyperparams}))
+    assert made == Path("agents/catch-dqn")

@@ -1,0 +1,13 @@
+"""Train an SB3 agent on the objects that SPACE-Time sees: ``python train_agent.py --help``.
+
+python train_agent.py --algo ppo --env SpaceTime/Pong-v5 --seed 0 -P
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spacetime_env.agent.train import main
+
+if __name__ == "__main__":
+    sys.exit(main())
