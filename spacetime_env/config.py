@@ -38,7 +38,10 @@ class DataConfig:
     length: int = 4  # T, consecutive frames in a stack
     shard_size: int = 64  # stacks a file
     seed: int = 0
-    workers: int = 2  # recording processes
+    workers: int = 2  # recording processes; the data do not depend on it
+    order: Literal["random", "sequential"] = "random"  # random: far apart and shuffled. sequential: back to back
+    gap: int = 24  # mean number of steps played between two stacks, in random order
+    warmup: int = 1000  # each shard plays up to this many steps first, so that late phases come up too
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class MotionConfig:
     background: Literal["mode", "median"] = "mode"
     extent: Literal["set", "trail"] = "set"  # over the whole set, or over the frames just before each stack
     trail: int = 64  # frames in the trail
-    closing: int = 3  # side of the square that closes small holes in the mask, native pixels
+    closing: int = 3  # side (odd) of the square that closes small holes in the mask, native pixels; 1: off
+    components: Literal["mask", "color"] = "mask"  # a box for each connected part of the mask, or of one colour in it
     min_area: float = 1.0  # boxes with less area are dropped, native pixels
     max_area: float = 0.25  # boxes over this part of the frame are dropped
 
@@ -212,11 +216,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     try:
-        tree = yaml.safe_load(path.read_text()) or {}
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ConfigError(f"no config file {path}. Files beside it: {', '.join(near) or 'none'}.") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     for word in overrides:
         key, equals, value = word.partition("=")
@@ -270,10 +276,11 @@ def from_dict(cls: type[T], tree: Any, where: str = "config") -> T:
             near = difflib.get_close_matches(str(key), names, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Keys: {', '.join(names)}."
             raise ConfigError(f"{where}: unknown key {key!r}. {hint}")
-    try:
-        return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()})
-    except TypeError as error:  # a field without a default is missing
-        raise ConfigError(f"{where}: {error}.") from None
+    for needed in dataclasses.fields(cls):  # type: ignore[arg-type]
+        required = needed.default is dataclasses.MISSING and needed.default_factory is dataclasses.MISSING
+        if required and needed.name not in tree:
+            raise ConfigError(f"{where}: {needed.name!r} is missing.")
+    return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()})
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spacetime_env.config import ConfigError, ModelConfig
-from spacetime_env.space.latents import PRES_SCALE, Latents
+from spacetime_env.space.latents import PRES_SCALE, Latents, Objects
 from spacetime_env.space.layers import conv_stack, upsampling_stack
 from spacetime_env.space.renderer import render
 from spacetime_env.space.transforms import extract_glimpses
@@ -179,6 +180,31 @@ class Foreground(nn.Module):
             z_what_std=None,
         )
 
+    def find(self, frames: Tensor, threshold: float) -> Objects:
+        """What :meth:`infer` and :meth:`encode_glimpses` say of the cells with z_pres over ``threshold``.
+
+        The same numbers from far fewer operations: after the image encoder only present cells are touched.
+        """
+        raw = self.encoder(frames)
+        logit = PRES_SCALE * torch.tanh(raw[..., 8])
+        frame, cell = (logit > _logit(threshold)).nonzero(as_tuple=True)
+        scale_mean, _, shift_mean, _, _, depth, _ = raw[frame, cell].split(_HEAD, dim=1)
+        center = (self.offset[cell] + torch.tanh(shift_mean)) * (2 / self.config.grid) - 1
+        z_where = torch.cat((torch.sigmoid(scale_mean), center), dim=1)
+        z_what = frames.new_zeros(len(frame), self.config.z_what_dim)
+        if len(frame):
+            size = self.config.glimpse.size
+            if len(frames) == 1:
+                glimpses = extract_glimpses(frames, self._pad(z_where).unsqueeze(0), size)[0]
+            else:  # boxes packed to the left, as many columns as the fullest frame has objects
+                counts = torch.bincount(frame, minlength=len(frames))
+                place = torch.arange(len(frame), device=frame.device) - (counts.cumsum(0) - counts)[frame]
+                boxes = z_where.new_zeros(len(frames), int(counts.max()), 4)
+                boxes[frame, place] = self._pad(z_where)
+                glimpses = extract_glimpses(frames, boxes, size)[frame, place]
+            z_what, _ = self.glimpse_encoder(glimpses)
+        return Objects(frame, cell, torch.sigmoid(logit[frame, cell]), z_where, depth, z_what)
+
     def encode_glimpses(self, frames: Tensor, z_where: Tensor) -> tuple[Tensor, Tensor]:
         """z_what of given boxes: (B, 3, H, W) and (B, K, 4) -> mean and standard deviation, (B, K, D) each."""
         batch, boxes, _ = z_where.shape
@@ -237,6 +263,13 @@ def _pick(values: Tensor, cells: Tensor | None) -> Tensor:
     if cells is None:
         return values
     return values.gather(1, cells.unsqueeze(2).expand(-1, -1, values.shape[2]))
+
+
+def _logit(probability: float) -> float:
+    """The logit that a probability stands for; beyond reach at 0 and 1."""
+    if not 0 < probability < 1:
+        return -math.inf if probability <= 0 else math.inf
+    return math.log(probability / (1 - probability))
 
 
 def _logistic(like: Tensor) -> Tensor:

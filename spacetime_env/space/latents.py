@@ -33,3 +33,18 @@ class Latents:
     z_shift_std: Tensor
     z_what_mean: Tensor | None  # (B, N, D), or (B, K, D) where only K cells were encoded
     z_what_std: Tensor | None
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The present cells of a batch of frames, M in all, frame by frame, row-major within a frame.
+
+    What :class:`Latents` hold for all cells, for those with an object only: posterior means, no hints.
+    """
+
+    frame: Tensor  # (M,) index of the frame
+    cell: Tensor  # (M,) index of the cell, 0 to G * G - 1
+    z_pres: Tensor  # (M,) in (0, 1)
+    z_where: Tensor  # (M, 4)
+    z_depth: Tensor  # (M, 1)
+    z_what: Tensor  # (M, D)

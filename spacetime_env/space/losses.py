@@ -85,23 +85,29 @@ def _log_normal(x: Tensor, mean: Tensor, sigma: float) -> Tensor:
 
 
 def negative_log_likelihood(
-    frames: Tensor, image: Tensor, alpha: Tensor, background: BackgroundOutput, sigma_fg: float, sigma_bg: float
+    frames: Tensor, fg: ForegroundOutput, background: BackgroundOutput, sigma_fg: float, sigma_bg: float
 ) -> Tensor:
     """Mixture of foreground and background, summed over pixels and channels, mean over frames.
 
+    A fixed background learns nothing, so pixels that no cell draws on add a constant; they are left out, which
+    saves most of the work. With learned components all pixels count.
+
     Args:
         frames: (B, 3, H, W) in [0, 1].
-        image: (B, 3, H, W), the foreground's.
-        alpha: (B, 1, H, W) in [0, 1].
     """
-    if background.masks.shape[1] == 1:
-        behind = _log_normal(frames, background.image, sigma_bg)
-    else:
+    batch = len(frames)
+    if background.components.requires_grad or background.components.shape[1] > 1:
         each = _log_normal(frames.unsqueeze(1), background.components, sigma_bg)
         behind = torch.logsumexp(each + (background.masks + 1e-5).log(), dim=1)
+        image, alpha = fg.image, fg.alpha
+    else:
+        frame, row, column = (fg.alpha_pure.squeeze(1) > 0).nonzero(as_tuple=True)
+        frames, image = frames[frame, :, row, column], fg.image[frame, :, row, column]  # (P, 3)
+        alpha = fg.alpha[frame, :, row, column]
+        behind = _log_normal(frames, background.image[frame, :, row, column], sigma_bg)
     front = _log_normal(frames, image, sigma_fg) + (alpha + 1e-5).log()
     behind = behind + (1 - alpha + 1e-5).log()
-    return -torch.logaddexp(front, behind).sum() / len(frames)
+    return -torch.logaddexp(front, behind).sum() / batch
 
 
 def motion_z_pres(z_pres: Tensor, target: Tensor) -> Tensor:
@@ -198,7 +204,7 @@ def elbo_terms(
     assert latents.z_what_mean is not None and latents.z_what_std is not None
     scale_mean = value_at(config.prior_scale_mean, progress)
     return {
-        "nll": negative_log_likelihood(frames, fg.image, fg.alpha, bg, config.sigma_fg, config.sigma_bg),
+        "nll": negative_log_likelihood(frames, fg, bg, config.sigma_fg, config.sigma_bg),
         "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std),
         "kl_z_pres": kl_z_pres(latents.z_pres_logit, value_at(config.prior_z_pres, progress)),
         "kl_z_scale": kl_normal(latents.z_scale_mean, latents.z_scale_std, scale_mean, config.prior_scale_std),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spacetime_env.config import ModelConfig
 from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
 from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
-from spacetime_env.space.latents import Latents
+from spacetime_env.space.latents import Objects
 
 
 class Classifier(Protocol):
@@ -53,29 +54,32 @@ class Space(nn.Module):
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)
 
-    @torch.no_grad()
-    def encode(self, frames: Tensor, threshold: float = 0.5) -> Latents:
-        """Latents without decoder or background; z_what only where z_pres is over ``threshold``, else 0.
+    @torch.inference_mode()
+    def encode(self, frames: Tensor, threshold: float = 0.5) -> Objects:
+        """The objects of each frame: the image encoder on all of it, the rest on present cells only.
 
-        Deterministic: posterior means. (B, 3, H, W) in [0, 1].
+        No decoder, no background, no sampling: posterior means.
+
+        Args:
+            frames: (B, 3, H, W) in [0, 1].
+            threshold: z_pres over this is an object.
         """
         self.require_frames(frames)
-        latents = self.foreground.infer(frames)
-        frame, cell = (latents.z_pres.squeeze(2) > threshold).nonzero(as_tuple=True)
-        if len(frame) == 0:
-            return latents
-        # Present cells are packed to the left, so that frames with few objects cost little.
-        counts = torch.bincount(frame, minlength=len(frames))
-        first = counts.cumsum(0) - counts
-        place = torch.arange(len(frame), device=frame.device) - first[frame]
-        boxes = latents.z_where.new_zeros(len(frames), int(counts.max()), 4)
-        boxes[frame, place] = latents.z_where[frame, cell]
-        mean, _ = self.foreground.encode_glimpses(frames, boxes)
-        z_what = latents.z_what.clone()
-        z_what[frame, cell] = mean[frame, place]
-        return replace(latents, z_what=z_what)
+        return self.foreground.find(frames, threshold)
 
-    @torch.no_grad()
+    def fused(self) -> Space:
+        """A copy for inference, with every BatchNorm folded into the convolution before it."""
+        copy = deepcopy(self).eval()
+        layers = copy.foreground.encoder.layers
+        folded: list[nn.Module] = []
+        for module in layers:
+            if isinstance(module, nn.BatchNorm2d) and isinstance(folded[-1], nn.Conv2d):
+                folded[-1] = fuse_conv_bn_eval(folded[-1], module)
+            else:
+                folded.append(module)
+        copy.foreground.encoder.layers = nn.Sequential(*folded)
+        return copy.requires_grad_(False)
+
     def scene_description(
         self,
         x: Tensor,
@@ -99,13 +103,12 @@ class Space(nn.Module):
         """
         if x.dim() != 3:
             raise ValueError(f"expected one frame (3, H, W), got a tensor of shape {tuple(x.shape)}.")
-        latents = self.encode(x.unsqueeze(0))
-        present = latents.z_pres[0, :, 0] > 0.5
-        z_what, z_where = latents.z_what[0, present].cpu(), latents.z_where[0, present].cpu()
+        found = self.encode(x.unsqueeze(0))
+        z_what, z_where = found.z_what.cpu(), found.z_where.cpu()
         positions = z_where if size else z_where[:, 2:]
         encodings = z_what
         if not only_z_what:
-            encodings = torch.cat((z_where, latents.z_depth[0, present].cpu(), z_what), dim=1)
+            encodings = torch.cat((z_where, found.z_depth.cpu(), z_what), dim=1)
         if z_classifier is None:
             return encodings, positions
         result: dict[Any, list[tuple[float, ...]]] = defaultdict(list)

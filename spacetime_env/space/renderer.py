@@ -42,29 +42,39 @@ def render(
     maps = torch.cat((color, alpha, importance), dim=2).flatten(0, 1)  # (M, 5, g, g)
     where = z_where.flatten(0, 1)
     frame_index = torch.arange(batch, device=where.device).repeat_interleave(boxes)
-    canvas = maps.new_zeros(batch * height * width, 5)
     with torch.no_grad():
         reach = 1 + 2 / (size - 1)  # bilinear samples fade to zero one sample outside the box
         extent = torch.stack((where[:, 0] * (width - 1), where[:, 1] * (height - 1)), dim=1)
         needed = (extent * reach).ceil().amax(dim=1) + 2
+    pieces = []
     side, previous = _SMALLEST, 0
     while previous < max(height, width):
-        chosen = ((needed > previous) & (needed <= side)).nonzero().squeeze(1)
-        if side >= max(height, width):  # the last window holds all that is left
-            chosen = (needed > previous).nonzero().squeeze(1)
+        last = side >= max(height, width)  # the largest window holds all that is left
+        chosen = ((needed > previous) & ((needed <= side) | last)).nonzero().squeeze(1)
         if len(chosen):
-            canvas = _paint(canvas, maps[chosen], where[chosen], frame_index[chosen], side, frame_size)
+            pieces.append(_paint(maps[chosen], where[chosen], frame_index[chosen], side, frame_size))
         previous, side = side, side * 2
-    unit = math.exp(-_SHIFT)
-    denominator = canvas[:, 4:] + cells * unit
-    image = (canvas[:, :4] / denominator).view(batch, height, width, 4).permute(0, 3, 1, 2)
+    painted, pixel = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+    # Only touched pixels are summed and divided; the rest of the frame stays 0 and costs nothing in backward.
+    flag = torch.zeros(batch * height * width, dtype=torch.bool, device=pixel.device)
+    flag[pixel] = True
+    touched = flag.nonzero().squeeze(1)
+    place = flag.cumsum(0) - 1
+    canvas = maps.new_zeros(len(touched), 5).index_add(0, place[pixel], painted)
+    rows = canvas[:, :4] / (canvas[:, 4:] + cells * math.exp(-_SHIFT))
+    image = maps.new_zeros(batch * height * width, 4).index_copy(0, touched, rows)
+    image = image.view(batch, height, width, 4).permute(0, 3, 1, 2)
     return image[:, :3], image[:, 3:]
 
 
 def _paint(
-    canvas: Tensor, maps: Tensor, where: Tensor, frame_index: Tensor, side: int, frame_size: tuple[int, int]
-) -> Tensor:
-    """Add the boxes ``where`` to the canvas, each through a window of at most ``side`` pixels."""
+    maps: Tensor, where: Tensor, frame_index: Tensor, side: int, frame_size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """What each of M boxes adds, through a window of at most ``side`` pixels.
+
+    Returns:
+        (P, 5): importance-weighted colour and alpha, and the weight itself; and (P,) the pixels they go to.
+    """
     height, width = frame_size
     rows, columns = min(side, height), min(side, width)
     w, h, x, y = where.unbind(1)
@@ -82,4 +92,4 @@ def _paint(
     row = row.unsqueeze(1) + torch.arange(rows, device=row.device)
     column = left.long().unsqueeze(1) + torch.arange(columns, device=row.device)
     pixel = row.unsqueeze(2) * width + column.unsqueeze(1)  # (M, rows, columns)
-    return canvas.index_add(0, pixel.flatten(), painted.permute(0, 2, 3, 1).reshape(-1, 5))
+    return painted.permute(0, 2, 3, 1).reshape(-1, 5), pixel.flatten()

@@ -19,6 +19,7 @@ from spacetime_env.config import LossConfig, Schedule
 from spacetime_env.space import CountMismatch, Hints, Space, Targets, load_upstream, losses, objective
 from spacetime_env.space.latents import PRES_SCALE, Latents
 from spacetime_env.space.transforms import extract_glimpses, tent_weights
+from tests.space.latents import latents_of
 
 DATA = Path(__file__).parents[1] / "data"
 FRAMES = 8  # two stacks of four
@@ -92,7 +93,7 @@ def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
         ("z_what_std", "z_what_std"),
     ],
 )
-def test_latents(evaluated, reference, name, attribute):
+def testlatents_of(evaluated, reference, name, attribute):
     close(getattr(evaluated.foreground.latents, attribute), reference[f"eval/{name}"])
 
 
@@ -202,32 +203,9 @@ def test_training_terms(name, upstream_state, notes, reference, frames):
     assert norm == pytest.approx(theirs["grad_global_norm"], rel=1e-3)
 
 
-def _latents(z_where: Tensor, z_pres: Tensor, z_what: Tensor | None = None) -> Latents:
-    """Latents that hold only what the losses under test read."""
-    empty = torch.zeros(0)
-    return Latents(
-        z_pres=z_pres,
-        z_pres_logit=torch.logit(z_pres),
-        z_pres_pure=z_pres,
-        z_where=z_where,
-        z_where_pure=z_where,
-        z_depth=empty,
-        z_what=empty if z_what is None else z_what,
-        encoded=None,
-        z_depth_mean=empty,
-        z_depth_std=empty,
-        z_scale_mean=empty,
-        z_scale_std=empty,
-        z_shift_mean=empty,
-        z_shift_std=empty,
-        z_what_mean=None,
-        z_what_std=None,
-    )
-
-
 def test_continuity_and_its_gradient(reference):
     z_what = reference["unit/zwhat_in_z_what"].clone().requires_grad_()
-    latents = _latents(
+    latents = latents_of(
         reference["unit/zwhat_in_z_where"], reference["unit/zwhat_in_z_pres_prob"].double(), z_what
     )
     loss = losses.object_continuity(latents, 4, 16, match_weight=5.0, wrap=True) * FRAMES
@@ -246,7 +224,7 @@ def test_count_mismatch_over_three_calls(reference):
             torch.zeros(0),
             length=4,
         )
-        value = mismatch.update(_latents(inputs["z_where_pure"], inputs["z_pres_prob_pure"]), targets)
+        value = mismatch.update(latents_of(inputs["z_where_pure"], inputs["z_pres_prob_pure"]), targets)
         assert value == pytest.approx(reference["unit/count_values"][call].item(), rel=1e-5)
 
 

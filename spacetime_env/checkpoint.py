@@ -1,0 +1,193 @@
+"""Checkpoints of a pretraining run: atomic, the last few and the best, resumed to the bit on a CPU."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+
+from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.files import write_atomically
+from spacetime_env.space import CountMismatch, Space
+
+BEST = "best.pt"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be written, or none that can be read."""
+
+
+@dataclass
+class State:
+    """All that changes during training. The order of the batches does not: it follows from seed and step."""
+
+    space: Space
+    optimizers: list[torch.optim.Optimizer]
+    mismatch: CountMismatch
+    step: int = 0
+    best: float = -1.0
+    seconds: float = 0.0  # of training, over all sessions
+
+
+def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best: bool) -> Path:
+    """Write ``step-0000123.pt``, as ``best.pt`` too if it is, and remove all but the last ``keep``.
+
+    Raises:
+        CheckpointError: it cannot be written; those before are still there.
+    """
+    content = {
+        "config": to_dict(config),
+        "space": state.space.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
+        "mismatch": list(state.mismatch.values),
+        "step": state.step,
+        "best": state.best,
+        "seconds": state.seconds,
+        "rng": torch.get_rng_state(),
+    }
+    path = folder / f"step-{state.step:07d}.pt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in [folder / BEST, path] if best else [path]:
+            write_atomically(name, lambda temporary: torch.save(content, temporary))
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError where the disk is full
+        raise CheckpointError(
+            f"cannot save a checkpoint to {folder}: {error}. The last one is still there; make room, and the "
+            "same command resumes it."
+        ) from error
+    # What is ahead of this step was damaged (see resume) and will be written again.
+    for old in [p for p in checkpoints(folder) if _step(p) <= state.step][:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in ``folder``, the last one last; ``best.pt`` is not among them."""
+    return sorted(folder.glob("step-*.pt"), key=_step)
+
+
+def _step(path: Path) -> int:
+    digits = path.stem.removeprefix("step-")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def resume(folder: Path, state: State, config: Config) -> Path | None:
+    """Continue from the last checkpoint in ``folder`` that can be read; None where there is none at all.
+
+    Raises:
+        CheckpointError: there are some, and none can be read.
+        ConfigError: they belong to other settings.
+    """
+    paths = checkpoints(folder)
+    for path in reversed(paths):
+        try:
+            load_checkpoint(path, state, config)
+            return path
+        except CheckpointError as error:
+            print(f"{error} Trying the one before it.")
+    if paths:
+        raise CheckpointError(f"no checkpoint in {folder} can be read. Start anew with --restart.")
+    return None
+
+
+def load_checkpoint(path: Path, state: State, config: Config) -> None:
+    """Continue from ``path``.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        ConfigError: it belongs to other settings.
+    """
+    content = read_checkpoint(path)
+    changed = differences(content["config"], to_dict(config))
+    if changed:
+        raise ConfigError(
+            f"{path.parent} was started with other settings: {'; '.join(changed[:5])}. "
+            "Use these settings to resume it, or start anew in another folder (--run) or with --restart."
+        )
+    try:
+        state.space.load_state_dict(content["space"])
+        for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        state.mismatch.values = list(content["mismatch"])
+        state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
+        torch.set_rng_state(content["rng"])
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(". ")
+        raise CheckpointError(f"{path} is of another version of spacetime_env: {reason}.") from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, read without unpickling code.
+
+    Raises:
+        CheckpointError: it is missing, cut off, changed, or something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            broken = file.testzip()  # torch does not look at the checksums
+        if broken is not None:
+            raise ValueError(f"{broken} has another checksum")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or not {"config", "space"} <= set(content):
+            raise ValueError("it holds something else")
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}.") from error
+    except Exception as error:  # torch and zipfile raise many kinds for a damaged file
+        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise CheckpointError(f"{path} is damaged: {reason}.") from error
+    return content
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Keys in which two configurations differ, as ``a.b: 1 then, 2 now``. How a run is watched may change."""
+    free = (
+        "name",
+        "data.root",
+        "data.eval_size",
+        "data.workers",
+        *(f"train.{k}" for k in ("eval_every", "save_every", "log_every", "picture_every")),
+        *(f"train.{k}" for k in ("keep", "threads", "device")),
+    )
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: list[str] = []
+        for name in sorted({*old, *new}):
+            path = f"{key}.{name}".lstrip(".")
+            if path not in free:
+                found += differences(old.get(name), new.get(name), path)
+        return found
+    return [] if old == new else [f"{key}: {old!r} then, {new!r} now"]
+
+
+class Interrupt:
+    """Turns Ctrl-C within its block into a flag, ``asked``, so that a step ends before the program does.
+
+    A half-done step cannot be resumed to the bit. A second Ctrl-C raises KeyboardInterrupt at once. In a
+    thread that gets no signals, and where someone else handles Ctrl-C, nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._installed = False
+
+    def __enter__(self) -> Interrupt:
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+            self._installed = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,193 @@
+"""What a network finds beside what is there: scores during training, names for objects, final figures."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from spacetime_env import evaluate, report
+from spacetime_env.bundle import Model, Settings
+from spacetime_env.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge
+from spacetime_env.config import Config, ConfigError, SceneConfig
+from spacetime_env.dataset import Split
+from spacetime_env.games import canonical
+from spacetime_env.scene import Detections
+from spacetime_env.space import Space
+
+CLUSTERS = 8  # classes where no labels are and scene.classes names none
+QUICK = 64  # validation stacks looked at during training
+
+Samples = tuple[np.ndarray, list[str]]  # z_what (n, D) of objects that were found, and their n true names
+
+
+class NothingFoundError(ValueError):
+    """The network finds no object, so there is nothing to name."""
+
+
+def motion_truth(split: Split, scene: SceneConfig) -> list[evaluate.Truth]:
+    """Motion boxes of each frame, without those in ``scene.ignore``."""
+    boxes = (split.motion_boxes[f] for f in range(len(split.motion_boxes)))
+    kept = (each[~ignored(each, scene)] for each in boxes)
+    return [evaluate.Truth(each, ("moving",) * len(each)) for each in kept]
+
+
+def label_truth(split: Split, scene: SceneConfig) -> list[evaluate.Truth]:
+    """Visible ground truth of each frame: the scene's classes (all if it names none), ignored regions out."""
+    result = []
+    for f in range(len(split.labels)):
+        boxes, names = split.labels[f], split.labels.names_of(f)
+        kept = ~ignored(boxes, scene)
+        if scene.classes:
+            kept &= np.isin(names, scene.classes)
+        result.append(evaluate.Truth(boxes[kept], tuple(np.array(names)[kept].tolist())))
+    return result
+
+
+def ignored(boxes: np.ndarray, scene: SceneConfig) -> np.ndarray:
+    """Whether the centre of each box (n, 4) lies in one of ``scene.ignore``: (n,) bool."""
+    center = boxes[:, :2] + boxes[:, 2:] / 2
+    hidden = np.zeros(len(boxes), bool)
+    for x, y, w, h in scene.ignore:
+        hidden |= ((center >= (x, y)) & (center < (x + w, y + h))).all(axis=1)
+    return hidden
+
+
+def require_classes(config: Config, validation: Split) -> None:
+    """Refuse names in ``scene.classes`` that the ground truth does not have.
+
+    Raises:
+        ConfigError: naming the nearest that it has.
+    """
+    known = validation.meta.classes
+    for name in config.scene.classes if validation.meta.labels and known else ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"scene.classes: the ground truth of {config.game} has no {name!r}; "
+                f"it has {', '.join(known)}.{hint}"
+            )
+
+
+def as_model(
+    config: Config, space: Space, native: tuple[int, int], classifier: LinearClassifier | None = None
+) -> Model:
+    """A network in training as the model that a user would load; all is ``moving`` without a classifier.
+
+    It switches the network to evaluation.
+    """
+    if classifier is None:
+        zeros = np.zeros((1, config.model.z_what_dim), np.float32)
+        classifier = LinearClassifier(zeros, np.zeros(1, np.float32), ("moving",))
+    names = classifier.class_names
+    return Model(
+        space, classifier, Settings(canonical(config.game), native, names, config.model, config.scene, "", "")
+    )
+
+
+def detect_all(model: Model, split: Split, stacks: Sequence[int] | None = None) -> list[Detections]:
+    """Detections of all frames of some stacks (all where None), stack by stack."""
+    found = []
+    wanted = np.arange(len(split)) if stacks is None else np.asarray(stacks, int)
+    for part in np.array_split(wanted, max(1, len(wanted) // 16)):
+        found += model.detect(split.frames(part.tolist()).reshape(-1, *split.native, 3))
+    return found
+
+
+def quick_scores(config: Config, space: Space, validation: Split) -> dict[str, float]:
+    """Figures on a few validation stacks: against motion, which needs no labels, and against any labels."""
+    stacks = range(min(QUICK, len(validation)))
+    frames = len(stacks) * validation.meta.length
+    found = detect_all(as_model(config, space, validation.native), validation, stacks)
+    space.train()
+    scores = {
+        "motion_f1": evaluate.detection_scores(found, motion_truth(validation, config.scene)[:frames]).f1
+    }
+    if validation.meta.labels:
+        detection = evaluate.detection_scores(found, label_truth(validation, config.scene)[:frames])
+        scores["f1"] = detection.f1
+        scores.update({f"recall_{name}": value for name, value in detection.class_recall.items()})
+    return scores
+
+
+def known_samples(config: Config, found: Sequence[Detections], split: Split) -> Samples | None:
+    """What few-shot naming draws from; None where the split has no labels, or nothing found has one."""
+    if not split.meta.labels:
+        return None
+    z_what, names = evaluate.labelled(found, label_truth(split, config.scene))
+    return (z_what, names) if names else None
+
+
+def few_shot_classifier(config: Config, known: Samples, count: int) -> LinearClassifier:
+    """Ridge on ``count`` samples a class, drawn with the run's seed."""
+    z_what, names = known
+    picks = evaluate.draw_samples(names, count, np.random.default_rng(config.seed))
+    return fit_ridge(z_what[picks], [names[i] for i in picks], config.scene.classes or sorted(set(names)))
+
+
+def name_objects(
+    config: Config, found: Sequence[Detections], known: Samples | None
+) -> tuple[LinearClassifier, SceneConfig]:
+    """Classifier and scene: few-shot ridge where labels are, clusters of z_what where not.
+
+    Raises:
+        NothingFoundError: there is nothing to name.
+    """
+    if known is not None:
+        classifier = few_shot_classifier(config, known, max(config.train.few_shot))
+    else:
+        z_what = np.concatenate([one.z_what for one in found])
+        if not len(z_what):
+            raise NothingFoundError(
+                "the network finds no object on the validation frames, so there is nothing to name. Train "
+                "longer (train.steps), or look at the pictures in TensorBoard."
+            )
+        classifier = fit_clusters(z_what, len(config.scene.classes) or CLUSTERS, config.seed)
+    ids = [classifier.class_ids(one.z_what) for one in found]
+    return classifier, with_slots(config.scene, classifier.class_names, ids)
+
+
+def with_slots(scene: SceneConfig, names: tuple[str, ...], ids: Sequence[np.ndarray]) -> SceneConfig:
+    """The scene with classes, and slots for those that have none: as many as are seen at once in most frames.
+
+    Args:
+        scene: its slots are kept, for those of ``names`` that it gives any.
+        names: of the classes.
+        ids: of each frame, the class of each object, (n,) indices into ``names``.
+    """
+    slots = {}
+    for index, name in enumerate(names):
+        counts = [int(np.sum(each == index)) for each in ids]
+        often = max(1, int(np.percentile(counts, 99))) if counts else 1
+        slots[name] = scene.slots.get(name, often)
+    return replace(scene, classes=names, slots=slots)
+
+
+def export_classifiers(config: Config, known: Samples | None, folder: Path) -> list[Path]:
+    """Write ``z_what-classifier_{n}.joblib.pkl`` for each n of ``train.few_shot``; none without labels."""
+    paths = []
+    for count in config.train.few_shot if known is not None else ():
+        assert known is not None
+        paths.append(folder / f"z_what-classifier_{count}.joblib.pkl")
+        export_joblib(few_shot_classifier(config, known, count), paths[-1])
+    return paths
+
+
+def full_scores(config: Config, model: Model, known: Samples | None, test: Split) -> report.Figures:
+    """Detection, naming and few-shot figures on a whole test split that has labels."""
+    found, truth = detect_all(model, test), label_truth(test, config.scene)
+    shots = {}
+    if known is not None:
+        shots = evaluate.few_shot_accuracy(known, evaluate.labelled(found, truth), config.train.few_shot)
+    moving = [report.from_boxes(one.boxes, test.native) for one in motion_truth(test, config.scene)]
+    return report.Figures(
+        evaluate.detection_scores(found, truth),
+        shots,
+        evaluate.detection_scores(moving, truth).f1,
+        test.meta.agent,
+        test.meta.seed,
+    )

@@ -1,0 +1,87 @@
+"""From what is recorded to what training needs: a split that is there and fits the settings, as tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spacetime_env.config import Config
+from spacetime_env.dataset import (
+    DatasetError,
+    Policy,
+    RandomPolicy,
+    Split,
+    open_split,
+    record,
+    split_folder,
+)
+from spacetime_env.frames import resize
+from spacetime_env.labels import LabelsError
+from spacetime_env.motion import targets
+from spacetime_env.naming import motion_truth
+from spacetime_env.optimize import Examples
+from spacetime_env.store import META, read_meta
+
+
+def prepare_split(config: Config, split: str, policy: Policy | None = None) -> Split:
+    """Record a split, or what is missing of it, and open it.
+
+    Validation wants ground truth for naming and for figures; where the game has none, or OCAtari is not
+    installed, it is recorded without.
+
+    Raises:
+        DatasetError: what is there is of another game or of other settings, or is damaged.
+    """
+    policy = policy or RandomPolicy()
+    folder = split_folder(config.data, config.game, split, policy.name)
+    # An unfinished one goes on as it was begun, with or without labels.
+    labels = read_meta(folder).labels if (folder / META).is_file() else None
+    try:
+        found = open_split(folder, config.game, config.motion)
+    except DatasetError:  # missing or incomplete; record says what is wrong with it, if it cannot go on
+        try:
+            record(config.game, split, policy, config.data, config.motion, labels)
+        except LabelsError as error:
+            print(f"no ground truth for {config.game}: {error} Objects will be named by clusters.")
+            record(config.game, split, policy, config.data, config.motion, labels=False)
+        return open_split(folder, config.game, config.motion)
+    require_same(found, config, split)
+    return found
+
+
+def require_same(found: Split, config: Config, split: str) -> None:
+    """Refuse a split that was recorded with other settings than ``config.data`` asks for."""
+    data = config.data
+    asked = {"size": data.size if split == "train" else data.eval_size}
+    asked |= {"length": data.length, "seed": data.seed, "shard_size": data.shard_size}
+    wrong = [
+        f"{name} is {getattr(found.meta, name)} there, {value} asked for"
+        for name, value in asked.items()
+        if getattr(found.meta, name) != value
+    ]
+    if wrong:
+        raise DatasetError(
+            f"{found.path} was recorded with other settings: {'; '.join(wrong)}. Ask for the same, delete "
+            "the folder, or give another one with data.root=FOLDER."
+        )
+
+
+def load_examples(split: Split, config: Config) -> Examples:
+    """A split as training tensors, with what moves in ``scene.ignore`` left out of the targets."""
+    size, native, grid = config.model.frame_size, split.native, config.model.grid
+    frames, background = split.small(size), resize(split.background[None], size)[0]
+    if config.model.color_order == "bgr":
+        frames, background = frames[..., ::-1], background[..., ::-1]
+    masks = split.motion_masks(size)
+    for x, y, w, h in config.scene.ignore:
+        top, bottom = (round(v * size[0] / native[0]) for v in (y, y + h))
+        left, right = (round(v * size[1] / native[1]) for v in (x, x + w))
+        masks[..., top:bottom, left:right] = 0
+    found = [targets(one.boxes, native, grid) for one in motion_truth(split, config.scene)]
+    lead = (len(split), split.meta.length)
+    return Examples(
+        frames=np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3)),
+        masks=masks > 127,
+        z_pres=np.stack([z_pres for z_pres, _ in found]).reshape(*lead, grid * grid, 1),
+        z_where=np.stack([z_where for _, z_where in found]).reshape(*lead, grid * grid, 4),
+        background=np.ascontiguousarray(background.transpose(2, 0, 1)),
+    )

@@ -1,0 +1,205 @@
+"""What a pretraining run shows and leaves behind: pictures, provenance and the model's card."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from spacetime_env import __version__
+from spacetime_env.bundle import Model
+from spacetime_env.config import Config, to_dict
+from spacetime_env.dataset import Split
+from spacetime_env.evaluate import DetectionScores
+from spacetime_env.frames import boxes_to_z_where
+from spacetime_env.scene import Detections
+from spacetime_env.space import SpaceOutput, Targets
+
+_SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured on one test split."""
+
+    detection: DetectionScores
+    few_shot: dict[int, tuple[float, float]]
+    target_f1: float  # of the motion targets themselves, against the same ground truth
+    agent: str
+    seed: int
+
+
+def provenance(config: Config) -> dict[str, Any]:
+    """The resolved configuration, the versions and the commit that a run was made with."""
+    versions = {
+        name: metadata.version(name)
+        for name in ("torch", "numpy", "gymnasium", "ale-py", "opencv-python")
+        if _installed(name)
+    }
+    versions |= {"spacetime_env": __version__, "python": platform.python_version(), "commit": commit()}
+    return {"versions": versions, "config": to_dict(config)}
+
+
+def commit() -> str:
+    """The checkout's commit, with ``+`` where files are changed; ``unknown`` outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head.stdout.strip()
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def from_boxes(boxes: np.ndarray, native: tuple[int, int]) -> Detections:
+    """Boxes (n, 4) in native pixels as certain detections of one class, for comparison with the truth."""
+    n = len(boxes)
+    return Detections(
+        boxes.astype(np.float32),
+        boxes_to_z_where(boxes, native).astype(np.float32),
+        np.zeros(n, np.int64),
+        np.ones(n, np.float32),
+        np.zeros((n, 1), np.float32),
+        ("moving",),
+    )
+
+
+def picture(
+    frames: Tensor, output: SpaceOutput, targets: Targets, color_order: str = "rgb", count: int = 4
+) -> np.ndarray:
+    """Some frames, a row each: frame, reconstruction, predicted boxes, background, motion and its boxes.
+
+    Args:
+        frames: (B, 3, h, w) float in [0, 1] in the model's colour order.
+        output, targets: of these frames.
+        color_order: of the model.
+        count: of frames, spread over the batch.
+
+    Returns:
+        One uint8 RGB picture (H, W, 3).
+    """
+    if color_order == "bgr":
+        frames = frames.flip(1)
+        background = output.background._replace(image=output.background.image.flip(1))
+        output = output._replace(image=output.image.flip(1), background=background)
+    latents = output.foreground.latents
+    rows = []
+    for i in np.linspace(0, len(frames) - 1, min(count, len(frames))).astype(int):
+        frame = _pixels(frames[i])
+        seen = latents.z_where_pure[i][latents.z_pres_pure[i, :, 0] > 0.5]
+        moving = targets.z_where[i][targets.z_pres[i, :, 0] > 0.5]
+        mask = _pixels(targets.mask[i].expand(3, -1, -1))
+        rows.append(
+            np.concatenate(
+                [
+                    frame,
+                    _pixels(output.image[i]),
+                    _boxes(frame, seen),
+                    _pixels(output.background.image[i]),
+                    _boxes(mask, moving),
+                ],
+                axis=1,
+            )
+        )
+    return np.concatenate(rows)
+
+
+def example(model: Model, frames: np.ndarray) -> np.ndarray:
+    """The first of ``frames`` (N, H, W, 3) uint8 RGB, with boxes beside it, and its reconstruction."""
+    detections = model.detect(frames[:1])[0]
+    drawn = _boxes(_enlarge(frames[0]), torch.from_numpy(detections.z_where))
+    again = _enlarge(model.reconstruct(frames[:1])["reconstruction"][0])
+    return np.concatenate([_enlarge(frames[0]), drawn, again], axis=1)
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    """(3, h, w) float in [0, 1] -> (h * scale, w * scale, 3) uint8."""
+    array = (image.detach().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
+    return _enlarge(np.ascontiguousarray(array))
+
+
+def _enlarge(image: np.ndarray) -> np.ndarray:
+    return np.repeat(np.repeat(image, _SCALE, axis=0), _SCALE, axis=1)
+
+
+def _boxes(image: np.ndarray, z_where: Tensor) -> np.ndarray:
+    """A copy of the picture with boxes (n, 4) drawn around what they hold."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    for w, h, x, y in z_where.detach().cpu().tolist():
+        left, top = ((x + 1) / 2 - w / 2) * width, ((y + 1) / 2 - h / 2) * height
+        corner = (round(left + w * width), round(top + h * height))
+        cv2.rectangle(
+            image, (round(left) - 2, round(top) - 2), (corner[0] + 1, corner[1] + 1), (255, 0, 0), 1
+        )
+    return image
+
+
+def card(
+    config: Config, figures: Mapping[str, Figures], seconds: Mapping[str, float], train: Split, command: str
+) -> str:
+    """``CARD.md``: data, command, seed, wall time, figures, limits."""
+    meta = train.meta
+    lines = [
+        f"# {config.game}: a {config.model.variant} model",
+        "",
+        f"Made by `{command or 'spacetime_env.pretrain.pretrain(config)'}`, seed {config.seed}, "
+        f"commit {commit()}.",
+        f"Data: {meta.size} stacks of {meta.length} frames, policy {meta.agent!r}, seed {meta.seed}. "
+        f"Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
+        f"Wall time with {config.train.threads} threads on {platform.machine()}: "
+        f"data {seconds['data']:.0f} s "
+        f"(less where it was there already), training with its evaluations {seconds['training']:.0f} s.",
+        "",
+        "## Figures",
+        "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only.",
+    ]
+    if not figures:
+        lines.append(
+            "None: no test split with ground truth was there. Classes are clusters of z_what unless labelled."
+        )
+    for name, figure in figures.items():
+        lines += [
+            "",
+            f"### {name}: {figure.detection.frames} frames, policy {figure.agent!r}, seed {figure.seed}",
+            *figure.detection.lines(),
+            f"| F1 of the motion targets themselves | {figure.target_f1:.4f} |",
+            *(
+                f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"
+                for count, (mean, spread) in figure.few_shot.items()
+            ),
+        ]
+    ignored = (
+        f" Nothing is reported in {list(config.scene.ignore)} (x, y, w, h)." if config.scene.ignore else ""
+    )
+    lines += [
+        "",
+        "## Limits",
+        "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be "
+        "seen." + ignored,
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,226 @@
+"""The network's calls: what they accept, what they return, and that they are the same thing said twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spacetime_env.config import BackgroundConfig, ConfigError, GlimpseConfig, ModelConfig
+from spacetime_env.space import Hints, Space
+from spacetime_env.space.background import ComponentBackground, stick_breaking
+from spacetime_env.space.transforms import extract_glimpses
+from tests.space.test_losses import TINY
+
+
+@pytest.fixture
+def space() -> Space:
+    torch.manual_seed(3)
+    network = Space(TINY).eval()
+    with torch.no_grad():
+        network.foreground.encoder.head.weight[8] *= 30  # some cells present, some not
+    return network
+
+
+def frames(count: int = 3, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+
+
+def test_shapes_and_ranges(space):
+    output = space(frames())
+    latents = output.foreground.latents
+    assert output.image.shape == (3, 3, 16, 16)
+    assert output.foreground.alpha.shape == (3, 1, 16, 16)
+    for name, width in {"z_pres": 1, "z_where": 4, "z_depth": 1, "z_what": 3, "z_scale_std": 2}.items():
+        assert getattr(latents, name).shape == (3, 16, width), name
+    assert 0 < latents.z_pres.min() and latents.z_pres.max() < 1
+    assert latents.z_where[..., :2].min() > 0 and latents.z_where[..., :2].max() < 1
+
+
+def test_cells_are_row_major_and_x_goes_right(space):
+    with torch.no_grad():
+        space.foreground.encoder.head.weight.zero_()
+        space.foreground.encoder.head.bias.zero_()
+    centers = space(frames(1)).foreground.latents.z_where[0, :, 2:]
+    assert torch.allclose(centers[0], torch.tensor([-0.75, -0.75]))
+    assert torch.allclose(centers[1], torch.tensor([-0.25, -0.75]))  # the next cell is to the right
+    assert torch.allclose(centers[4], torch.tensor([-0.75, -0.25]))  # the next row is below
+
+
+def test_encode_agrees_with_forward_on_present_cells(space):
+    full, found = space(frames()).foreground.latents, space.encode(frames())
+    present = full.z_pres.squeeze(2) > 0.5
+    counts = present.sum(dim=1)
+    assert 0 < counts.sum() < present.numel() and counts.unique().numel() > 1  # frames differ in their number
+    assert torch.equal(torch.stack((found.frame, found.cell)), torch.stack(present.nonzero(as_tuple=True)))
+    for name in ("z_where", "z_what", "z_depth"):
+        assert torch.allclose(getattr(found, name), getattr(full, name)[present], atol=1e-6), name
+    assert torch.allclose(found.z_pres, full.z_pres[present].squeeze(1), atol=1e-6)
+    alone = space.encode(frames()[1:2])  # one frame takes a shorter way
+    assert torch.allclose(alone.z_what, found.z_what[found.frame == 1], atol=1e-6)
+    assert len(space.encode(frames(), threshold=0.0).cell) == 3 * 16
+    assert len(space.encode(frames(), threshold=1.0).cell) == 0
+
+
+def test_inference_is_deterministic_and_sampling_is_not(space):
+    assert torch.equal(space(frames()).image, space(frames()).image)
+    one, other = (space(frames(), sample=True).foreground.latents.z_where for _ in range(2))
+    assert not torch.equal(one, other)
+
+
+def test_hints_take_over_at_full_strength(space):
+    z_pres, z_where = torch.zeros(3, 16, 1), torch.zeros(3, 16, 4)
+    z_pres[:, 6], z_where[:, 6] = 1, torch.tensor([0.2, 0.3, 0.1, -0.4])
+    mask = torch.full((3, 1, 16, 16), 0.25)
+    output = space(frames(), Hints(z_pres, z_where, mask, 1.0)).foreground
+    assert torch.allclose(output.latents.z_where, z_where)
+    assert torch.equal((output.latents.z_pres > 0.5).float(), z_pres)
+    assert torch.allclose(output.alpha, mask)
+    half = space(frames(), Hints(z_pres, z_where, mask, 0.5)).foreground
+    assert torch.allclose(half.alpha, (half.alpha_pure + mask) / 2)
+
+
+def test_max_objects_keeps_the_most_present_cells():
+    torch.manual_seed(3)
+    space = Space(replace(TINY, max_objects=2)).eval()
+    latents = space(frames()).foreground.latents
+    assert latents.encoded.shape == (3, 2)
+    expected = latents.z_pres.squeeze(2).topk(2, dim=1).indices
+    assert torch.equal(latents.encoded, expected)
+    assert (latents.z_what.abs().sum(dim=2) > 0).sum() == 6
+
+
+def test_box_padding_widens_what_is_encoded_but_not_what_is_reported():
+    torch.manual_seed(3)
+    space = Space(replace(TINY, box_padding=2.0)).eval()
+    assert space.foreground._pad(torch.tensor([[[0.5, 0.25, 0.1, 0.2]]])).tolist() == [
+        [pytest.approx([0.75, 0.5, 0.1, 0.2])]
+    ]
+    plain = Space(TINY).eval()
+    plain.load_state_dict(space.state_dict())
+    assert torch.equal(space.encode(frames()).z_where, plain.encode(frames()).z_where)
+    assert not torch.allclose(space.encode(frames(), 0.0).z_what, plain.encode(frames(), 0.0).z_what)
+
+
+def test_folding_batch_norm_changes_nothing():
+    config = replace(TINY, encoder=replace(TINY.encoder, norm="batch"))
+    torch.manual_seed(0)
+    space = Space(config)
+    space.train()
+    for seed in range(5):
+        space(frames(seed=seed), sample=True)  # running statistics that are not 0 and 1
+    space.eval()
+    fused = space.fused()
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in fused.foreground.encoder.modules())
+    ours, theirs = fused.encode(frames()), space.encode(frames())
+    assert torch.allclose(ours.z_where, theirs.z_where, atol=1e-5)
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in space.foreground.encoder.modules())  # a copy
+
+
+class Signs:
+    """A classifier: the sign of the first column."""
+
+    def predict(self, z_encs, **kwargs):
+        assert kwargs in ({}, {"flag": 1})
+        return np.where(z_encs[:, 0] > 0, "plus", "minus")
+
+
+def test_scene_description(space):
+    x = frames(1)[0]
+    found = space.encode(x.unsqueeze(0))
+    where, what, count = found.z_where, found.z_what, len(found.cell)
+    scene = space.scene_description(x, Signs(), flag=1)
+    assert sum(len(v) for v in scene.values()) == count > 0
+    for label, positions in scene.items():
+        rows = where[(what[:, 0] > 0) == (label == "plus")]
+        assert positions == [pytest.approx(row.tolist()) for row in rows]
+    centers = space.scene_description(x, Signs(), size=False)
+    assert all(len(p) == 2 for v in centers.values() for p in v)
+    assert sorted(p for v in centers.values() for p in v) == sorted(tuple(r) for r in where[:, 2:].tolist())
+    encodings, positions = space.scene_description(x, None, only_z_what=False)
+    assert encodings.shape == (count, 4 + 1 + 3) and positions.shape == (count, 4)
+    assert torch.equal(encodings[:, 5:], what)
+
+
+def test_scene_description_of_an_empty_frame(space):
+    with torch.no_grad():
+        space.foreground.encoder.head.bias[8] = -1e4
+    assert space.scene_description(frames(1)[0], Signs()) == {}
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        (torch.zeros(2, 3, 16, 15), r"expected frames \(B, 3, 16, 16\)"),
+        (torch.zeros(2, 16, 16, 3), r"expected frames \(B, 3, 16, 16\)"),
+        (torch.zeros(2, 3, 16, 16, dtype=torch.uint8), r"expected float frames in \[0, 1\]"),
+    ],
+)
+def test_wrong_frames_are_refused(space, bad, sentence):
+    for call in (space, space.encode):
+        with pytest.raises(ValueError, match=sentence):
+            call(bad)
+
+
+def test_scene_description_wants_one_frame(space):
+    with pytest.raises(ValueError, match="expected one frame"):
+        space.scene_description(frames(2), None)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (replace(TINY, grid=8), "into 4x4 cells, but model.grid is 8"),
+        (replace(TINY, glimpse=replace(TINY.glimpse, size=8)), "draws glimpses of size 4"),
+        (replace(TINY, background=BackgroundConfig()), "draws 64x64, 128x128 or 256x256"),
+        (replace(TINY, background=BackgroundConfig(components=1)), "for one image, kind: fixed"),
+        (
+            replace(TINY, glimpse=GlimpseConfig(4, ((5, 6, 1, 0, 0),), TINY.glimpse.decoder, False)),
+            "leaves nothing of a glimpse",
+        ),
+    ],
+)
+def test_architectures_that_cannot_be_are_refused(config, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        Space(config)
+
+
+def test_published_size():
+    counts = {k: sum(p.numel() for p in m.parameters()) for k, m in Space(ModelConfig()).named_children()}
+    boundary_filter = 32 * 32  # upstream carries one unused filter
+    assert counts["foreground"] + boundary_filter == 2_358_191
+    assert counts["background"] == 2_950_484
+
+
+def test_components_background_samples_and_reconstructs():
+    torch.manual_seed(0)
+    config = replace(
+        TINY, frame_size=(64, 64), background=BackgroundConfig(components=2, image_dim=5, mask_dim=4, component_dim=3)
+    )
+    background = ComponentBackground(config)
+    x = torch.rand(2, 3, 64, 64)
+    out = background(x)
+    assert out.image.shape == (2, 3, 64, 64) and out.masks.shape == (2, 2, 1, 64, 64) and out.kl.shape == (2,)
+    assert torch.allclose(out.masks.sum(dim=1), torch.ones(2, 1, 64, 64))
+    assert torch.allclose(out.image, (out.components * out.masks).sum(dim=1))
+    assert not torch.equal(background(x, sample=True).image, background(x, sample=True).image)
+
+
+def test_stick_breaking_by_hand():
+    masks = torch.tensor([0.5, 0.4, 0.9]).view(1, 3, 1, 1, 1)
+    assert stick_breaking(masks).flatten().tolist() == pytest.approx([0.5, 0.2, 0.3])
+
+
+def test_a_glimpse_of_the_whole_frame_is_the_frame():
+    x = torch.rand(2, 3, 6, 6)
+    whole = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(2, 1, 4)
+    assert torch.allclose(extract_glimpses(x, whole, 6)[:, 0], x, atol=1e-6)
+
+
+def test_glimpses_keep_x_and_y_apart():
+    x = torch.zeros(1, 1, 5, 9)
+    x[0, 0, 1, 6] = 1.0  # row 1, column 6: y = -0.5, x = 0.5
+    seen = extract_glimpses(x, torch.tensor([[[0.0, 0.0, 0.5, -0.5], [0.0, 0.0, -0.5, 0.5]]]), 2)
+    assert torch.allclose(seen[0, 0], torch.ones(1, 2, 2)) and not seen[0, 1].any()

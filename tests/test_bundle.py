@@ -1,0 +1,347 @@
+"""Model folders: what is saved is what is loaded, and what is damaged is refused in a sentence."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+import spacetime_env
+from spacetime_env import bundle, shipped
+from spacetime_env.bundle import BundleError, Model, UnknownModelError, load_model, save_model
+from spacetime_env.classifier import LinearClassifier
+from spacetime_env.config import SceneConfig
+from tests.tiny import MODEL, NATIVE, make_classifier, make_frames, make_space
+
+SCENE = SceneConfig(
+    classes=("Player", "Ball"), slots={"Player": 1, "Ball": 2}, ignore=((0, 0, 36, 7),), threshold=0.4, keep=3
+)
+
+
+def save(folder: Path, seed: int = 0) -> Path:
+    return save_model(
+        folder,
+        make_space(seed),
+        make_classifier(),
+        game="Pong",
+        native=NATIVE,
+        scene_config=SCENE,
+        trained={"seed": seed, "commit": "abc"},
+        card="# Made up\n",
+        extras={"example.png": b"no picture"},
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("models") / "made-up")
+
+
+@pytest.fixture
+def copied(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "copied"))
+
+
+def change_yaml(folder: Path, change: object) -> None:
+    tree = yaml.safe_load((folder / "model.yaml").read_text())
+    change(tree)  # type: ignore[operator]
+    (folder / "model.yaml").write_text(yaml.safe_dump(tree))
+
+
+def change_weights(folder: Path, change: object) -> None:
+    """Spoil the tensors, and make the hash fit again."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)  # type: ignore[operator]
+    save_file(tensors, folder / "model.safetensors")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    change_yaml(folder, lambda tree: tree.update(sha256=digest))
+
+
+def same_detections(one: Model, other: Model, frames: np.ndarray) -> None:
+    for a, b in zip(one.detect(frames), other.detect(frames), strict=True):
+        assert len(a) > 0 and a.class_names == b.class_names
+        for name in ("boxes", "z_where", "class_ids", "confidence", "z_what"):
+            assert np.array_equal(getattr(a, name), getattr(b, name)), name
+
+
+def test_what_is_saved_is_what_is_loaded(saved: Path) -> None:
+    model = load_model(saved)
+    assert (model.game, model.native, model.class_names) == ("Pong", (44, 36), ("Player", "Ball"))
+    assert model.config == MODEL and model.scene == SCENE
+    assert model.settings.trained == {"seed": "0", "commit": "abc"}
+    assert model.settings.version == spacetime_env.__version__
+    space = make_space()
+    for name, value in space.state_dict().items():
+        assert torch.equal(model.space.state_dict()[name], value), name
+    settings = bundle.Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SCENE, "", "")
+    same_detections(model, Model(space, make_classifier(), settings), make_frames(3))
+    assert sorted(p.name for p in saved.iterdir()) == ["CARD.md", "example.png", "model.safetensors", "model.yaml"]
+
+
+def test_the_public_name_loads_too(saved: Path) -> None:
+    assert spacetime_env.load_model(str(saved)).game == "Pong"
+
+
+def test_detections_are_in_native_pixels_and_outside_ignored_regions(saved: Path) -> None:
+    model = load_model(saved)
+    found = model.detect(make_frames(2))
+    assert len(found) == 2
+    one = found[0]
+    assert (np.diff(one.confidence) <= 0).all() and (one.confidence > 0.4).all()
+    center = one.boxes[:, :2] + one.boxes[:, 2:] / 2
+    assert np.allclose(center / (36, 44) * 2 - 1, one.z_where[:, 2:], atol=1e-5)
+    assert np.allclose(one.boxes[:, 2:] / (36, 44), one.z_where[:, :2], atol=1e-6)
+    assert (center[:, 1] >= 7).all()
+    everywhere = Model(model.space, model.classifier, bundle.replace(model.settings, scene=SceneConfig(threshold=0.4)))
+    assert (everywhere.detect(make_frames(1))[0].boxes[:, 1] < 7).any()
+    # One frame without a batch, a batch of none, and the names of the classifier.
+    assert np.array_equal(model.detect(make_frames(2)[0])[0].boxes, one.boxes)
+    assert model.detect(make_frames(0)) == []
+    assert one.names == model.classifier.predict(one.z_what).tolist()
+
+
+def test_reconstruction(saved: Path) -> None:
+    pictures = load_model(saved).reconstruct(make_frames(2))
+    assert set(pictures) == {"reconstruction", "foreground", "background", "alpha"}
+    assert all(p.shape == (2, 44, 36, 3) and p.dtype == np.uint8 for p in pictures.values())
+    assert (pictures["alpha"][..., 0] == pictures["alpha"][..., 2]).all()
+
+
+def test_colour_order_of_pictures_is_rgb_whatever_the_network_reads(tmp_path: Path) -> None:
+    pictures = {}
+    for order in ("rgb", "bgr"):
+        space = make_space(config=bundle.replace(MODEL, color_order=order))
+        red = torch.tensor([1.0, 0.0, 0.0])
+        space.background.image[:] = (red if order == "rgb" else red.flip(0))[:, None, None]  # type: ignore[index]
+        folder = save_model(
+            tmp_path / order, space, make_classifier(), game="Pong", native=NATIVE, scene_config=SCENE
+        )
+        model = load_model(folder)
+        pictures[order] = model.reconstruct(make_frames(1))["background"]
+        assert (pictures[order] == (255, 0, 0)).all()
+        frame = np.zeros((1, *NATIVE, 3), np.uint8) + np.array([10, 20, 30], np.uint8)
+        seen = (model.tensor(frame)[0, :, 0, 0] * 255).round().int().tolist()
+        assert seen == ([10, 20, 30] if order == "rgb" else [30, 20, 10])
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.zeros((1, 36, 44, 3), np.uint8), r"model of Pong reads frames of 44x36 pixels.*got 36x44"),
+        (np.zeros((2, 44, 36, 3), np.float32), "expected uint8 frames"),
+        (np.zeros((44, 36), np.uint8), r"expected frames of shape.*got \(44, 36\)"),
+        ([[1, 2]], "expected frames as a uint8 array"),
+    ],
+)
+def test_frames_that_do_not_fit(saved: Path, frames: object, message: str) -> None:
+    model = load_model(saved)
+    for call in (model.detect, model.reconstruct):
+        with pytest.raises(ValueError, match=message):
+            call(frames)  # type: ignore[arg-type]
+
+
+def test_another_classifier(saved: Path) -> None:
+    model = load_model(saved)
+    found = model.detect(make_frames(1))[0]
+    # The sign of the first number of z_what decides.
+    other = LinearClassifier(np.array([[0, 0, 0], [1, 0, 0]], np.float32), np.zeros(2, np.float32), ("Ball", "Enemy"))
+    again = model.with_classifier(other)
+    assert again.detect(make_frames(1))[0].names == ["Enemy" if z > 0 else "Ball" for z in found.z_what[:, 0]]
+    assert again.class_names == again.scene.classes == ("Ball", "Enemy")
+    assert again.scene.slots == {"Ball": 2, "Enemy": 1} and again.scene.ignore == SCENE.ignore
+    assert model.class_names == ("Player", "Ball")
+    wide = LinearClassifier(np.zeros((2, 5), np.float32), np.zeros(2, np.float32), ("Ball", "Enemy"))
+    with pytest.raises(BundleError, match="reads z_what of 5 numbers, and this model's z_what has 3"):
+        model.with_classifier(wide)
+
+
+def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shelf" / "half").mkdir(parents=True)
+    shutil.copytree(saved, tmp_path / "shelf" / "pong")
+    shutil.copytree(saved, tmp_path / "shelf" / "boxing")
+    monkeypatch.setattr(shipped, "folders", lambda kind: [tmp_path / "shelf"] if kind == "models" else [])
+    assert bundle.available_models() == ("boxing", "pong")
+    assert bundle.find("models", "pong") == tmp_path / "shelf" / "pong"
+    assert load_model("pong").game == "Pong"
+    with pytest.raises(UnknownModelError, match=r"no model 'pongg'.*\(boxing, pong\)\. Did you mean 'pong'\?") as caught:
+        load_model("pongg")
+    assert "python pretrain_space.py --config configs/pongg.yaml" in str(caught.value)
+    with pytest.raises(UnknownModelError, match=r"no agent 'pong': .*there are none\)\.$"):
+        bundle.find("agents", "pong")
+
+
+def test_a_name_is_not_looked_for_in_the_current_directory(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied.parent)
+    monkeypatch.setattr(shipped, "folders", lambda kind: [])
+    with pytest.raises(UnknownModelError, match=r"in the current directory, write '\./copied'"):
+        load_model("copied")
+    for path in ("./copied", Path("copied"), "copied/", str(copied), "../" + copied.parent.name + "/copied"):
+        assert load_model(path).game == "Pong"
+    monkeypatch.chdir(copied)
+    assert load_model(".").game == "Pong"
+    for nothing in ("", "nowhere/at/all"):
+        with pytest.raises(UnknownModelError, match="neither a folder nor one of the bundled ones"):
+            load_model(nothing)
+
+
+def test_where_the_package_keeps_its_models() -> None:
+    package = Path(bundle.__file__).parent
+    allowed = [package / "_bundled" / "models", package.parent / "models"]
+    assert shipped.folders("models") == [p for p in allowed if p.is_dir()]
+
+
+@pytest.mark.parametrize("name", ["model.yaml", "model.safetensors"])
+def test_a_file_is_missing(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    with pytest.raises(BundleError, match=f"is no model folder: it has no {name}"):
+        load_model(copied)
+    (copied / name).mkdir()
+    with pytest.raises(BundleError, match=f"cannot read .*{name}: Is a directory"):
+        load_model(copied)
+
+
+def test_weights_that_were_changed(copied: Path) -> None:
+    path = copied / "model.safetensors"
+    data = path.read_bytes()
+    for spoiled in (data[:-1], data[: len(data) // 2], b"", data[:-1] + bytes([data[-1] ^ 1])):
+        path.write_bytes(spoiled)
+        with pytest.raises(BundleError, match=r"SHA-256 differs\): it is truncated or was changed. Make or download"):
+            load_model(copied)
+    path.write_bytes(data)
+    assert load_model(copied).game == "Pong"
+
+
+def test_weights_that_are_something_else(copied: Path) -> None:
+    path = copied / "model.safetensors"
+    path.write_bytes(pickle.dumps({"a": 1}))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    change_yaml(copied, lambda tree: tree.update(sha256=digest))
+    with pytest.raises(BundleError, match="is not a safetensors file"):
+        load_model(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update(extra=torch.zeros(1)), "do not fit its model.yaml: unknown extra"),
+        (lambda t: t.pop("space.foreground.encoder.head.bias"), "missing foreground.encoder.head.bias"),
+        (
+            lambda t: t.update({"space.foreground.encoder.head.bias": torch.zeros(7)}),
+            r"another shape foreground.encoder.head.bias: \(7,\) instead of \(11,\)",
+        ),
+        (lambda t: t.pop("classifier.coef"), "the weights lack 'classifier.coef'"),
+        (lambda t: t.update({"classifier.coef": torch.zeros(2, 4)}), r"coef \(2, 4\) does not fit z_what_dim 3"),
+        (lambda t: t.update({"classifier.coef": torch.zeros(5, 3)}), r"2 classes needs coef \(2, D\)"),
+        (lambda t: t.update({"classifier.intercept": torch.zeros(3)}), r"intercept \(2,\), got \(2, 3\) and \(3,\)"),
+    ],
+)
+def test_weights_that_do_not_fit(copied: Path, change: object, message: str) -> None:
+    change_weights(copied, change)
+    with pytest.raises(BundleError, match=message):
+        load_model(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update(nativ=[1, 2]), "unknown key 'nativ'. Did you mean 'native'"),
+        (lambda t: t["model"].update(gird=4), "unknown key 'gird'. Did you mean 'grid'"),
+        (lambda t: t.pop("native"), "native.*damaged, or of another version"),
+        (lambda t: t["model"].update(grid="four"), "model: grid: expected int, got 'four'"),
+        (lambda t: t["model"].update(grid=5), "does not describe a network.*model.grid is 5"),
+        (lambda t: t["model"].update(z_what_dim=4), r"coef \(2, 3\) does not fit z_what_dim 4"),
+        (lambda t: t["model"].update(z_what_dim=-1), "does not describe a network"),
+        (lambda t: t["model"]["encoder"].update(layers=[]), "does not describe a network"),
+        (lambda t: t["model"]["glimpse"].update(size=8), "draws glimpses of size 4"),
+        (lambda t: t.update(class_names=["Player"]), r"1 classes needs coef \(1, D\)"),
+    ],
+)
+def test_settings_that_do_not_fit(copied: Path, change: object, message: str) -> None:
+    change_yaml(copied, change)
+    with pytest.raises(BundleError, match=message):
+        load_model(copied)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b"a: [", "not YAML"), (b"\xff\xfe\x00", "not YAML"), (b"", "expected keys of Settings, got None"), (b"- 1", "keys")],
+)
+def test_settings_that_are_no_yaml(copied: Path, text: bytes, message: str) -> None:
+    (copied / "model.yaml").write_bytes(text)
+    with pytest.raises(BundleError, match=message):
+        load_model(copied)
+
+
+def test_yaml_makes_no_objects(copied: Path) -> None:
+    with open(copied / "model.yaml", "a") as file:
+        file.write("trained: !!python/object/apply:os.system ['touch made-by-yaml']\n")
+    with pytest.raises(BundleError, match="not YAML"):
+        load_model(copied)
+
+
+def test_nothing_is_unpickled(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("unpickled")
+
+    for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
+        monkeypatch.setattr(module, name, never)
+    assert load_model(saved).game == "Pong"
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_full_disk_leaves_the_old_model(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    """Whichever of the files it is that does not fit."""
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    fsync, calls = os.fsync, []
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BundleError, match=r"cannot write the model to .*No space left on device\. What was there"):
+        save(copied, seed=1)
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+    assert load_model(copied).settings.trained["seed"] == "0"
+    monkeypatch.setattr(os, "fsync", fsync)
+    save(copied, seed=1)
+    assert load_model(copied).settings.trained["seed"] == "1"
+
+
+def test_a_disk_that_is_really_full(copied: Path) -> None:
+    code = """
+import resource, sys
+from pathlib import Path
+from tests.test_bundle import save
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    save(Path(sys.argv[1]), seed=1)
+except ValueError as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(copied)], capture_output=True, text=True, check=True)
+    assert "BundleError cannot write the model" in done.stdout and "File too large" in done.stdout
+    assert load_model(copied).settings.trained["seed"] == "0"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match="cannot write the model to .*Not a directory"):
+        save(tmp_path / "file" / "model")

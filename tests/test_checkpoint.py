@@ -1,0 +1,220 @@
+"""Checkpoints: whole, few, resumed to the bit, and refused where they do not fit."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from spacetime_env.checkpoint import (
+    CheckpointError,
+    Interrupt,
+    State,
+    checkpoints,
+    differences,
+    load_checkpoint,
+    read_checkpoint,
+    resume,
+    save_checkpoint,
+)
+from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.optimize import make_optimizers
+from spacetime_env.space import CountMismatch
+from tests.tiny import CONFIG, MODEL, make_space
+
+
+def state(step: int = 0, seed: int = 0, config: Config = CONFIG) -> State:
+    space = make_space(seed, config.model)
+    made = State(space, make_optimizers(space, config), CountMismatch(config.loss), step)
+    if step:
+        space.foreground.encoder.head.bias.sum().backward()
+        made.optimizers[0].step()
+    return made
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_all_of_the_state_comes_back(tmp_path: Path) -> None:
+    before = state(step=7)
+    before.best, before.seconds, before.mismatch.values = 0.25, 12.5, [0.5, -0.125]
+    path = save_checkpoint(tmp_path / "new" / "folder", before, CONFIG, keep=2, best=False)
+    assert path.name == "step-0000007.pt"
+    drawn = torch.rand(3)
+    after = state(seed=1)
+    load_checkpoint(path, after, CONFIG)
+    assert (after.step, after.best, after.seconds, after.mismatch.values) == (7, 0.25, 12.5, [0.5, -0.125])
+    assert torch.equal(torch.rand(3), drawn)
+    for name, value in before.space.state_dict().items():
+        assert torch.equal(after.space.state_dict()[name], value), name
+    head = before.space.foreground.encoder.head.bias
+    moments = before.optimizers[0].state[head]
+    again = after.optimizers[0].state[after.space.foreground.encoder.head.bias]
+    assert moments["step"] == again["step"] == 1 and torch.equal(moments["exp_avg_sq"], again["exp_avg_sq"])
+    assert moments["exp_avg_sq"].any()
+
+
+def test_the_last_few_and_the_best_are_kept(tmp_path: Path) -> None:
+    for step in (2, 4, 10, 12):
+        save_checkpoint(tmp_path, state(step), CONFIG, keep=2, best=step == 4)
+    assert names(tmp_path) == ["best.pt", "step-0000010.pt", "step-0000012.pt"]
+    assert read_checkpoint(tmp_path / "best.pt")["step"] == 4
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-0000010.pt", "step-0000012.pt"]
+
+
+def test_the_last_is_the_last_by_number(tmp_path: Path) -> None:
+    for step in (9_999_999, 10_000_000):
+        save_checkpoint(tmp_path, state(step), CONFIG, keep=2, best=False)
+    found = state()
+    assert resume(tmp_path, found, CONFIG) == tmp_path / "step-10000000.pt" and found.step == 10_000_000
+
+
+def test_nothing_to_resume(tmp_path: Path) -> None:
+    assert resume(tmp_path / "none", state(), CONFIG) is None
+
+
+def spoil(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    middle = data.index(b"data/0") + 200  # in the first tensor, of whose bytes torch checks nothing
+    spoiled = {
+        "emptied": b"",
+        "cut off": data[: len(data) // 2],
+        "one byte changed": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "text": b"not a checkpoint",
+    }
+    path.write_bytes(spoiled[how])
+
+
+@pytest.mark.parametrize("how", ["emptied", "cut off", "one byte changed", "text"])
+def test_a_damaged_one_falls_back_to_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    for step in (3, 6):
+        save_checkpoint(tmp_path, state(step), CONFIG, keep=2, best=False)
+    spoil(tmp_path / "step-0000006.pt", how)
+    found = state()
+    assert resume(tmp_path, found, CONFIG) == tmp_path / "step-0000003.pt" and found.step == 3
+    assert "step-0000006.pt is damaged: " in (said := capsys.readouterr().out) and "the one before it" in said
+    # It does not count among those that are kept.
+    found.step = 5
+    save_checkpoint(tmp_path, found, CONFIG, keep=1, best=False)
+    assert resume(tmp_path, state(), CONFIG) == tmp_path / "step-0000005.pt"
+    spoil(tmp_path / "step-0000005.pt", how)
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* can be read. Start anew with --restart"):
+        resume(tmp_path, state(), CONFIG)
+
+
+def test_something_else_in_its_place(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pt")
+    torch.save({"step": 1}, tmp_path / "half.pt")
+    for name in ("list.pt", "half.pt"):
+        with pytest.raises(CheckpointError, match=f"{name} is damaged: it holds something else"):
+            read_checkpoint(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"cannot read .*none.pt: No such file"):
+        read_checkpoint(tmp_path / "none.pt")
+    path = save_checkpoint(tmp_path, state(1), CONFIG, 1, best=False)
+    content = torch.load(path)
+    content["space"].pop("background.image")
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"of another version of spacetime_env.*background.image"):
+        load_checkpoint(path, state(), CONFIG)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(Path(__file__).parent / "made-by-pickle"),)
+
+
+def test_code_in_it_is_not_run(tmp_path: Path) -> None:
+    torch.save({"config": {}, "space": Evil()}, tmp_path / "step-0000001.pt")
+    (tmp_path / "step-0000002.pt").write_bytes(pickle.dumps(Evil()))
+    for path in checkpoints(tmp_path):
+        with pytest.raises(CheckpointError, match="is damaged"):
+            read_checkpoint(path)
+    assert not (Path(__file__).parent / "made-by-pickle").exists()
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, state(4), CONFIG, 2, best=False)
+    other = replace(CONFIG, seed=3, train=replace(CONFIG.train, steps=9, learning_rate=0.5))
+    with pytest.raises(ConfigError, match="was started with other settings: seed: 0 then, 3 now; ") as caught:
+        resume(tmp_path, state(), other)
+    assert "train.learning_rate: 0.001 then, 0.5 now; train.steps: 6 then, 9 now" in str(caught.value)
+    assert "--restart" in str(caught.value)
+
+
+def test_how_a_run_is_watched_may_change(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, state(4), CONFIG, 2, best=False)
+    train = replace(CONFIG.train, eval_every=1, save_every=9, log_every=7, picture_every=5, keep=3, threads=2)
+    other = replace(CONFIG, name="other", data=replace(CONFIG.data, root="there", workers=5), train=train)
+    assert differences(to_dict(CONFIG), to_dict(other)) == []
+    assert resume(tmp_path, state(), other) is not None
+
+
+def test_differences_name_each_key() -> None:
+    layers = replace(MODEL.encoder, layers=MODEL.encoder.layers[:2])
+    other = replace(CONFIG, model=replace(MODEL, encoder=layers), scene=replace(CONFIG.scene, slots={"Ball": 2}))
+    found = differences(to_dict(CONFIG), to_dict(other))
+    assert len(found) == 2 and found[0].startswith("model.encoder.layers: [[6, 4, 2, 1, 0],")
+    assert found[1] == "scene.slots.Ball: None then, 2 now"
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, state(4), CONFIG, 2, best=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code = """
+import resource, sys
+from pathlib import Path
+from spacetime_env.checkpoint import save_checkpoint
+from tests.test_checkpoint import CONFIG, state
+resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+try:
+    save_checkpoint(Path(sys.argv[1]), state(5), CONFIG, 1, best=True)
+except ValueError as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"CheckpointError cannot save a checkpoint to {tmp_path}: ")
+    assert "The last one is still there" in done.stdout
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_first_ctrl_c_waits_and_the_second_does_not() -> None:
+    with Interrupt() as interrupt:
+        assert not interrupt.asked
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_handles_ctrl_c_already_is_left_alone() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupt():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    errors = []
+
+    def inside() -> None:
+        try:
+            with Interrupt():
+                pass
+        except ValueError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert errors == []

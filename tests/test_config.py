@@ -1,0 +1,170 @@
+"""Settings: what is read is checked to the last key, and a typo gets the nearest name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spacetime_env.config import (
+    Config,
+    ConfigError,
+    DataConfig,
+    ModelConfig,
+    SceneConfig,
+    Schedule,
+    from_dict,
+    load_config,
+    to_dict,
+)
+from spacetime_env.games import canonical
+from spacetime_env.optimize import require_settings
+from spacetime_env.space import Space
+from tests.tiny import CONFIG
+
+SHIPPED = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "game.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_names_what_differs(tmp_path: Path) -> None:
+    path = write(tmp_path, "game: Boxing\ntrain: {steps: 7, learning_rate: 1e-4}\nscene: {slots: {Ball: 2}}\n")
+    found = load_config(path)
+    assert (found.game, found.train.steps, found.train.learning_rate) == ("Boxing", 7, 1e-4)
+    assert found.scene.slots == {"Ball": 2}
+    assert found == replace(
+        Config(),
+        game="Boxing",
+        train=replace(Config().train, steps=7, learning_rate=1e-4),
+        scene=SceneConfig(slots={"Ball": 2}),
+    )
+    assert load_config(write(tmp_path, "")) == Config()
+
+
+def test_words_go_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed: 3\ntrain: {steps: 7, batch_size: 2}\n")
+    words = [
+        "train.steps=9",
+        "model.encoder.layers=[[8, 4, 2, 1, 0]]",
+        "scene.slots.Ball=2",
+        "loss.hint={start: 0.5, end: 0}",
+        "name=a=b",
+    ]
+    found = load_config(path, words)
+    assert (found.seed, found.train.steps, found.train.batch_size) == (3, 9, 2)
+    assert found.model.encoder.layers == ((8, 4, 2, 1, 0),) and found.model.encoder.lateral is True
+    assert found.scene.slots == {"Ball": 2} and found.loss.hint == Schedule(0.5, 0.0) and found.name == "a=b"
+    assert load_config(write(tmp_path, "train:\n"), ["train.steps=4"]).train.steps == 4
+
+
+@pytest.mark.parametrize("config", [Config(), CONFIG])
+def test_there_and_back(config: Config) -> None:
+    assert from_dict(Config, to_dict(config)) == config
+    text = yaml.safe_dump(to_dict(config), sort_keys=False)
+    assert from_dict(Config, yaml.safe_load(text)) == config
+    assert not {"!!", "tuple"} & set(text.split())
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_load_and_build_their_network(path: Path) -> None:
+    config = load_config(path)
+    assert canonical(config.game).lower() == path.stem
+    require_settings(config)
+    assert Space(config.model).config == config.model
+    assert set(config.scene.slots) <= set(config.scene.classes)
+
+
+def test_there_are_shipped_files() -> None:
+    assert "pong" in [path.stem for path in SHIPPED]
+
+
+def test_the_defaults_are_the_published_network() -> None:
+    config = Space(ModelConfig()).config
+    assert (config.frame_size, config.grid, config.z_what_dim) == ((128, 128), 16, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trian: {}", r"game.yaml: unknown key 'trian'. Did you mean 'train'\?"),
+        ("train: {step: 3}", r"game.yaml: train: unknown key 'step'. Did you mean 'steps'\?"),
+        ("model: {encoder: {layer: []}}", r"model: encoder: unknown key 'layer'. Did you mean 'layers'\?"),
+        ("xyz: 1", "unknown key 'xyz'. Keys: game, name, seed"),
+        ("3: 1", "unknown key 3"),
+        ("train: {steps: many}", "train: steps: expected int, got 'many'"),
+        ("train: {steps: 1.5}", "train: steps: expected int, got 1.5"),
+        ("train: {steps: true}", "train: steps: expected int, got True"),
+        ("train: {steps: }", "train: steps: expected int, got None"),
+        ("train: {learning_rate: fast}", "train: learning_rate: expected float, got 'fast'"),
+        ("train: {learning_rate: true}", "train: learning_rate: expected float, got True"),
+        ("game: 7", "game: expected str, got 7"),
+        ("model: {encoder: {lateral: 1}}", "lateral: expected bool, got 1"),
+        ("model: {variant: space2}", "variant: expected one of 'space', 'space.motion', .* got 'space2'"),
+        ("model: {variant: [space]}", r"variant: expected one of .* got \['space'\]"),
+        ("model: {frame_size: 128}", "frame_size: expected a list, got 128"),
+        ("model: {frame_size: [128]}", r"frame_size: expected 2 values, got \[128\]"),
+        ("model: {encoder: {layers: [[1, 2, 3, 4, x]]}}", r"layers\[0\]\[4\]: expected int, got 'x'"),
+        ("scene: {slots: [1]}", r"slots: expected name: value pairs, got \[1\]"),
+        ("scene: {slots: {Ball: two}}", "slots.Ball: expected int, got 'two'"),
+        ("loss: {hint: 3}", "hint: expected keys of Schedule, got 3"),
+        ("loss: {hint: {start: 1}}", "hint: 'end' is missing"),
+        ("train: 3", "train: expected keys of TrainConfig, got 3"),
+        ("- 1", r"expected keys of Config, got \[1\]"),
+        ("a: [", "game.yaml is not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("train.steps", "expected key=value, such as train.steps=100, and got 'train.steps'"),
+        ("train.stepz=3", "unknown key 'stepz'. Did you mean 'steps'"),
+        ("train.steps=[", r"the value in 'train.steps=\[' is not YAML"),
+        ("game.name=3", "'game.name=3': 'name' is set inside a value that has no keys"),
+        ("=3", "unknown key ''"),
+    ],
+)
+def test_what_is_wrong_with_a_word_is_named(tmp_path: Path, word: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, "game: Pong"), [word])
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path, "")
+    with pytest.raises(ConfigError, match=r"no config file .*pongg.yaml. Files beside it: game.yaml"):
+        load_config(tmp_path / "pongg.yaml")
+    with pytest.raises(ConfigError, match=r"no config file .*Files beside it: none"):
+        load_config(tmp_path / "none" / "pong.yaml")
+    with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
+        load_config(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ConfigError, match=r"binary.yaml is not YAML"):
+        load_config(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.grid=8", "layers turn a 128x128 frame into 16x16 cells, but model.grid is 8"),
+        ("model.glimpse.size=64", "draws glimpses of size 32, but model.glimpse.size is 64"),
+        ("model.background.components=1", "expected 2 or more; for one image, kind: fixed"),
+    ],
+)
+def test_networks_that_cannot_be_built(tmp_path: Path, change: str, message: str) -> None:
+    config = load_config(write(tmp_path, ""), [change])
+    with pytest.raises(ConfigError, match=message):
+        Space(config.model)
+
+
+def test_whole_numbers_may_be_written_as_floats() -> None:
+    assert from_dict(DataConfig, {"size": 64.0}).size == 64

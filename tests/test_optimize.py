@@ -1,0 +1,176 @@
+"""Batches, optimizers and one step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
+from spacetime_env.optimize import (
+    Examples,
+    batches,
+    make_optimizers,
+    require_examples,
+    require_settings,
+    train_step,
+)
+from spacetime_env.space import CountMismatch
+from tests.tiny import CONFIG, MODEL, make_space
+
+
+def take(count: int, size: int, seed: int, start: int, number: int) -> list[list[int]]:
+    return [batch.tolist() for batch in islice(batches(count, size, seed, start), number)]
+
+
+def examples(stacks: int = 5, length: int = 3) -> Examples:
+    generator = np.random.default_rng(0)
+    z_pres = (generator.random((stacks, length, 16, 1)) < 0.2).astype(np.float32)
+    return Examples(
+        frames=generator.integers(0, 256, (stacks, length, 3, 38, 32), dtype=np.uint8),
+        masks=generator.random((stacks, length, 38, 32)) < 0.5,
+        z_pres=z_pres,
+        z_where=z_pres * generator.uniform(0.1, 0.4, (stacks, length, 16, 4)).astype(np.float32),
+        background=np.zeros((3, 38, 32), np.uint8),
+    )
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 4, 7, 11])
+def test_batches_from_a_later_step_are_the_same(start: int) -> None:
+    assert take(6, 2, 3, start, 9) == take(6, 2, 3, 0, start + 9)[start:]
+
+
+def test_each_epoch_takes_each_index_once() -> None:
+    found = take(6, 2, 0, 0, 12)
+    for epoch in range(4):
+        assert sorted(sum(found[epoch * 3 : epoch * 3 + 3], [])) == list(range(6))
+    assert len({str(found[epoch * 3 : epoch * 3 + 3]) for epoch in range(4)}) > 1  # in another order
+    assert take(6, 2, 1, 0, 12) != found
+
+
+def test_what_does_not_fill_a_batch_waits_for_another_epoch() -> None:
+    found = take(7, 3, 0, 0, 20)
+    assert all(len(set(found[i] + found[i + 1])) == 6 for i in range(0, 20, 2))
+    assert {index for batch in found for index in batch} == set(range(7))
+
+
+def test_fewer_stacks_than_a_batch_holds() -> None:
+    assert [sorted(batch) for batch in take(3, 16, 0, 5, 2)] == [[0, 1, 2]] * 2
+
+
+def test_a_batch_is_frame_after_frame() -> None:
+    made = examples()
+    frames, targets = made.batch(np.array([4, 1]), "cpu")
+    assert frames.shape == (6, 3, 38, 32) and targets.length == 3
+    assert torch.equal(frames[4], torch.from_numpy(made.frames[1, 1]).float() / 255)
+    assert torch.equal(targets.z_pres[4], torch.from_numpy(made.z_pres[1, 1]))
+    assert torch.equal(targets.z_where[2], torch.from_numpy(made.z_where[4, 2]))
+    assert targets.mask.shape == (6, 1, 38, 32) and targets.mask.dtype == torch.float32
+    assert torch.equal(targets.mask[4, 0], torch.from_numpy(made.masks[1, 1]).float())
+
+
+def step(config: Config, progress: float = 0.0, seed: int = 0):
+    torch.manual_seed(seed)
+    space = make_space(seed, config.model).train()
+    optimizers = make_optimizers(space, config)
+    before = {name: value.clone() for name, value in space.state_dict().items()}
+    frames, targets = examples().batch(np.array([0, 2]), "cpu")
+    logs, _ = train_step(space, optimizers, CountMismatch(config.loss), frames, targets, config, progress)
+    moved = {n: (v.float() - before[n].float()).abs().max().item() for n, v in space.state_dict().items()}
+    return space, optimizers, logs, moved
+
+
+def test_a_step_moves_what_learns_and_nothing_else() -> None:
+    space, optimizers, logs, moved = step(CONFIG)
+    assert len(optimizers) == 1
+    assert moved["background.image"] == 0
+    assert all(moved[name] > 0 for name, _ in space.named_parameters())
+    assert {"total", "gradient_norm", "nll", "motion_z_pres", "kl_z_what"} <= set(logs)
+    assert all(torch.isfinite(value) and not value.requires_grad for value in logs.values())
+
+
+def test_a_learned_background_has_its_own_optimizer_and_rate() -> None:
+    model = replace(
+        MODEL,
+        frame_size=(64, 64),
+        grid=8,
+        background=BackgroundConfig(components=2, image_dim=6, mask_dim=4, component_dim=5, hidden_dim=7),
+    )
+    train = replace(CONFIG.train, optimizer="rmsprop", background_learning_rate=3e-4)
+    space = make_space(0, model)
+    first, second = make_optimizers(space, replace(CONFIG, model=model, train=train))
+    assert isinstance(first, torch.optim.RMSprop) and isinstance(second, torch.optim.Adam)
+    assert [o.param_groups[0]["lr"] for o in (first, second)] == [1e-3, 3e-4]
+    both = {id(p) for o in (first, second) for p in o.param_groups[0]["params"]}
+    assert both == {id(p) for p in space.parameters()}
+
+
+def test_the_rate_follows_its_schedule() -> None:
+    train = replace(CONFIG.train, learning_rate=0.01, decay=Schedule(1.0, 0.2, 0.5, 1.0))
+    config = replace(CONFIG, train=train)
+    rates = [step(config, progress)[1][0].param_groups[0]["lr"] for progress in (0.0, 0.5, 0.75, 1.0)]
+    assert rates == pytest.approx([0.01, 0.01, 0.006, 0.002])
+
+
+def test_the_gradient_is_cut() -> None:
+    """Adam hides the size of a gradient, so it is read from the parameters."""
+    space, _, logs, _ = step(replace(CONFIG, train=replace(CONFIG.train, clip_norm=0.5)))
+    norm = torch.sqrt(sum(p.grad.square().sum() for p in space.parameters() if p.grad is not None))
+    assert logs["gradient_norm"] > 0.5 and norm.item() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_the_plain_variant_gets_no_hints() -> None:
+    config = replace(CONFIG, model=replace(MODEL, variant="space"))
+    frames, targets = examples().batch(np.array([0]), "cpu")
+    totals = []
+    for mask in (targets.mask, 1 - targets.mask):
+        torch.manual_seed(0)
+        space = make_space(0, config.model)
+        logs, output = train_step(
+            space,
+            make_optimizers(space, config),
+            CountMismatch(config.loss),
+            frames,
+            targets._replace(mask=mask, z_pres=mask.new_zeros(3, 16, 1)),
+            config,
+            0.0,
+        )
+        totals.append(logs["total"].item())
+        assert torch.equal(output.foreground.alpha, output.foreground.alpha_pure)
+        assert "motion_z_pres" not in logs
+    assert totals[0] == totals[1]
+
+
+def test_examples_that_cannot_be_trained_on() -> None:
+    made = examples()
+    require_examples(made, CONFIG)
+    with pytest.raises(ConfigError, match="holds no frames"):
+        require_examples(examples(stacks=0), CONFIG)
+    still = replace(made, z_pres=np.zeros_like(made.z_pres))
+    with pytest.raises(ConfigError, match=r"nothing moves in the training split.*motion.min_area"):
+        require_examples(still, CONFIG)
+    require_examples(still, replace(CONFIG, model=replace(MODEL, variant="space")))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "train.steps: expected 1 or more, got 0"),
+        ({"batch_size": -2}, "train.batch_size: expected 1 or more, got -2"),
+        ({"log_every": 0}, "train.log_every"),
+        ({"picture_every": 0}, "train.picture_every"),
+        ({"keep": 0}, "train.keep"),
+        ({"threads": 0}, "train.threads"),
+        ({"few_shot": ()}, r"train.few_shot: expected numbers of 1 or more, got \[\]"),
+        ({"few_shot": (4, 0)}, r"got \[4, 0\]"),
+        ({"device": "gpu"}, "train.device: 'gpu' cannot be used"),
+        ({"device": "meta"}, "train.device: 'meta' cannot be used"),
+    ],
+)
+def test_settings_that_make_no_sense(change: dict[str, object], message: str) -> None:
+    require_settings(Config())
+    with pytest.raises(ConfigError, match=message):
+        require_settings(Config(train=replace(TrainConfig(), **change)))

@@ -1,0 +1,107 @@
+"""The card, the pictures and where a run comes from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from spacetime_env import __version__, report
+from spacetime_env.bundle import Model, Settings
+from spacetime_env.config import Config, from_dict
+from spacetime_env.dataset import open_split
+from spacetime_env.evaluate import DetectionScores
+from spacetime_env.space import Targets
+from tests.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space, write_split
+
+FIGURES = report.Figures(
+    detection=DetectionScores(12, 0.5, 0.25, 0.75, 0.875, {"Ball": 0.125}, 0.625),
+    few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
+    target_f1=0.9375,
+    agent="pong-ppo",
+    seed=5,
+)
+
+
+def test_provenance_gives_the_config_back() -> None:
+    found = yaml.safe_load(yaml.safe_dump(report.provenance(CONFIG)))
+    assert from_dict(Config, found["config"]) == CONFIG
+    assert found["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert found["versions"]["spacetime_env"] == __version__
+    assert {"numpy", "gymnasium", "ale-py", "python", "commit"} <= set(found["versions"])
+
+
+def test_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    monkeypatch.setattr(report, "__file__", str(tmp_path / "report.py"))
+    assert report.commit() == "unknown"
+    monkeypatch.setenv("PATH", "")
+    assert report.commit() == "unknown"
+
+
+def test_card(tmp_path: Path) -> None:
+    split = open_split(write_split(tmp_path, "train"))
+    config = replace(CONFIG, seed=9, scene=replace(CONFIG.scene, ignore=((0, 0, 36, 7),)))
+    text = report.card(config, {"test-pong-ppo": FIGURES}, {"data": 61.4, "training": 12.6}, split, "make it")
+    for part in (
+        "# Pong: a space+motion model",
+        "Made by `make it`, seed 9, commit ",
+        "6 stacks of 3 frames, policy 'random', seed 0",
+        "Trained for 6 steps of 2 stacks",
+        "data 61 s (less where it was there already), training with its evaluations 13 s",
+        "### test-pong-ppo: 12 frames, policy 'pong-ppo', seed 5",
+        "| F1 at IoU 0.5 | 0.7500 |",
+        "| recall of Ball | 0.1250 |",
+        "| F1 of the motion targets themselves | 0.9375 |",
+        "| 1-shot accuracy, mean of 5 draws (spread) | 0.5000 (0.2500) |",
+        "Nothing is reported in [(0, 0, 36, 7)]",
+    ):
+        assert part in text, part
+    bare = report.card(CONFIG, {}, {"data": 0, "training": 0}, split, "")
+    assert "None: no test split with ground truth" in bare and "Nothing is reported in" not in bare
+    assert "Made by `spacetime_env.pretrain.pretrain(config)`" in bare
+
+
+def test_boxes_as_detections() -> None:
+    found = report.from_boxes(np.array([[9.0, 11.0, 18.0, 22.0]]), NATIVE)
+    assert found.boxes.tolist() == [[9, 11, 18, 22]] and found.z_where.tolist() == [[0.5, 0.5, 0, 0]]
+    assert found.names == ["moving"] and found.confidence.tolist() == [1]
+    assert len(report.from_boxes(np.zeros((0, 4), np.float32), NATIVE)) == 0
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
+    space = make_space(config=replace(MODEL, color_order=order))
+    red = torch.tensor([1.0, 0.0, 0.0])
+    frames = (red if order == "rgb" else red.flip(0))[None, :, None, None].expand(6, 3, 38, 32)
+    with torch.no_grad():
+        output = space(frames)
+    z_pres, z_where = torch.zeros(6, 16, 1), torch.zeros(6, 16, 4)
+    z_pres[:, 5], z_where[:, 5] = 1, torch.tensor([0.5, 0.5, 0.0, 0.0])
+    targets = Targets(z_pres, z_where, torch.zeros(6, 1, 38, 32), 3)
+    found = report.picture(frames, output, targets, order, count=2)
+    assert found.shape == (2 * 38 * 3, 5 * 32 * 3, 3) and found.dtype == np.uint8
+    assert (found[:, : 32 * 3] == (255, 0, 0)).all()  # the frames themselves
+    # The box around the middle of the black mask: red lines 2 px outside of 24 to 72, 28.5 to 85.5.
+    mask = found[: 38 * 3, 4 * 32 * 3 :]
+    ys, xs = np.nonzero(mask.any(-1))
+    assert (mask[ys, xs] == (255, 0, 0)).all()
+    assert (xs.min(), xs.max()) == (22, 73) and (ys.min(), ys.max()) == (26, 87)
+    assert report.picture(frames[:1], output, targets, order).shape[0] == 38 * 3
+
+
+def test_example_shows_the_frame_its_boxes_and_its_reconstruction() -> None:
+    classifier = make_classifier()
+    settings = Settings("Pong", NATIVE, classifier.class_names, MODEL, CONFIG.scene, "", "")
+    model, frames = Model(make_space(), classifier, settings), make_frames(2)
+    found = report.example(model, frames)
+    assert found.shape == (44 * 3, 3 * 36 * 3, 3)
+    assert (found[::3, : 36 * 3 : 3] == frames[0]).all()
+    middle = found[:, 36 * 3 : 2 * 36 * 3]
+    assert ((middle != found[:, : 36 * 3]).any(-1) <= (middle == (255, 0, 0)).all(-1)).all()  # only boxes differ
+    assert (middle == (255, 0, 0)).all(-1).any()
+    assert (found[::3, 2 * 36 * 3 :: 3] == model.reconstruct(frames)["reconstruction"][0]).all()
