@@ -1,7 +1,7 @@
 """SpaceTime environments: Atari games that show the objects a SPACE-Time model finds, not the pixels.
 
 >>> import gymnasium as gym, spacetime_env
->>> env = gym.make("SpaceTime/Pong-v5")  # doctest: +SKIP
+>>> env = gym.make("SpaceTime/Pong-v5")
 
 Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and no more: torch is loaded
 when a model is, Stable-Baselines3 when an agent is.

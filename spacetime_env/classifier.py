@@ -96,7 +96,7 @@ def fit_clusters(z_what: np.ndarray, count: int, seed: int = 0) -> LinearClassif
     if not len(z_what):
         raise ValueError("expected z_what of at least one object to cluster, got none.")
     z_what = np.asarray(z_what, np.float64)
-    count = max(1, min(count, len(z_what)))
+    count = max(1, min(count, len(np.unique(z_what, axis=0))))
     mean, std = z_what.mean(axis=0), z_what.std(axis=0) + 1e-6
     means = KMeans(count, n_init=4, random_state=seed).fit((z_what - mean) / std)
     order = np.argsort(-np.bincount(means.labels_, minlength=count), kind="stable")
@@ -165,4 +165,6 @@ def _one_row_a_class(coef: np.ndarray, intercept: np.ndarray, classes: int) -> t
     coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept)
     if classes == 2:
         return np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])
-    return np.ascontiguousarray(coef), intercept  # scikit-learn's coef_ is Fortran-ordered; safetensors is not
+    return np.ascontiguousarray(
+        coef
+    ), intercept  # scikit-learn's coef_ is Fortran-ordered; safetensors is not

@@ -20,7 +20,9 @@ import yaml
 
 T = TypeVar("T")
 
-Conv = tuple[int, int, int, int, int]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
+Conv = tuple[
+    int, int, int, int, int
+]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
 
 
 class ConfigError(ValueError):
@@ -39,7 +41,9 @@ class DataConfig:
     shard_size: int = 64  # stacks a file
     seed: int = 0
     workers: int = 2  # recording processes; the data do not depend on it
-    order: Literal["random", "sequential"] = "random"  # random: far apart and shuffled. sequential: back to back
+    order: Literal["random", "sequential"] = (
+        "random"  # random: far apart and shuffled. sequential: back to back
+    )
     gap: int = 24  # mean number of steps played between two stacks, in random order
     warmup: int = 1000  # each shard plays up to this many steps first, so that late phases come up too
 
@@ -52,7 +56,9 @@ class MotionConfig:
     extent: Literal["set", "trail"] = "set"  # over the whole set, or over the frames just before each stack
     trail: int = 64  # frames in the trail
     closing: int = 3  # side (odd) of the square that closes small holes in the mask, native pixels; 1: off
-    components: Literal["mask", "color"] = "mask"  # a box for each connected part of the mask, or of one colour in it
+    components: Literal["mask", "color"] = (
+        "mask"  # a box for each connected part of the mask, or of one colour in it
+    )
     min_area: float = 1.0  # boxes with less area are dropped, native pixels
     max_area: float = 0.25  # boxes over this part of the frame are dropped
 
@@ -185,7 +191,9 @@ class SceneConfig:
     """How detections become a scene (see :mod:`spacetime_env.scene`). Written into a model's ``model.yaml``."""
 
     classes: tuple[str, ...] = ()  # () where no labels are: classes come from clusters of z_what
-    slots: Mapping[str, int] = field(default_factory=dict)  # objects a class that the observation has room for
+    slots: Mapping[str, int] = field(
+        default_factory=dict
+    )  # objects a class that the observation has room for
     ignore: tuple[tuple[int, int, int, int], ...] = ()  # x, y, w, h in native pixels: the score, say
     threshold: float = 0.5  # z_pres over this is an object
     overlap: float = 0.5  # IoU over this with a more certain object: the same object, dropped
@@ -302,7 +310,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
         if len(value) != len(args):
             raise ConfigError(f"{where}: expected {len(args)} values, got {value!r}.")
-        return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+        return tuple(
+            _convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True))
+        )
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where}: expected name: value pairs, got {value!r}.")

@@ -166,9 +166,18 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
         try:
             while state.step < steps:
                 frames, target = examples.batch(next(order), t.device)
-                logs, output = train_step(
-                    state.space, state.optimizers, state.mismatch, frames, target, config, state.step / steps
-                )
+                try:
+                    logs, output = train_step(
+                        *(state.space, state.optimizers, state.mismatch, frames, target, config),
+                        progress=state.step / steps,
+                    )
+                except (ValueError, RuntimeError, IndexError):  # boxes that are not numbers cannot be drawn
+                    with torch.no_grad():
+                        z_where = state.space.foreground.infer(frames).z_where
+                    require_finite({"z_where": z_where.sum().item()}, state.step, run)
+                    raise
+                values = {key: value.item() for key, value in logs.items()}
+                require_finite(values, state.step, run)
                 state.step += 1
                 bar.update()
                 done, asked = state.step == steps, interrupt.asked
@@ -176,9 +185,6 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
                     state.step % every == 0 or done for every in (t.log_every, t.eval_every, t.save_every)
                 )
                 saving |= asked
-                if logging or evaluating or saving:  # nothing is judged or saved that is not finite
-                    values = {key: value.item() for key, value in logs.items()}
-                    require_finite(values, state.step, run)
                 if logging:
                     add_scalars(writer, "train", values, state.step)
                     rate = (bar.format_dict["rate"] or 0) * len(frames)
@@ -201,8 +207,7 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
             if state.step != saved:
                 save(best=False)
             raise Interrupted(
-                f"interrupted at step {state.step} of {steps}, and saved in {folder}. "
-                "The same command resumes it."
+                f"interrupted at step {state.step} of {steps}, and saved in {folder}. The same command resumes it."
             ) from None
 
 
@@ -222,11 +227,15 @@ def use_best(folder: Path, state: State) -> None:
 
 
 def require_finite(values: dict[str, float], step: int, run: Path) -> None:
-    """Stop at NaN with a sentence."""
+    """Stop at NaN with a sentence, before anything is judged or saved.
+
+    Raises:
+        TrainingError: a value is not finite.
+    """
     broken = [key for key, value in values.items() if not math.isfinite(value)]
     if broken:
         raise TrainingError(
-            f"{', '.join(broken)} became {values[broken[0]]} at step {step}. The checkpoints in "
+            f"{', '.join(broken)} became {values[broken[0]]} after step {step}. The checkpoints in "
             f"{run / 'checkpoints'} are from before. Lower train.learning_rate or train.clip_norm, or raise "
             "loss.sigma_fg, and use --restart."
         )
@@ -249,9 +258,7 @@ def finish(
     classifier, scene = name_objects(config, found, known)
     if export_classifier:
         paths = export_classifiers(config, known, run)
-        print(
-            f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}"
-        )
+        print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
     model = as_model(config, state.space, train.native, classifier)
     tests = [
         open_split(path, config.game, config.motion)
@@ -313,9 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             policy = as_policy(config.data.agent)
         words = sys.argv[1:] if argv is None else argv
         command = " ".join(["python pretrain_space.py", *words])
-        folder = pretrain(
-            config, options.out, options.run, options.restart, policy, command, options.export_classifier
-        )
+        folder = pretrain(config, options.out, options.run, options.restart, policy, command, options.export_classifier)
     except (ValueError, TrainingError) as error:
         print(f"pretrain_space.py: {error}", file=sys.stderr)
         return 130 if isinstance(error, Interrupted) else 1

@@ -58,14 +58,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(prog="load_model.py", description="Look at what a model sees.")
-    made.add_argument(
-        "--model", help="a bundled model's name or a model folder (default: the agent's own, or pong)"
-    )
+    made.add_argument("--model", help="a bundled model's name or a model folder (default: the agent's own, or pong)")
     made.add_argument("--steps", type=_positive, default=300, help="steps to play (default: %(default)s)")
     made.add_argument("--every", type=_positive, default=50, help="steps between two tables and pictures")
-    made.add_argument(
-        "--out", type=Path, default=Path("look"), help="folder for the pictures (default: look)"
-    )
+    made.add_argument("--out", type=Path, default=Path("look"), help="folder for the pictures (default: look)")
     made.add_argument("--agent", default="random", help="random, a shipped agent's name or an agent folder")
     made.add_argument("--seed", type=int, default=0, help="of the game and of the random agent")
     made.add_argument("--human", action="store_true", help="show it in a window; q or Escape ends it")
@@ -100,9 +96,9 @@ def watch(
         ViewerError: ``human`` where no window can be opened.
         ValueError: there is no such model or agent, or they do not fit.
     """
-    folder = _made(out)
     window = Window() if human else None
     act, env = _actor(agent, model, seed)
+    folder = _made(out)  # only now: a wrong name leaves no empty folder
     loaded = env.get_wrapper_attr("model")
     print(f"{loaded.game}: {', '.join(loaded.class_names)}. Pictures go to {folder}.")
     written: list[Path] = []
@@ -136,9 +132,7 @@ def watch(
     return written
 
 
-def look_at_image(
-    model: str | Model, path: str | os.PathLike[str], out: str | os.PathLike[str]
-) -> list[Path]:
+def look_at_image(model: str | Model, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
     """Find the objects in one picture; print them and write the two pictures of :func:`watch`.
 
     Raises:

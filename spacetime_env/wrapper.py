@@ -92,12 +92,12 @@ class SpaceTimeObservation(gym.Wrapper[ObsType, Any, np.ndarray, Any], gym.utils
         >>> import ale_py
         >>> from spacetime_env import SpaceTimeObservation
         >>> gym.register_envs(ale_py)
-        >>> env = SpaceTimeObservation(gym.make("ALE/Pong-v5"), model="pong")  # doctest: +SKIP
-        >>> env.observation_space  # doctest: +SKIP
+        >>> env = SpaceTimeObservation(gym.make("ALE/Pong-v5"), model="pong")
+        >>> env.observation_space
         Box(-1.0, 1.0, (3, 7), float32)
-        >>> env.slot_names  # doctest: +SKIP
+        >>> env.slot_names
         ('Player', 'Enemy', 'Ball')
-        >>> obs, info = env.reset(seed=123)  # doctest: +SKIP
+        >>> obs, info = env.reset(seed=123)
 
     Attributes:
         model: the model, see :func:`spacetime_env.load_model`.

@@ -79,3 +79,22 @@ class ColourModel:
 def make_pong(model: Any = None, **kwargs: Any) -> gym.Env[Any, Any]:
     """``SpaceTime/Pong-v5`` with a :class:`ColourModel`: a factory that a worker process can import."""
     return gym.make("SpaceTime/Pong-v5", model=model or ColourModel(), **kwargs)
+
+
+def play(env: gym.Env, steps: int, seed: int = 0) -> list[Any]:
+    """(observation, reward, info) of each step, with the same actions for a seed."""
+    rng = np.random.default_rng(seed)
+    observation, info = env.reset(seed=seed)
+    out: list[Any] = [(observation, 0.0, info)]
+    for _ in range(steps):
+        observation, reward, terminated, truncated, info = env.step(int(rng.integers(6)))
+        out.append((observation, reward, info))
+        if terminated or truncated:
+            observation, info = env.reset()
+    return out
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(np.array_equal(one, other))

@@ -124,9 +124,7 @@ def test_colour_order_of_pictures_is_rgb_whatever_the_network_reads(tmp_path: Pa
         space = make_space(config=bundle.replace(MODEL, color_order=order))
         red = torch.tensor([1.0, 0.0, 0.0])
         space.background.image[:] = (red if order == "rgb" else red.flip(0))[:, None, None]  # type: ignore[index]
-        folder = save_model(
-            tmp_path / order, space, make_classifier(), game="Pong", native=NATIVE, scene_config=SCENE
-        )
+        folder = save_model(tmp_path / order, space, make_classifier(), game="Pong", native=NATIVE, scene_config=SCENE)
         model = load_model(folder)
         pictures[order] = model.reconstruct(make_frames(1))["background"]
         assert (pictures[order] == (255, 0, 0)).all()
@@ -174,16 +172,16 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert bundle.available_models() == ("boxing", "pong")
     assert bundle.find("models", "pong") == tmp_path / "shelf" / "pong"
     assert load_model("pong").game == "Pong"
-    with pytest.raises(UnknownModelError, match=r"no model 'pongg'.*\(boxing, pong\)\. Did you mean 'pong'\?") as caught:
+    with pytest.raises(
+        UnknownModelError, match=r"no model 'pongg'.*\(boxing, pong\)\. Did you mean 'pong'\?"
+    ) as caught:
         load_model("pongg")
     assert "python pretrain_space.py --config configs/pongg.yaml" in str(caught.value)
     with pytest.raises(UnknownModelError, match=r"no agent 'pong': .*there are none\)\.$"):
         bundle.find("agents", "pong")
 
 
-def test_a_name_is_not_looked_for_in_the_current_directory(
-    copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_is_not_looked_for_in_the_current_directory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied.parent)
     monkeypatch.setattr(shipped, "folders", lambda kind: [])
     with pytest.raises(UnknownModelError, match=r"in the current directory, write '\./copied'"):
@@ -277,7 +275,12 @@ def test_settings_that_do_not_fit(copied: Path, change: object, message: str) ->
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b"a: [", "not YAML"), (b"\xff\xfe\x00", "not YAML"), (b"", "expected keys of Settings, got None"), (b"- 1", "keys")],
+    [
+        (b"a: [", "not YAML"),
+        (b"\xff\xfe\x00", "not YAML"),
+        (b"", "expected keys of Settings, got None"),
+        (b"- 1", "keys"),
+    ],
 )
 def test_settings_that_are_no_yaml(copied: Path, text: bytes, message: str) -> None:
     (copied / "model.yaml").write_bytes(text)
@@ -302,9 +305,7 @@ def test_nothing_is_unpickled(saved: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
-def test_a_full_disk_leaves_the_old_model(
-    copied: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
-) -> None:
+def test_a_full_disk_leaves_the_old_model(copied: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int) -> None:
     """Whichever of the files it is that does not fit."""
     before = {path.name: path.read_bytes() for path in copied.iterdir()}
     fsync, calls = os.fsync, []
@@ -343,5 +344,5 @@ except ValueError as error:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="cannot write the model to .*Not a directory"):
+    with pytest.raises(BundleError, match=r"cannot write the model to .*Not a directory"):
         save(tmp_path / "file" / "model")

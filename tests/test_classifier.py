@@ -71,7 +71,7 @@ def test_one_class() -> None:
 def test_a_number_that_is_always_the_same_does_no_harm() -> None:
     z_what = np.array([[0.1, 7.3], [0.2, 7.3], [0.8, 7.3], [0.9, 7.3]], np.float32)
     found = fit_ridge(z_what, ["a", "a", "b", "b"], ("a", "b"))
-    assert found.predict(z_what + [[0, 0.01]]).tolist() == ["a", "a", "b", "b"]
+    assert found.predict(z_what + np.array([[0, 0.01]])).tolist() == ["a", "a", "b", "b"]
 
 
 @pytest.mark.parametrize(

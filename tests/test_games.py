@@ -9,9 +9,7 @@ from spacetime_env.games import UnknownGameError, ale_spec, canonical, frame_siz
 
 def test_games_are_those_that_ale_registers() -> None:
     gym.register_envs(ale_py)
-    assert {f"ALE/{game}-v5" for game in games()} == {
-        name for name in gym.registry if name.startswith("ALE/")
-    }
+    assert {f"ALE/{game}-v5" for game in games()} == {name for name in gym.registry if name.startswith("ALE/")}
     assert {"Pong", "SpaceInvaders", "Qbert"} < set(games())
     assert list(games()) == sorted(games())
 
@@ -59,8 +57,6 @@ def test_ale_spec() -> None:
     assert "mode" not in gym.spec("ALE/SpaceInvaders-v5").kwargs
 
 
-@pytest.mark.parametrize(
-    ("game", "size"), [("Pong", (210, 160)), ("AirRaid", (250, 160)), ("carnival", (214, 160))]
-)
+@pytest.mark.parametrize(("game", "size"), [("Pong", (210, 160)), ("AirRaid", (250, 160)), ("carnival", (214, 160))])
 def test_frame_size_is_height_then_width(game: str, size: tuple[int, int]) -> None:
     assert frame_size(game) == size

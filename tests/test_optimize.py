@@ -46,7 +46,7 @@ def test_batches_from_a_later_step_are_the_same(start: int) -> None:
 def test_each_epoch_takes_each_index_once() -> None:
     found = take(6, 2, 0, 0, 12)
     for epoch in range(4):
-        assert sorted(sum(found[epoch * 3 : epoch * 3 + 3], [])) == list(range(6))
+        assert sorted(i for batch in found[epoch * 3 : epoch * 3 + 3] for i in batch) == list(range(6))
     assert len({str(found[epoch * 3 : epoch * 3 + 3]) for epoch in range(4)}) > 1  # in another order
     assert take(6, 2, 1, 0, 12) != found
 

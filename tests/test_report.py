@@ -30,7 +30,7 @@ FIGURES = report.Figures(
 def test_provenance_gives_the_config_back() -> None:
     found = yaml.safe_load(yaml.safe_dump(report.provenance(CONFIG)))
     assert from_dict(Config, found["config"]) == CONFIG
-    assert found["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert found["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert found["versions"]["spacetime_env"] == __version__
     assert {"numpy", "gymnasium", "ale-py", "python", "commit"} <= set(found["versions"])
 

@@ -37,9 +37,7 @@ def test_describe_by_hand() -> None:
     np.testing.assert_allclose(found.confidence, [0.9, 0.7])
     assert found.z_what[:, 1].tolist() == [2, 0]
     assert found.class_names == NAMES
-    dtypes = [
-        getattr(found, field).dtype for field in ("boxes", "z_where", "class_ids", "confidence", "z_what")
-    ]
+    dtypes = [getattr(found, field).dtype for field in ("boxes", "z_where", "class_ids", "confidence", "z_what")]
     assert dtypes == [np.float32, np.float32, np.int64, np.float32, np.float32]
 
 
@@ -78,16 +76,12 @@ def test_of_two_that_overlap_the_less_certain_goes(shift: int, left: list[int]) 
 
 def test_a_dropped_box_drops_no_other() -> None:
     # A row of three, each over half on the next: the surest drops the second, and the third stays.
-    found = run(
-        CONFIG, *cells([(20, 20, 10, 10), (23, 20, 10, 10), (26, 20, 10, 10)], [0.9, 0.8, 0.7], [0] * 3)
-    )
+    found = run(CONFIG, *cells([(20, 20, 10, 10), (23, 20, 10, 10), (26, 20, 10, 10)], [0.9, 0.8, 0.7], [0] * 3))
     assert found.z_what[:, 1].tolist() == [0, 2]
 
 
 def test_an_ignored_box_drops_no_other() -> None:
-    config = replace(
-        CONFIG, ignore=((0, 0, 200, 25),)
-    )  # the surer one has its centre at y = 24, the other at 26
+    config = replace(CONFIG, ignore=((0, 0, 200, 25),))  # the surer one has its centre at y = 24, the other at 26
     found = run(config, *cells([(20, 19, 10, 10), (20, 21, 10, 10)], [0.9, 0.6], [0, 0]))
     assert found.z_what[:, 1].tolist() == [1]
 
@@ -111,9 +105,7 @@ def test_a_diverged_network_is_named() -> None:
 
 
 def test_scene_dict_has_every_class() -> None:
-    found = run(
-        CONFIG, *cells([(0, 0, 100, 50), (100, 50, 100, 50), (98, 48, 4, 4)], [0.9, 0.8, 0.7], [1, 1, 0])
-    )
+    found = run(CONFIG, *cells([(0, 0, 100, 50), (100, 50, 100, 50), (98, 48, 4, 4)], [0.9, 0.8, 0.7], [1, 1, 0]))
     scene = scene_dict(found)
     assert list(scene) == list(NAMES)
     assert scene["Ball"] == []

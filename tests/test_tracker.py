@@ -27,9 +27,7 @@ def seen(
 ) -> Detections:
     """Detections with their centres at these pixels; players first."""
     centres = [*player, *ghosts]
-    boxes = np.array([(x - SIZE / 2, y - SIZE / 2, SIZE, SIZE) for x, y in centres], np.float32).reshape(
-        -1, 4
-    )
+    boxes = np.array([(x - SIZE / 2, y - SIZE / 2, SIZE, SIZE) for x, y in centres], np.float32).reshape(-1, 4)
     ids = np.array([0] * len(player) + [1] * len(ghosts), np.int64)
     certain = np.array([0.95] * len(centres) if confidence is None else confidence, np.float32)
     what = np.zeros((len(centres), 0), np.float32)
@@ -248,9 +246,7 @@ def test_classes_without_a_slot_are_left_out_and_names_need_not_be_in_order() ->
     t = tracker(ghosts=0)
     found = seen(player=[(20, 50)], ghosts=[(90, 50)])
     assert places(t.update(found)) == [(1, 20, 50)]
-    turned = Detections(
-        found.boxes, found.z_where, found.class_ids, found.confidence, found.z_what, ("X", "Player")
-    )
+    turned = Detections(found.boxes, found.z_where, found.class_ids, found.confidence, found.z_what, ("X", "Player"))
     assert places(tracker(ghosts=0).update(turned)) == [(1, 90, 50)]
 
 
@@ -261,9 +257,7 @@ def test_slots_of_an_unknown_class() -> None:
         Tracker(SceneConfig(classes=NAMES, slots={"Zzz": 2}), NATIVE)
 
 
-@pytest.mark.parametrize(
-    "config", [SceneConfig(), SceneConfig(classes=NAMES, slots={"Player": 0, "Ghost": 0})]
-)
+@pytest.mark.parametrize("config", [SceneConfig(), SceneConfig(classes=NAMES, slots={"Player": 0, "Ghost": 0})])
 def test_no_slot_at_all(config: SceneConfig) -> None:
     with pytest.raises(ValueError, match="a class with a slot"):
         Tracker(config, NATIVE)

@@ -83,9 +83,7 @@ def test_draw_nothing_and_outside() -> None:
 
 def test_classes_have_colours_of_their_own_and_never_run_out() -> None:
     names = tuple(f"c{i}" for i in range(25))
-    picture = draw(
-        np.zeros((200, 200, 3), np.uint8), detections(*[(7 * i, 50, 5, 5) for i in range(25)], names=names)
-    )
+    picture = draw(np.zeros((200, 200, 3), np.uint8), detections(*[(7 * i, 50, 5, 5) for i in range(25)], names=names))
     assert len(set(COLOURS)) == len(COLOURS) == 10
     assert all((picture == colour).all(-1).any() for colour in COLOURS)
 
@@ -147,12 +145,8 @@ def test_watch(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[st
         assert film.size == (320, 420) and 20 < film.n_frames <= 41  # PIL joins frames that are alike
 
 
-def test_watch_says_where_episodes_end(
-    tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    gym.register(
-        "Short/Pong-v0", entry_point=make_pong, max_episode_steps=3, kwargs={"render_mode": "rgb_array"}
-    )
+def test_watch_says_where_episodes_end(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    gym.register("Short/Pong-v0", entry_point=make_pong, max_episode_steps=3, kwargs={"render_mode": "rgb_array"})
     try:
         env = gym.make("Short/Pong-v0")
         with pytest.MonkeyPatch.context() as patch:
@@ -211,9 +205,7 @@ def test_look_at_image(
     out = capsys.readouterr().out
     assert ("resized" in out) == (size != (210, 160))
     if size != (105, 80):  # made larger, its colours are mixed
-        assert ["Player", "140.0", "100.0", "4.0", "16.0", "0.99"] in [
-            line.split() for line in out.splitlines()
-        ]
+        assert ["Player", "140.0", "100.0", "4.0", "16.0", "0.99"] in [line.split() for line in out.splitlines()]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["seen-frame.png", "seen-parts.png"]
 
 
@@ -229,13 +221,12 @@ def test_bad_images(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixtu
 
 
 def test_no_such_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert viewer.main(["--model", "pnog", "--out", str(tmp_path)]) == 1
+    assert viewer.main(["--model", "pnog", "--out", str(tmp_path / "new")]) == 1
+    assert not (tmp_path / "new").exists()
     assert "no model 'pnog'" in capsys.readouterr().err
 
 
-def test_no_display(
-    no_screen: None, tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_display(no_screen: None, tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert viewer.main(["--human", "--out", str(tmp_path)]) == 1
     assert "no display to open a window on" in capsys.readouterr().err
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import copy
-import functools
 import json
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,6 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict
 from gymnasium.utils.env_checker import check_env
@@ -23,7 +19,7 @@ from spacetime_env.bundle import UnknownModelError
 from spacetime_env.config import SceneConfig
 from spacetime_env.tracker import FEATURES
 from spacetime_env.wrapper import LATENT_LIMIT, SpaceTimeEnv, SpaceTimeObservation, make_env
-from tests.fakes import COLOURS, ColourModel, make_pong
+from tests.fakes import COLOURS, ColourModel, make_pong, play, same
 
 gym.register_envs(ale_py)
 # Making Pong takes ALE 0.2 s and each seed 0.1 s, so few formats stand for all. The render check has {}.
@@ -42,25 +38,6 @@ def bundled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
     monkeypatch.setattr(spacetime_env.bundle, "available_models", lambda: ("boxing", "pong"))
     return loaded
-
-
-def play(env: gym.Env, steps: int, seed: int = 0) -> list[Any]:
-    """(observation, reward, info) of each step, with the same actions for a seed."""
-    rng = np.random.default_rng(seed)
-    observation, info = env.reset(seed=seed)
-    out: list[Any] = [(observation, 0.0, info)]
-    for _ in range(steps):
-        observation, reward, terminated, truncated, info = env.step(int(rng.integers(6)))
-        out.append((observation, reward, info))
-        if terminated or truncated:
-            observation, info = env.reset()
-    return out
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return bool(np.array_equal(one, other))
 
 
 def test_observation_by_hand() -> None:
@@ -180,9 +157,7 @@ def test_it_plays_the_game_that_ale_plays() -> None:
     for mine, theirs in zip(play(ours, 60), play(ales, 60), strict=True):
         assert mine[1] == theirs[1]
         assert {k: v for k, v in mine[2].items() if k != "scene"} == theirs[2]
-    assert (
-        ours.action_space == ales.action_space and ours.spec.max_episode_steps == ales.spec.max_episode_steps
-    )
+    assert ours.action_space == ales.action_space and ours.spec.max_episode_steps == ales.spec.max_episode_steps
 
 
 def test_the_wrapper_itself(bundled: list[str]) -> None:
@@ -273,77 +248,6 @@ def test_gymnasiums_render_check() -> None:
         check_env(make_pong(render_mode="rgb_array", overlay=True))
 
 
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
-def test_copies(clone: Any, bundled: list[str]) -> None:
-    env = gym.make("SpaceTime/Pong-v5", obs_format="flat")
-    play(env, 5)
-    for mine, theirs in zip(play(clone(env), 20), play(env, 20), strict=True):
-        assert same(mine[0], theirs[0])
-    assert bundled == ["pong", "pong"]  # loaded again by its name, not copied
-
-
-def test_a_pickle_holds_no_model_that_has_a_name(bundled: list[str]) -> None:
-    assert b"ColourModel" not in pickle.dumps(gym.make("SpaceTime/Pong-v5"))
-    assert b"ColourModel" in pickle.dumps(make_pong())
-
-
-@pytest.mark.parametrize(("mode", "obs_format"), [("sync", "objects"), ("async", "dict")])
-def test_gymnasium_vector_envs(mode: str, obs_format: str) -> None:
-    envs = gym.make_vec(
-        "SpaceTime/Pong-v5", num_envs=2, vectorization_mode=mode, model=ColourModel(), obs_format=obs_format
-    )
-    try:
-        observation, info = envs.reset(seed=[4, 5])
-        single = make_pong(obs_format=obs_format)
-        for row, seed in enumerate((4, 5)):
-            alone, _ = single.reset(seed=seed)
-            batch = {k: v[row] for k, v in observation.items()} if obs_format == "dict" else observation[row]
-            assert same(batch, alone)
-        observation, reward, *_, info = envs.step(np.array([0, 0]))
-        assert reward.shape == (2,) and len(info["scene"]["Player"]) == 2
-    finally:
-        envs.close()
-
-
-def test_stable_baselines3_check_env() -> None:
-    from stable_baselines3.common.env_checker import check_env as check
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for options in ({}, {"obs_format": "flat"}, {"obs_format": "dict"}):
-            check(make_pong(**options))
-    said = {str(w.message) for w in caught if "stable_baselines3" in w.filename}
-    assert all("unconventional shape" in message for message in said), said  # (slots, features) is no image
-
-
-@pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("spawn", 1)])
-def test_stable_baselines3_subproc(start: str, workers: int) -> None:
-    from stable_baselines3.common.vec_env import SubprocVecEnv
-
-    envs = SubprocVecEnv([functools.partial(make_pong, obs_format="flat")] * workers, start_method=start)
-    try:
-        envs.seed(7)
-        observation = envs.reset()
-        single = make_pong(obs_format="flat")
-        assert all(same(observation[i], single.reset(seed=7 + i)[0]) for i in range(workers))
-        _, _, _, infos = envs.step([0] * workers)
-        assert set(infos[0]["scene"]) == set(COLOURS)
-        assert envs.get_attr("slot_names") == [("Player", "Enemy", "Ball")] * workers
-    finally:
-        envs.close()
-
-
-def test_threads_of_torch_are_left_alone() -> None:
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            play(make_pong(), 1)
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_a_game_without_a_model(bundled: list[str]) -> None:
     message = (
         r"no model of SpaceInvaders .* these do: boxing, pong\. "
@@ -356,9 +260,7 @@ def test_a_game_without_a_model(bundled: list[str]) -> None:
 
 
 def test_a_model_of_another_game() -> None:
-    with pytest.raises(
-        ValueError, match=r"model is of Pong, and the environment plays Boxing.*allow_game_mismatch"
-    ):
+    with pytest.raises(ValueError, match=r"model is of Pong, and the environment plays Boxing.*allow_game_mismatch"):
         gym.make("SpaceTime/Boxing-v5", model=ColourModel())
     env = gym.make("SpaceTime/Boxing-v5", model=ColourModel(), allow_game_mismatch=True)
     assert env.reset(seed=0)[0].shape == (3, 7)

@@ -32,7 +32,7 @@ from spacetime_env.space import Space
 
 NATIVE = (44, 36)  # H, W
 COLORS = {"Player": (92, 186, 92), "Ball": (236, 236, 236)}
-SIZES = {"Player": (5, 9), "Ball": (3, 4)}  # w, h
+SIZES = {"Player": (7, 12), "Ball": (6, 7)}  # w, h
 
 # Three strides turn 38 x 32 into 4 x 4 cells: 38 -> 19 -> 9 -> 4 and 32 -> 16 -> 8 -> 4.
 MODEL = ModelConfig(
@@ -42,12 +42,8 @@ MODEL = ModelConfig(
     z_what_dim=3,
     box_padding=1.0,
     scale_bias=-2.0,
-    encoder=EncoderConfig(
-        layers=((6, 4, 2, 1, 0), (8, 4, 2, 1, 0), (10, 4, 2, 1, 0)), lateral=False, norm="batch"
-    ),
-    glimpse=GlimpseConfig(
-        size=4, encoder=((8, 4, 2, 1, 0),), decoder=((8, 0), (6, 0), (4, 0)), refine=False
-    ),
+    encoder=EncoderConfig(layers=((6, 4, 2, 1, 0), (8, 4, 2, 1, 0), (10, 4, 2, 1, 0)), lateral=False, norm="batch"),
+    glimpse=GlimpseConfig(size=4, encoder=((8, 4, 2, 1, 0),), decoder=((8, 0), (6, 0), (4, 0)), refine=False),
     background=BackgroundConfig(kind="fixed"),
 )
 

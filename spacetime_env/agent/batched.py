@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -45,7 +46,7 @@ class BatchedVecEnv(DummyVecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all envs; one that ends is reset."""
-        self._together([lambda i=i: self._step_one(i) for i in range(self.num_envs)])
+        self._together([partial(self._step_one, i) for i in range(self.num_envs)])
         return (
             self._obs_from_buf(),
             np.copy(self.buf_rews),
@@ -55,7 +56,7 @@ class BatchedVecEnv(DummyVecEnv):
 
     def reset(self) -> VecEnvObs:
         """Reset all envs."""
-        self._together([lambda i=i: self._reset_one(i) for i in range(self.num_envs)])
+        self._together([partial(self._reset_one, i) for i in range(self.num_envs)])
         self._reset_seeds()
         self._reset_options()
         return self._obs_from_buf()

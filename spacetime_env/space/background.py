@@ -46,7 +46,9 @@ class ComponentBackground(nn.Module):
         if bg.components < 2:
             raise ConfigError("model.background.components: expected 2 or more; for one image, kind: fixed.")
         if any(side % 16 for side in config.frame_size):
-            raise ConfigError(f"a background of components needs frame sides divisible by 16: {config.frame_size}.")
+            raise ConfigError(
+                f"a background of components needs frame sides divisible by 16: {config.frame_size}."
+            )
         height, width = config.frame_size
         cells = (height // 16) * (width // 16)
         self.frame_size = config.frame_size

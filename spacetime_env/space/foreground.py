@@ -16,7 +16,15 @@ from spacetime_env.space.layers import conv_stack, upsampling_stack
 from spacetime_env.space.renderer import render
 from spacetime_env.space.transforms import extract_glimpses
 
-_HEAD = (2, 2, 2, 2, 1, 1, 1)  # channels: scale mean, scale std, shift mean, shift std, pres, depth mean, depth std
+_HEAD = (
+    2,
+    2,
+    2,
+    2,
+    1,
+    1,
+    1,
+)  # channels: scale mean, scale std, shift mean, shift std, pres, depth mean, depth std
 
 
 class Hints(NamedTuple):
@@ -86,7 +94,9 @@ class GlimpseEncoder(nn.Module):
         for _, kernel, stride, padding, _ in config.glimpse.encoder:
             side = (side + 2 * padding - kernel) // stride + 1
         if side < 1:
-            raise ConfigError(f"model.glimpse.encoder leaves nothing of a glimpse of size {config.glimpse.size}.")
+            raise ConfigError(
+                f"model.glimpse.encoder leaves nothing of a glimpse of size {config.glimpse.size}."
+            )
         self.head = nn.Linear(config.glimpse.encoder[-1][0] * side * side, config.z_what_dim * 2)
 
     def forward(self, glimpses: Tensor) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,9 @@ class CountMismatch:
             return 1000.0
         # A fifth coordinate keeps boxes of different frames apart in one distance matrix.
         boxes = torch.cat((latents.z_where_pure[frame, cell], 10.0 * frame.unsqueeze(1)), dim=1)
-        moving = torch.cat((targets.z_where[target_frame, target_cell], 10.0 * target_frame.unsqueeze(1)), dim=1)
+        moving = torch.cat(
+            (targets.z_where[target_frame, target_cell], 10.0 * target_frame.unsqueeze(1)), dim=1
+        )
         nearest = torch.cdist(moving, boxes, p=1).amin(dim=1).mean().item()
         difference = (predicted.mean() - hinted.mean()).item()
         surplus = (predicted.mean() - hinted.mean() * self.config.underestimating).item()
@@ -126,7 +128,9 @@ def motion_z_where(z_where: Tensor, z_pres: Tensor, target: Tensor, target_pres:
     return (error * counted).sum() / len(z_where)
 
 
-def motion_z_where_relative(z_where: Tensor, target: Tensor, target_pres: Tensor, beta: float = 0.1) -> Tensor:
+def motion_z_where_relative(
+    z_where: Tensor, target: Tensor, target_pres: Tensor, beta: float = 0.1
+) -> Tensor:
     """Smooth L1 in units of the target box's size, over hinted cells only: a pixel means more for a small box.
 
     In plain squared error the ball of Pong (2 x 4 pixels) weighs nothing beside a paddle and is not found.
@@ -136,7 +140,9 @@ def motion_z_where_relative(z_where: Tensor, target: Tensor, target_pres: Tensor
     size = wanted[:, :2]
     unit = torch.cat((size, 2 * size), dim=1)  # x and y run over (-1, 1), sizes over (0, 1)
     difference = (z_where[frame, cell] - wanted) / unit
-    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=beta, reduction="sum") / len(z_where)
+    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=beta, reduction="sum") / len(
+        z_where
+    )
 
 
 def motion_alpha(alpha: Tensor, alpha_pure: Tensor) -> Tensor:
@@ -207,7 +213,9 @@ def elbo_terms(
         "nll": negative_log_likelihood(frames, fg, bg, config.sigma_fg, config.sigma_bg),
         "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std),
         "kl_z_pres": kl_z_pres(latents.z_pres_logit, value_at(config.prior_z_pres, progress)),
-        "kl_z_scale": kl_normal(latents.z_scale_mean, latents.z_scale_std, scale_mean, config.prior_scale_std),
+        "kl_z_scale": kl_normal(
+            latents.z_scale_mean, latents.z_scale_std, scale_mean, config.prior_scale_std
+        ),
         "kl_z_shift": kl_normal(latents.z_shift_mean, latents.z_shift_std),
         "kl_z_depth": kl_normal(latents.z_depth_mean, latents.z_depth_std),
         "kl_background": bg.kl.mean(),
@@ -240,7 +248,9 @@ def objective(
     if model.variant == "space":
         return Objective(total, terms)
     if targets is None:
-        raise ValueError(f"the variant {model.variant!r} learns from motion: pass targets, or use variant 'space'.")
+        raise ValueError(
+            f"the variant {model.variant!r} learns from motion: pass targets, or use variant 'space'."
+        )
     latents = fg.latents
     terms["motion_z_pres"] = motion_z_pres(latents.z_pres_pure, targets.z_pres)
     if config.z_where_loss == "squared":

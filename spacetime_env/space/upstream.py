@@ -62,9 +62,13 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
             f"'space.fg_module.z_what_net.enc_what.weight', found {', '.join(list(state)[:3]) or 'none'}."
         )
     if "bg_module.comp_decoder.dec.0.weight" in state:
-        raise ValueError("this checkpoint has a background of one component (K=1, strong decoder); K >= 2 is needed.")
+        raise ValueError(
+            "this checkpoint has a background of one component (K=1, strong decoder); K >= 2 is needed."
+        )
     if state["fg_module.img_encoder.z_pres_net.weight"].shape[1] != 128:
-        raise ValueError("this checkpoint was trained with motion as an input (motion_input), which we do not have.")
+        raise ValueError(
+            "this checkpoint was trained with motion as an input (motion_input), which we do not have."
+        )
     space = Space(_config(state, components))
     renamed = _rename(state)
     ours = space.state_dict()
@@ -85,7 +89,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise ValueError(f"{path} cannot be read as a checkpoint of tensors ({type(error).__name__}).") from error
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint of tensors ({type(error).__name__})."
+        ) from error
 
 
 def _strip(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -136,7 +142,9 @@ def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for target, names in _JOINED.items():
         for kind in ("weight", "bias"):
             prefix = "fg_module.img_encoder" if "encoder" in target else "fg_module.glimpse_dec"
-            values = [state[f"{prefix}.{name}.{kind}"] for name in names if f"{prefix}.{name}.{kind}" in state]
+            values = [
+                state[f"{prefix}.{name}.{kind}"] for name in names if f"{prefix}.{name}.{kind}" in state
+            ]
             if values:
                 result[f"{target}.{kind}"] = torch.cat(values)
     return result

@@ -16,7 +16,9 @@ def to_frame(maps: Tensor, z_where: Tensor, frame_size: tuple[int, int]) -> Tens
     return F.grid_sample(maps, grid, align_corners=True)
 
 
-def render_dense(color: Tensor, alpha: Tensor, importance: Tensor, z_where: Tensor, frame_size: tuple[int, int]):
+def render_dense(
+    color: Tensor, alpha: Tensor, importance: Tensor, z_where: Tensor, frame_size: tuple[int, int]
+):
     """softmax of importance over all cells at every pixel. Arguments as in :func:`renderer.render`."""
     batch, cells = color.shape[:2]
 

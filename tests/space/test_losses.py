@@ -57,7 +57,9 @@ def test_kl_z_pres_by_hand():
 def test_motion_losses_by_hand():
     pres = torch.tensor([[[0.9], [0.2], [0.8]], [[0.1], [0.1], [0.1]]])
     target = torch.tensor([[[1.0], [0.0], [0.0]], [[0.0], [1.0], [0.0]]])
-    assert losses.motion_z_pres(pres, target).item() == pytest.approx((0.01 + 0.04 + 0.64 + 0.01 + 0.81 + 0.01) / 2)
+    assert losses.motion_z_pres(pres, target).item() == pytest.approx(
+        (0.01 + 0.04 + 0.64 + 0.01 + 0.81 + 0.01) / 2
+    )
     where = torch.zeros(2, 3, 4)
     where[0, 0] = torch.tensor([0.2, 0.1, 0.5, 0.5])
     where[0, 2] = torch.tensor([0.3, 0.0, 0.0, 0.0])
@@ -137,11 +139,20 @@ def gradients(variant: str, config: LossConfig) -> tuple[dict[str, torch.Tensor]
     torch.manual_seed(0)
     space = Space(replace(TINY, variant=variant))
     with torch.no_grad():
-        space.foreground.encoder.head.bias[8] = 1.0  # every cell present, so that all terms have something to do
+        space.foreground.encoder.head.bias[8] = (
+            1.0  # every cell present, so that all terms have something to do
+        )
     frames, targets = batch()
     output = space(frames, Hints(targets.z_pres, targets.z_where, targets.mask, 0.2))
     result = objective(
-        frames, output.foreground, output.background, targets, space.config, config, 0.5, CountMismatch(config)
+        frames,
+        output.foreground,
+        output.background,
+        targets,
+        space.config,
+        config,
+        0.5,
+        CountMismatch(config),
     )
     result.total.backward()
     grads = {name: p.grad.clone() for name, p in space.named_parameters()}
@@ -173,7 +184,14 @@ def test_motion_variants_ask_for_targets():
     output = space(frames)
     with pytest.raises(ValueError, match="learns from motion: pass targets"):
         objective(
-            frames, output.foreground, output.background, None, TINY, LossConfig(), 0.0, CountMismatch(LossConfig())
+            frames,
+            output.foreground,
+            output.background,
+            None,
+            TINY,
+            LossConfig(),
+            0.0,
+            CountMismatch(LossConfig()),
         )
 
 
@@ -186,7 +204,9 @@ def test_terms_are_means_over_frames():
         x, t = (v.repeat(times, *[1] * (v.dim() - 1)) for v in (frames, targets.z_pres))
         many = Targets(t, targets.z_where.repeat(times, 1, 1), targets.mask.repeat(times, 1, 1, 1), 3)
         output = space(x, Hints(many.z_pres, many.z_where, many.mask, 0.2))
-        result = objective(x, output.foreground, output.background, many, TINY, config, 0.5, CountMismatch(config))
+        result = objective(
+            x, output.foreground, output.background, many, TINY, config, 0.5, CountMismatch(config)
+        )
         values.append(np.array([v.item() for v in result.terms.values()]))
     assert np.allclose(values[0], values[1], rtol=1e-4)
 

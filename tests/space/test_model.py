@@ -35,7 +35,7 @@ def test_shapes_and_ranges(space):
     assert output.foreground.alpha.shape == (3, 1, 16, 16)
     for name, width in {"z_pres": 1, "z_where": 4, "z_depth": 1, "z_what": 3, "z_scale_std": 2}.items():
         assert getattr(latents, name).shape == (3, 16, width), name
-    assert 0 < latents.z_pres.min() and latents.z_pres.max() < 1
+    assert latents.z_pres.min() > 0 and latents.z_pres.max() < 1
     assert latents.z_where[..., :2].min() > 0 and latents.z_where[..., :2].max() < 1
 
 
@@ -197,7 +197,9 @@ def test_published_size():
 def test_components_background_samples_and_reconstructs():
     torch.manual_seed(0)
     config = replace(
-        TINY, frame_size=(64, 64), background=BackgroundConfig(components=2, image_dim=5, mask_dim=4, component_dim=3)
+        TINY,
+        frame_size=(64, 64),
+        background=BackgroundConfig(components=2, image_dim=5, mask_dim=4, component_dim=3),
     )
     background = ComponentBackground(config)
     x = torch.rand(2, 3, 64, 64)

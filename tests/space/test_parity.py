@@ -117,7 +117,11 @@ def test_elbo_terms_in_eval(evaluated, frames, reference):
         fg, bg = evaluated.foreground, evaluated.background
         latents = Latents(*(None if v is None else v[i : i + 1] for v in vars(fg.latents).values()))
         one = replace(
-            fg, latents=latents, image=fg.image[i : i + 1], alpha=fg.alpha[i : i + 1], alpha_pure=fg.alpha[i : i + 1]
+            fg,
+            latents=latents,
+            image=fg.image[i : i + 1],
+            alpha=fg.alpha[i : i + 1],
+            alpha_pure=fg.alpha[i : i + 1],
         )
         back = type(bg)(*(v[i : i + 1] for v in bg))
         terms = {k: v.item() for k, v in losses.elbo_terms(frames[i : i + 1], one, back, config, 1.0).items()}
@@ -199,7 +203,9 @@ def test_training_terms(name, upstream_state, notes, reference, frames):
     assert mse == pytest.approx(theirs["mse_mean"], rel=1e-5)
     assert result.total.item() == pytest.approx(theirs["loss_total"], rel=1e-5)
     result.total.backward()
-    norm = torch.stack([p.grad.double().norm() for p in space.parameters() if p.grad is not None]).norm().item()
+    norm = (
+        torch.stack([p.grad.double().norm() for p in space.parameters() if p.grad is not None]).norm().item()
+    )
     assert norm == pytest.approx(theirs["grad_global_norm"], rel=1e-3)
 
 

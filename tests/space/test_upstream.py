@@ -36,7 +36,9 @@ def upstream() -> dict[str, torch.Tensor]:
     for key, value in ours.items():
         if key.startswith("foreground.encoder.head."):
             kind = key.rsplit(".", 1)[1]
-            parts = zip(("z_scale_net", "z_shift_net", "z_pres_net", "z_depth_net"), value.split((4, 4, 1, 2)))
+            parts = zip(
+                ("z_scale_net", "z_shift_net", "z_pres_net", "z_depth_net"), value.split((4, 4, 1, 2)), strict=True
+            )
             state.update({f"fg_module.img_encoder.{name}.{kind}": part for name, part in parts})
         elif key.startswith("foreground.glimpse_decoder.head."):
             kind = key.rsplit(".", 1)[1]
@@ -62,7 +64,9 @@ def test_every_wrapping_loads(upstream, tmp_path):
     assert same(load_upstream(upstream), upstream)
     assert same(load_upstream({f"module.space.{k}": v for k, v in upstream.items()}), upstream)
     path = tmp_path / "model_5000.pth"
-    torch.save({"model": {f"space.{k}": v for k, v in upstream.items()}, "epoch": 3, "optimizer_fg": {}}, path)
+    torch.save(
+        {"model": {f"space.{k}": v for k, v in upstream.items()}, "epoch": 3, "optimizer_fg": {}}, path
+    )
     space = load_upstream(path)
     assert same(space, upstream) and not space.training
     assert space.config.color_order == "bgr"

@@ -1,0 +1,605 @@
+"""Pretraining from recorded frames to a model folder, interrupted in every way, on a made-up game of two objects."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from spacetime_env import evaluate, load_model, naming, prepare, pretrain
+from spacetime_env.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
+from spacetime_env.config import Config, ConfigError, SceneConfig, Schedule, from_dict, to_dict
+from spacetime_env.dataset import DatasetError, RandomPolicy, Split, open_split
+from spacetime_env.frames import resize
+from spacetime_env.labels import LabelsError
+from spacetime_env.motion import targets
+from spacetime_env.naming import NothingFoundError
+from spacetime_env.optimize import Examples
+from spacetime_env.pretrain import Interrupted, TrainingError, main
+from spacetime_env.scene import Detections
+from spacetime_env.space import Space
+from spacetime_env.tracker import Tracker
+from tests.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Train, validation and test split with labels, and the config that uses them."""
+    return write_data(tmp_path_factory.mktemp("data"), test=True)
+
+
+@pytest.fixture(scope="module")
+def splits(data: Config) -> tuple[Split, Split]:
+    return prepare.prepare_split(data, "train"), prepare.prepare_split(data, "validation")
+
+
+@pytest.fixture(scope="module")
+def examples(data: Config, splits: tuple[Split, Split]) -> Examples:
+    return prepare.load_examples(splits[0], data)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without interruption: ``run`` and ``model``."""
+    folder = tmp_path_factory.mktemp("whole")
+    pretrain.pretrain(data, folder / "model", folder / "run")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is just long enough to find some of what moves, made by the command."""
+    folder = tmp_path_factory.mktemp("trained")
+    scene = SceneConfig(classes=("Player", "Ball"), slots={"Ball": 1})
+    often = {"eval_every": 100, "save_every": 100, "picture_every": 100, "log_every": 50}
+    decay = Schedule(1.0, 0.1, 0.5, 1.0)
+    config = replace(with_train(data, steps=100, learning_rate=1e-2, decay=decay, **often), scene=scene)
+    words = ["--config", str(config_file(folder, config)), "--export-classifier"]
+    assert main([*words, "--out", str(folder / "model"), "--run", str(folder / "run")]) == 0
+    return folder
+
+
+def with_train(config: Config, **changes: object) -> Config:
+    return replace(config, train=replace(config.train, **changes))  # type: ignore[arg-type]
+
+
+def config_file(folder: Path, config: Config) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(to_dict(config)))
+    return path
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(path)["space"]
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+# The whole way
+
+
+def test_what_a_run_leaves(whole: Path, data: Config) -> None:
+    run, model = whole / "run", whole / "model"
+    assert sorted(p.name for p in model.iterdir()) == [
+        "CARD.md",
+        "config.yaml",
+        "example.png",
+        "model.safetensors",
+        "model.yaml",
+    ]
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == [
+        "best.pt",
+        "step-0000004.pt",
+        "step-0000006.pt",
+    ]
+    assert from_dict(Config, yaml.safe_load((model / "config.yaml").read_text())) == data
+    assert from_dict(Config, yaml.safe_load((run / "run.yaml").read_text())["config"]) == data
+
+
+def test_the_folder_loads_and_detects(whole: Path, data: Config, splits: tuple[Split, Split]) -> None:
+    model = load_model(whole / "model")
+    assert (model.game, model.native, model.config) == ("Pong", NATIVE, data.model)
+    assert model.settings.trained["steps"] == "6" and model.settings.trained["commit"]
+    found = model.detect(splits[1].frames([1])[0])
+    assert [len(one) for one in found] == [16, 16, 16]  # a threshold of 0: each cell
+    assert same(model.space.state_dict(), weights(whole / "run" / "checkpoints" / "best.pt"))
+    # The background is the mode of the training frames, at the network's size.
+    background = resize(splits[0].background, (38, 32))[0].transpose(2, 0, 1)
+    assert torch.equal(model.space.background.image, torch.from_numpy(background.copy()).float() / 255)
+
+
+def test_scalars_and_pictures(whole: Path) -> None:
+    events = EventAccumulator(str(whole / "run" / "tensorboard")).Reload()
+    scalars = events.Tags()["scalars"]
+    assert {"train/total", "train/motion_z_pres", "train/gradient_norm", "validation/motion_f1"} <= set(scalars)
+    assert {"validation/f1", "validation/recall_Ball"} <= set(scalars)
+    assert [event.step for event in events.Scalars("train/total")] == [2, 4, 6]
+    assert [event.step for event in events.Scalars("validation/motion_f1")] == [3, 6]
+    assert [event.step for event in events.Images("pictures")] == [4]
+
+
+def test_it_learns(trained: Path, data: Config) -> None:
+    """It finds more of what moves than an untrained network does: all parts work together."""
+    model = load_model(trained / "model")
+    test = open_split(Path(data.data.root) / "Pong" / "test-random")
+    truth = naming.label_truth(test, model.scene)
+
+    def center_f1(space: Space) -> float:
+        one = naming.as_model(replace(data, scene=model.scene), space, NATIVE)
+        return evaluate.detection_scores(naming.detect_all(one, test), truth).center_f1
+
+    after, before = center_f1(model.space), center_f1(make_space())
+    assert after > 0.5 and after > before + 0.2, (before, after)
+    assert model.class_names == ("Player", "Ball") == model.scene.classes and model.scene.slots["Ball"] == 1
+    Tracker(model.scene, model.native).update(model.detect(test.frames([0])[0, 0])[0])
+
+
+def test_the_card_has_command_and_figures(trained: Path) -> None:
+    card = (trained / "model" / "CARD.md").read_text()
+    assert f"Made by `python pretrain_space.py --config {trained / 'config.yaml'} --export-classifier" in card
+    assert "### test-random: 12 frames, policy 'random', seed 0" in card
+    assert "| 1-shot accuracy" in card and "| 4-shot accuracy" in card
+
+
+def test_exported_classifiers(trained: Path, splits: tuple[Split, Split]) -> None:
+    assert sorted(p.name for p in (trained / "run").glob("*.pkl")) == [
+        "z_what-classifier_1.joblib.pkl",
+        "z_what-classifier_4.joblib.pkl",
+    ]
+    found = load_model(trained / "model").detect(splits[1].frames().reshape(-1, *NATIVE, 3))
+    z_what, names = np.concatenate([one.z_what for one in found]), [name for one in found for name in one.names]
+    predicted = [joblib.load(path).predict(z_what).tolist() for path in sorted((trained / "run").glob("*.pkl"))]
+    assert predicted[1] == names  # the folder's own classifier is that of the most samples
+    assert set(predicted[0]) <= {"Player", "Ball"}
+
+
+# Interruptions
+
+
+def stopped_at(step: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``error`` come inside the step after ``step``, when part of the work is done."""
+    real = pretrain.train_step
+    calls = iter(range(1, 1000))
+
+    def dying(*args: object, **kwargs: object) -> object:
+        if next(calls) == step + 1:
+            torch.rand(7)
+            raise error
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pretrain, "train_step", dying)
+
+
+def loop(config: Config, examples: Examples, validation: Split, run: Path) -> State:
+    """What pretrain() does between its data and its end."""
+    state = pretrain.start(config, examples)
+    resume(run / "checkpoints", state, config)
+    pretrain.train_loop(config, state, examples, validation, run)
+    return state
+
+
+@pytest.mark.parametrize("variant", ["space+motion", "space+motion+continuity"])
+def test_resumed_is_uninterrupted_to_the_bit(
+    variant: str,
+    data: Config,
+    examples: Examples,
+    splits: tuple[Split, Split],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = replace(data.model, variant=variant, max_objects=5)  # type: ignore[arg-type]
+    config = replace(data, model=model, loss=replace(data.loss, dynamic_scheduling=True))
+    first = loop(config, examples, splits[1], tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stopped_at(3, RuntimeError("the power went"), patch)
+        with pytest.raises(RuntimeError, match="the power went"):
+            loop(config, examples, splits[1], tmp_path / "twice")
+    assert [p.name for p in checkpoints(tmp_path / "twice" / "checkpoints")] == [
+        "step-0000002.pt",
+        "step-0000003.pt",
+    ]
+    (tmp_path / "twice" / "checkpoints" / "step-0000003.pt").unlink()  # the last save came to nothing
+    second = loop(config, examples, splits[1], tmp_path / "twice")
+    assert (first.step, first.best, first.mismatch.values) == (second.step, second.best, second.mismatch.values)
+    assert len(first.mismatch.values) > 1
+    for name in ("step-0000004.pt", "step-0000006.pt", "best.pt"):
+        one, two = (read_checkpoint(tmp_path / run / "checkpoints" / name) for run in ("whole", "twice"))
+        assert same(one["space"], two["space"]) and torch.equal(one["rng"], two["rng"]), name
+    assert second.seconds > 0
+
+
+def test_another_seed_is_another_network(
+    data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path
+) -> None:
+    one, two = (
+        loop(with_train(replace(data, seed=seed), steps=1), examples, splits[1], tmp_path / str(seed))
+        for seed in (0, 1)
+    )
+    assert not same(one.space.state_dict(), two.space.state_dict())
+
+
+def test_ctrl_c_inside_a_step_saves(
+    data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no signal handler could wait for the step's end, as in a thread."""
+    stopped_at(5, KeyboardInterrupt(), monkeypatch)
+    with pytest.raises(Interrupted, match=r"interrupted at step 5 of 6, and saved in .*The same command resumes it"):
+        loop(data, examples, splits[1], tmp_path)
+    state = pretrain.start(data, examples)
+    assert resume(tmp_path / "checkpoints", state, data) is not None
+    assert state.step == 5 and state.seconds > 0
+
+
+def test_ctrl_c_waits_for_the_step_and_is_resumed_to_the_bit(
+    data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = loop(data, examples, splits[1], tmp_path / "whole")
+    real = pretrain.train_step
+
+    def pressed(*args: object, **kwargs: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "train_step", pressed)
+        for step in (1, 2, 3):  # each time one step is done; the third is one that is evaluated
+            with pytest.raises(Interrupted, match=f"interrupted at step {step} of 6"):
+                loop(data, examples, splits[1], tmp_path / "twice")
+    second = loop(data, examples, splits[1], tmp_path / "twice")
+    assert same(first.space.state_dict(), second.space.state_dict()) and first.best == second.best
+
+
+def test_kill_9_while_it_saves_and_the_same_command_again(whole: Path, data: Config, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "model"
+    command = ["--config", str(config_file(tmp_path, data)), "--run", str(run), "--out", str(out)]
+    # The sixth file that is made safe is best.pt of the last step.
+    code = """
+import os, signal, sys
+from spacetime_env import pretrain
+real, calls = os.fsync, []
+def dying(handle):
+    calls.append(handle)
+    if len(calls) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(handle)
+os.fsync = dying
+pretrain.main(sys.argv[1:])
+"""
+    killed = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    folder = run / "checkpoints"
+    assert [p.name for p in checkpoints(folder)] == ["step-0000003.pt", "step-0000004.pt"]
+    half = [path for path in folder.iterdir() if path.name.startswith(".best.pt.")]
+    assert len(half) == 1 and not out.exists()
+    os.utime(half[0], (0, 0))
+    assert main(command) == 0
+    for name in ("step-0000006.pt", "best.pt"):
+        assert same(weights(folder / name), weights(whole / "run" / "checkpoints" / name))
+    assert (out / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+    assert not half[0].exists()
+
+
+def test_a_finished_run_is_not_trained_again(
+    whole: Path, data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(whole / "run", tmp_path / "run"))
+    stopped_at(0, AssertionError("trained"), monkeypatch)
+    pretrain.pretrain(data, tmp_path / "model", run)
+    assert f"resuming {run} at step 6 of 6" in capsys.readouterr().out
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == (
+        whole / "model" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_damaged_checkpoints(whole: Path, data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path(shutil.copytree(whole / "run", tmp_path / "run"))
+    folder = run / "checkpoints"
+    (folder / "step-0000006.pt").write_bytes(b"")
+    pretrain.pretrain(data, tmp_path / "model", run)
+    said = capsys.readouterr().out
+    assert "step-0000006.pt is damaged" in said and f"resuming {run} at step 4 of 6" in said
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == (
+        whole / "model" / "model.safetensors"
+    ).read_bytes()
+    (folder / "best.pt").write_bytes(b"")
+    pretrain.pretrain(data, tmp_path / "last", run)
+    assert "The last weights are used instead of the best" in capsys.readouterr().out
+    assert same(load_model(tmp_path / "last").space.state_dict(), weights(folder / "step-0000006.pt"))
+    for path in checkpoints(folder):
+        path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="Start anew with --restart"):
+        pretrain.pretrain(data, tmp_path / "model", run)
+
+
+def test_restart_throws_the_run_away_and_nothing_else(whole: Path, data: Config, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole / "run", tmp_path / "run"))
+    (run / "notes.txt").write_text("mine")
+    other = with_train(data, steps=1)
+    with pytest.raises(ConfigError, match=r"started with other settings: train.steps: 6 then, 1 now"):
+        pretrain.pretrain(other, tmp_path / "model", run)
+    pretrain.pretrain(other, tmp_path / "model", run, restart=True)
+    assert [p.name for p in checkpoints(run / "checkpoints")] == ["step-0000001.pt"]
+    assert (run / "notes.txt").read_text() == "mine"
+
+
+def test_nan_stops_with_a_sentence_and_is_not_saved(
+    data: Config,
+    examples: Examples,
+    splits: tuple[Split, Split],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, calls = pretrain.train_step, []
+
+    def breaks(*args: object, **kwargs: object) -> object:
+        logs, output = real(*args, **kwargs)  # type: ignore[arg-type]
+        calls.append(1)
+        return logs | {"nll": torch.tensor(torch.nan if len(calls) == 4 else 0.0)}, output
+
+    monkeypatch.setattr(pretrain, "train_step", breaks)
+    config = with_train(data, log_every=5, eval_every=6, save_every=2)
+    with pytest.raises(TrainingError, match=r"nll became nan after step 3\. The checkpoints in .*learning_rate"):
+        loop(config, examples, splits[1], tmp_path)
+    assert [p.name for p in checkpoints(tmp_path / "checkpoints")] == ["step-0000002.pt"]
+
+
+def test_a_network_that_explodes_stops_with_a_sentence(
+    data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path
+) -> None:
+    config = with_train(data, learning_rate=1e30, log_every=6, eval_every=6, save_every=6)
+    with pytest.raises(TrainingError, match=r"became (nan|inf) after step 1\. .*use --restart"):
+        loop(config, examples, splits[1], tmp_path)
+    assert checkpoints(tmp_path / "checkpoints") == []
+
+
+# Data
+
+
+def test_examples_are_the_splits_frames(data: Config, splits: tuple[Split, Split]) -> None:
+    train = splits[0]
+    ignore = ((0, 0, 36, 11),)
+    config = replace(data, scene=replace(data.scene, ignore=ignore), model=replace(data.model, color_order="bgr"))
+    found = prepare.load_examples(train, config)
+    small = train.small((38, 32))
+    assert found.frames.shape == (6, 3, 3, 38, 32) and found.masks.shape == (6, 3, 38, 32)
+    assert (found.frames[4, 2, 0] == small[4, 2, ..., 2]).all()  # blue first
+    masks = train.motion_masks((38, 32)) > 127
+    edge = round(11 * 38 / 44)
+    assert not found.masks[:, :, :edge].any() and (found.masks[:, :, edge:] == masks[:, :, edge:]).all()
+    for f in (0, 7, 17):
+        boxes = train.motion_boxes[f]
+        seen = boxes[boxes[:, 1] + boxes[:, 3] / 2 >= 11]
+        z_pres, z_where = targets(seen, NATIVE, 4)
+        assert (found.z_pres[f // 3, f % 3] == z_pres).all() and z_pres.any()
+        assert (found.z_where[f // 3, f % 3] == z_where).all()
+    assert found.z_pres.sum() < prepare.load_examples(train, data).z_pres.sum()
+    assert found.background.shape == (3, 38, 32)
+
+
+def test_data_of_another_game(tmp_path: Path) -> None:
+    write_split(tmp_path, "train")
+    (tmp_path / "Pong").rename(tmp_path / "Boxing")
+    config = replace(CONFIG, game="Boxing", data=replace(CONFIG.data, root=str(tmp_path)))
+    with pytest.raises(DatasetError, match=r"train-random was recorded with other settings: game is 'Pong' there"):
+        prepare.prepare_split(config, "train")
+
+
+def test_data_of_other_settings(data: Config) -> None:
+    other = replace(data, data=replace(data.data, size=7, seed=1))
+    with pytest.raises(DatasetError, match=r"size is 6 there, 7 asked for; seed is 0 there, 1 asked for\. Ask for"):
+        prepare.prepare_split(other, "train")
+    with pytest.raises(DatasetError, match="size is 4 there, 5 asked for"):
+        prepare.prepare_split(replace(data, data=replace(data.data, eval_size=5)), "validation")
+
+
+def recording(monkeypatch: pytest.MonkeyPatch, fails: bool) -> list[bool | None]:
+    """Stand in for record(): notes the labels that it is asked for, and writes the made-up split."""
+    asked: list[bool | None] = []
+
+    def record(game: str, split: str, policy: object, data: object, motion: object, labels: bool | None = None) -> None:
+        asked.append(labels)
+        if fails and labels is not False:
+            raise LabelsError("OCAtari is not installed.")
+        folder = Path(data.root) / game / f"{split}-random"  # type: ignore[attr-defined]
+        shutil.rmtree(folder, ignore_errors=True)
+        write_split(Path(data.root), split, labels=labels is not False)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(prepare, "record", record)
+    return asked
+
+
+def test_missing_data_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(CONFIG, data=replace(CONFIG.data, root=str(tmp_path)))
+    asked = recording(monkeypatch, fails=True)
+    assert not prepare.prepare_split(config, "validation").meta.labels
+    assert asked == [None, False] and "Objects will be named by clusters" in capsys.readouterr().out
+    assert not prepare.prepare_split(config, "validation").meta.labels and len(asked) == 2
+    # One that was begun without labels goes on without.
+    (tmp_path / "Pong" / "validation-random" / "index.yaml").unlink()
+    prepare.prepare_split(config, "validation")
+    assert asked[2:] == [False]
+
+
+def test_recording_for_real(tmp_path: Path) -> None:
+    """Four stacks of Pong in two files; interrupted after the first, it goes on."""
+    data = replace(CONFIG.data, root=str(tmp_path), size=4, shard_size=2, length=2, gap=2, warmup=5)
+    config = replace(CONFIG, data=data)
+    train = prepare.prepare_split(config, "train", RandomPolicy())
+    assert len(train) == 4 and train.native == (210, 160) and not train.meta.labels
+    before = (train.path / "frames-00001.npz").read_bytes()
+    (train.path / "frames-00001.npz").unlink()
+    (train.path / "index.yaml").unlink()
+    again = prepare.prepare_split(config, "train", RandomPolicy())
+    assert (again.path / "frames-00001.npz").read_bytes() == before
+    assert prepare.load_examples(again, config).frames.shape == (4, 2, 3, 38, 32)
+
+
+# Names
+
+
+def detections(*counts: int) -> list[Detections]:
+    """Frames with so many objects, whose z_what are far apart in turn."""
+    what = [np.array([[10.0 * (i % 2), 0, 0]], np.float32) for i in range(max(counts))]
+    return [
+        Detections(
+            np.zeros((n, 4), np.float32),
+            np.zeros((n, 4), np.float32),
+            np.zeros(n, np.int64),
+            np.ones(n, np.float32),
+            np.concatenate([*what[:n], np.zeros((0, 3), np.float32)]),
+            ("moving",),
+        )
+        for n in counts
+    ]
+
+
+def test_without_labels_classes_are_clusters(data: Config) -> None:
+    """Slots that the config gives to names which no cluster has are dropped: the tracker refuses them."""
+    scene = SceneConfig(classes=("Player", "Ball"), slots={"Player": 1, "Ball": 1}, keep=2)
+    classifier, named = naming.name_objects(replace(data, scene=scene), detections(3, 3, 3, 3), None)
+    assert classifier.class_names == named.classes == ("object0", "object1")
+    assert named.slots == {"object0": 2, "object1": 1} and named.keep == 2
+    Tracker(named, NATIVE)
+    several = [replace(one, z_what=one.z_what + 30 * i) for i, one in enumerate(detections(0, 3, 3, 3, 3, 3))]
+    free, _ = naming.name_objects(replace(data, scene=SceneConfig()), several, None)
+    assert free.class_names == tuple(f"object{i}" for i in range(naming.CLUSTERS))
+    with pytest.raises(NothingFoundError, match="finds no object on the validation frames"):
+        naming.name_objects(data, detections(0, 0), None)
+
+
+def test_with_labels_slots_are_counted_by_name(data: Config) -> None:
+    known = (np.array([[0.0, 0, 0], [10, 0, 0]] * 3, np.float32), ["Ghost", "Ball"] * 3)
+    classifier, named = naming.name_objects(data, detections(5, 5, 5, 5), known)
+    assert classifier.class_names == ("Ball", "Ghost") and named.slots == {"Ball": 2, "Ghost": 3}
+    fixed = replace(data, scene=SceneConfig(classes=("Ghost", "Ball"), slots={"Ghost": 4}))
+    classifier, named = naming.name_objects(fixed, detections(5, 5), known)
+    assert classifier.class_names == ("Ghost", "Ball") and named.slots == {"Ghost": 4, "Ball": 2}
+
+
+def test_a_run_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_data(tmp_path / "data", labels=False, test=True)
+    config = replace(with_train(config, steps=1), scene=replace(config.scene, slots={}))
+    folder = pretrain.pretrain(config, tmp_path / "model", tmp_path / "run", export_classifier=True)
+    model = load_model(folder)
+    assert model.class_names == tuple(f"object{i}" for i in range(8)) == tuple(model.scene.slots)
+    assert "wrote no classifier, since there are no labels" in capsys.readouterr().out
+    assert not list((tmp_path / "run").glob("*.pkl"))
+    assert "None: no test split with ground truth" in (folder / "CARD.md").read_text()
+    Tracker(model.scene, model.native)
+
+
+def test_truth_leaves_out_other_classes_and_ignored_regions(data: Config, splits: tuple[Split, Split]) -> None:
+    validation = splits[1]
+    assert {name for one in naming.label_truth(validation, SceneConfig()) for name in one.names} == {"Player", "Ball"}
+    left = SceneConfig(ignore=((0, 0, 23, 44),))  # where the ball is
+    for scene in (SceneConfig(classes=("Player",)), left):
+        found = naming.label_truth(validation, scene)
+        assert [one.names for one in found] == [("Player",)] * 12 and found[0].boxes.shape == (1, 4)
+    moving = naming.motion_truth(validation, left)
+    assert {name for one in moving for name in one.names} == {"moving"}
+    assert all((one.boxes[:, 0] > 18).all() for one in moving)
+    # The centre decides, and the region's far edge is outside of it.
+    box = np.array([[0, 0, 4, 4]], np.float32)
+    assert not naming.ignored(box, SceneConfig(ignore=((0, 0, 2, 2),)))[0]
+    assert naming.ignored(box, SceneConfig(ignore=((2, 2, 1, 1),)))[0]
+
+
+def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, Split]) -> None:
+    wrong = replace(data, scene=SceneConfig(classes=("Player", "Bal")))
+    with pytest.raises(ConfigError, match=r"Pong has no 'Bal'; it has Player, Ball\. Did you mean 'Ball'\?"):
+        naming.require_classes(wrong, splits[1])
+    naming.require_classes(data, splits[1])
+
+
+def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
+    test = open_split(Path(data.data.root) / "Pong" / "test-random", motion=data.motion)
+    blind = replace(data, scene=SceneConfig(threshold=1.0))
+    model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
+    known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
+    figures = naming.full_scores(blind, model, known, test)
+    assert figures.detection.f1 == 0 and figures.few_shot == {} and figures.target_f1 > 0.8
+    assert naming.known_samples(blind, naming.detect_all(model, test), test) is None
+
+
+# The command
+
+
+def test_command(
+    data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = config_file(tmp_path, data)
+    words = ["--config", str(config), "--out", "here", "--run", "run", "train.steps=1"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "wrote here; look at it with: python load_model.py --model ./here" in said
+    assert f"python pretrain_space.py --config {config}" in (tmp_path / "here" / "CARD.md").read_text()
+    assert load_model("./here").settings.trained["steps"] == "1"
+    assert not list((tmp_path / "run").glob("*.pkl"))
+
+
+def test_where_things_go_by_default(data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = with_train(replace(data, game="ALE/Pong-v5", name="mine"), steps=1)
+    assert pretrain.pretrain(config) == Path("models/mine")
+    assert (tmp_path / "runs" / "mine" / "checkpoints" / "best.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train.stepz=1"], "unknown key 'stepz'. Did you mean 'steps'"),
+        (["game=Pongg"], "no game 'Pongg'.*Did you mean Pong"),
+        (["train.log_every=0"], "train.log_every: expected 1 or more, got 0"),
+        (["train.device=gpu"], "train.device: 'gpu' cannot be used"),
+        (["model.grid=5"], "turn a 38x32 frame into 4x4 cells, but model.grid is 5"),
+        (["scene.classes=[Bal]"], "Did you mean 'Ball'"),
+        (["data.agent=agents/nobody"], "agents/nobody"),
+        (["data.size=9"], "size is 6 there, 9 asked for"),
+    ],
+)
+def test_mistakes_are_sentences(
+    words: list[str], message: str, data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_file(tmp_path, data)
+    status = main(["--config", str(config), "--run", str(tmp_path / "r"), "--out", str(tmp_path / "o"), *words])
+    said = capsys.readouterr().err
+    assert status == 1 and said.startswith("pretrain_space.py: ") and "Traceback" not in said
+    assert re.search(message, said), said
+    assert not (tmp_path / "o").exists()
+
+
+def test_ctrl_c_and_a_folder_that_cannot_be_made(
+    data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--config", str(config_file(tmp_path, data)), "--out", str(tmp_path / "o")]
+    (tmp_path / "file").write_text("")
+    assert main([*words, "--run", str(tmp_path / "file" / "run")]) == 1
+    assert f"{tmp_path / 'file' / 'run'}" in (said := capsys.readouterr().err) and "Not a directory" in said
+    stopped_at(1, KeyboardInterrupt(), monkeypatch)
+    assert main([*words, "--run", str(tmp_path / "r")]) == 130
+    assert "interrupted at step 1 of 6" in capsys.readouterr().err
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrain, "prepare_split", pressed)
+    assert main([*words, "--run", str(tmp_path / "r2")]) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
