@@ -184,7 +184,6 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
                 logging, evaluating, saving = (
                     state.step % every == 0 or done for every in (t.log_every, t.eval_every, t.save_every)
                 )
-                saving |= asked
                 if logging:
                     add_scalars(writer, "train", values, state.step)
                     rate = (bar.format_dict["rate"] or 0) * len(frames)

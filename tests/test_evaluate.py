@@ -57,6 +57,8 @@ def test_centeredness_by_hand() -> None:
 def test_matching_takes_as_many_pairs_as_there_are() -> None:
     # Greedily 0-0 (0.9) would leave 1 without a partner.
     assert match(np.array([[0.9, 0.6], [0.8, 0.1]]), 0.5) == [(0, 1), (1, 0)]
+    # Three poor pairs rather than two perfect ones.
+    assert match(np.array([[0.5, 1, 0], [0, 0.5, 1], [0, 0, 0.5]]), 0.5) == [(0, 0), (1, 1), (2, 2)]
     # Of equally many, the higher sum.
     assert match(np.array([[0.9, 0.6], [0.8, 0.7]]), 0.5) == [(0, 0), (1, 1)]
     assert match(np.array([[0.5, 0.49]]), 0.5) == [(0, 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -13,17 +14,34 @@ ROOT = Path(__file__).parent.parent
 HEAVY = ("stable_baselines3", "torch", "matplotlib", "tensorboard")
 
 
+def dependencies() -> list[str]:
+    project = (ROOT / "pyproject.toml").read_text()
+    found = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.M | re.S)
+    assert found
+    return re.findall(r'^    "([\w-]+)>=', found[1], re.M)
+
+
 def test_import_is_light() -> None:
     code = f"import sys, spacetime_env; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
+def test_every_import_is_a_declared_dependency() -> None:
+    of = {"cv2": "opencv-python", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    imported = set()
+    for path in (ROOT / "spacetime_env").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names.append(node.module)
+            imported |= {name.split(".")[0] for name in names}
+    needed = {of.get(name, name.replace("_", "-")) for name in imported - set(sys.stdlib_module_names)}
+    assert needed - set(dependencies()) == {"spacetime-env"}
+
+
 def test_constraints_name_every_dependency_once_a_python() -> None:
-    project = (ROOT / "pyproject.toml").read_text()
-    needed = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.M | re.S)
-    assert needed
-    names = re.findall(r'^    "([\w-]+)>=', needed[1], re.M)
+    names = dependencies()
     assert len(names) > 10
     for file in ("constraints.txt", "constraints-labels.txt"):
         pinned = re.findall(r"^([\w-]+)==", (ROOT / file).read_text(), re.M)

@@ -168,6 +168,19 @@ def test_exported_classifiers(trained: Path, splits: tuple[Split, Split]) -> Non
     assert set(predicted[0]) <= {"Player", "Ball"}
 
 
+def test_the_best_weights_are_used_and_not_the_last(
+    data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.25, 0.75, 0.5])
+    monkeypatch.setattr(pretrain, "quick_scores", lambda *_: {"motion_f1": next(scores)})
+    pretrain.pretrain(with_train(data, eval_every=2), tmp_path / "model", tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    best = read_checkpoint(folder / "best.pt")
+    assert (best["step"], best["best"]) == (4, 0.75)
+    used = load_model(tmp_path / "model").space.state_dict()
+    assert same(used, best["space"]) and not same(used, weights(folder / "step-0000006.pt"))
+
+
 # Interruptions
 
 
