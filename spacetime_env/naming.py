@@ -177,17 +177,18 @@ def export_classifiers(config: Config, known: Samples | None, folder: Path) -> l
     return paths
 
 
-def full_scores(config: Config, model: Model, known: Samples | None, test: Split) -> report.Figures:
-    """Detection, naming and few-shot figures on a whole test split that has labels."""
-    found, truth = detect_all(model, test), label_truth(test, config.scene)
+def full_scores(config: Config, model: Model, known: Samples | None, tests: Sequence[Split]) -> report.Figures:
+    """Detection, naming and few-shot figures on whole test splits that have labels, taken together."""
+    found = [one for test in tests for one in detect_all(model, test)]
+    truth = [one for test in tests for one in label_truth(test, config.scene)]
+    moving = [report.from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
     shots = {}
     if known is not None:
         shots = evaluate.few_shot_accuracy(known, evaluate.labelled(found, truth), config.train.few_shot)
-    moving = [report.from_boxes(one.boxes, test.native) for one in motion_truth(test, config.scene)]
     return report.Figures(
         evaluate.detection_scores(found, truth),
         shots,
         evaluate.detection_scores(moving, truth).f1,
-        test.meta.agent,
-        test.meta.seed,
+        " and ".join(test.meta.agent for test in tests),
+        " and ".join(str(seed) for seed in sorted({test.meta.seed for test in tests})),
     )

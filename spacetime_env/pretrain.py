@@ -264,7 +264,10 @@ def finish(
         for path in sorted((Path(config.data.root) / canonical(config.game)).glob("test-*"))
         if (path / META).is_file()
     ]
-    figures = {test.path.name: full_scores(config, model, known, test) for test in tests if test.meta.labels}
+    tests = [test for test in tests if test.meta.labels]
+    figures = {test.path.name: full_scores(config, model, known, [test]) for test in tests}
+    if len(tests) > 1:
+        figures["all test splits"] = full_scores(config, model, known, tests)
     seconds = {"data": data_seconds, "training": state.seconds}
     card = report.card(config, figures, seconds, train, command)
     picture = report.example(model, validation.frames([0])[0, :1])

@@ -35,7 +35,7 @@ class Figures:
     few_shot: dict[int, tuple[float, float]]
     target_f1: float  # of the motion targets themselves, against the same ground truth
     agent: str
-    seed: int
+    seed: str
 
 
 def provenance(config: Config) -> dict[str, Any]:

@@ -546,7 +546,7 @@ def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
     blind = replace(data, scene=SceneConfig(threshold=1.0))
     model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
     known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
-    figures = naming.full_scores(blind, model, known, test)
+    figures = naming.full_scores(blind, model, known, [test])
     assert figures.detection.f1 == 0 and figures.few_shot == {} and figures.target_f1 > 0.8
     assert naming.known_samples(blind, naming.detect_all(model, test), test) is None
 

@@ -23,7 +23,7 @@ FIGURES = report.Figures(
     few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
     target_f1=0.9375,
     agent="pong-ppo",
-    seed=5,
+    seed="5",
 )
 
 

@@ -1,0 +1,68 @@
+"""What ships is what its cards say: each model finds its game's objects, each agent plays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spacetime_env import evaluate
+from spacetime_env.agent import load_agent
+from spacetime_env.bundle import CARD, available_models, find, load_model
+from spacetime_env.config import load_config
+from spacetime_env.dataset import open_split
+from spacetime_env.naming import detect_all, label_truth
+from spacetime_env.shipped import available
+
+ROOT = Path(__file__).parent.parent
+AGENTS = available("agents", "agent.yaml")
+
+
+def test_pong_is_there():
+    assert "pong" in available_models() and "pong-ppo" in AGENTS
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_model_sees_its_game(name):
+    """On a third of the shipped test frames, from seeds and policies that it was not trained on."""
+    model, config = load_model(name), load_config(ROOT / "configs" / f"{name}.yaml")
+    assert model.config == config.model
+    assert "F1 at IoU 0.5" in (find("models", name) / CARD).read_text()
+    splits = sorted((ROOT / "data" / model.game).glob("test-*/meta.yaml"))
+    assert splits
+    for path in splits:
+        split = open_split(path.parent, model.game, config.motion)
+        stacks = range(0, len(split), 3)
+        truth = label_truth(split, model.scene)
+        frames = [stack * split.meta.length + t for stack in stacks for t in range(split.meta.length)]
+        scores = evaluate.detection_scores(detect_all(model, split, stacks), [truth[f] for f in frames])
+        assert scores.f1 > 0.95 and scores.center_f1 > 0.98 and scores.name_accuracy > 0.98, (path, scores)
+
+
+def test_the_seed_documents_call():
+    """``scene_description`` with a classifier says what ``detect`` says, where nothing is ignored."""
+    model = load_model("pong")
+    split = open_split(ROOT / "data" / "Pong" / "test-random", motion=load_config(ROOT / "configs/pong.yaml").motion)
+    frame = split.frames([40])[0, 0]
+    scene = model.space.scene_description(model.tensor(frame)[0], z_classifier=model.classifier, only_z_what=True)
+    found = model.detect(frame)[0]
+    assert len(found) >= 2
+    for name, where in zip(found.names, found.z_where, strict=True):
+        assert any(np.allclose(where, position, atol=1e-5) for position in scene[name])
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_agent_plays(name):
+    """It scores at least as often as it is scored against, over the first 700 steps of one game."""
+    agent, env = load_agent(name)
+    observation, _ = env.reset(seed=3)
+    total = 0.0
+    for _ in range(700):
+        action, _ = agent.predict(observation, deterministic=True)
+        observation, reward, terminated, truncated, _ = env.step(int(action))
+        total += float(reward)
+        if terminated or truncated:
+            break
+    env.close()
+    assert total >= 1
