@@ -44,6 +44,8 @@ def main(words: list[str]) -> int:
         print(__doc__)
         return 0 if words and words[0] in ("-h", "--help") else 2
     command, rest = words[0], words[1:]
+    # Small networks, one frame at a time: on a busy machine more threads only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         find_python(words)
         install(EXTRAS[command])
@@ -142,9 +144,7 @@ def make_venv() -> None:
         shutil.rmtree(VENV)
     VENV.mkdir()
     UNFINISHED.touch()  # before anything else, so that a kill from here on is seen
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False
-    )
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
     if made.returncode:
         said = (made.stdout + made.stderr).strip()
         if "ensurepip" in said:
@@ -154,9 +154,7 @@ def make_venv() -> None:
 
 def pip(*words: str) -> int:
     LOG.unlink(missing_ok=True)
-    return call(
-        [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--log", str(LOG), "--retries", "2", *words]
-    )
+    return call([str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--log", str(LOG), "--retries", "2", *words])
 
 
 def cpu_torch() -> None:

@@ -23,6 +23,9 @@ GIF_SCALE = 2
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
     options = parser().parse_args(words)
+    import torch
+
+    torch.set_num_threads(1)  # the process is ours; one frame at a time is fastest so, by far on a busy machine
     try:
         play(**vars(options))
     except (ValueError, gym.error.Error, OSError) as error:  # BundleError, AgentError and the like
@@ -39,17 +42,13 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="run.py play", description="Play with an agent on the objects that a model finds."
     )
-    made.add_argument(
-        "--agent", default="pong-ppo", help="a shipped agent or an agent folder (default: %(default)s)"
-    )
+    made.add_argument("--agent", default="pong-ppo", help="a shipped agent or an agent folder (default: %(default)s)")
     made.add_argument("--model", help="another model than the agent's own: a name or a folder")
     made.add_argument("--episodes", type=_positive, default=3, help="how many to play (default: %(default)s)")
     made.add_argument("--max-steps", type=_positive, help="cut each episode off after so many steps")
     made.add_argument("--seed", type=int, default=0, help="of the first episode; the next has the next one")
     made.add_argument("--gif", type=Path, default=Path("play.gif"), help="its file (default: %(default)s)")
-    made.add_argument(
-        "--gif-steps", type=int, default=300, help="steps in the GIF (default: %(default)s); 0: none"
-    )
+    made.add_argument("--gif-steps", type=int, default=300, help="steps in the GIF (default: %(default)s); 0: none")
     return made
 
 

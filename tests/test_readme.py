@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from spacetime_env import games
+from spacetime_env.config import load_config
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-COMMANDS = [
-    line for block in re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S) for line in block.splitlines()
-]
+COMMANDS = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S) for line in block.splitlines()]
 # What would take long is made small; each text on the left must be in the README.
 TINY = {
     'PPO("MlpPolicy", env).learn(total_timesteps=1_000_000)': (
@@ -29,9 +30,7 @@ RUN = ("python -m rl_zoo3.train",)
 
 def run(command: list[str], folder: Path) -> str:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -50,6 +49,19 @@ def test_python_block_runs(number: int, tmp_path: Path) -> None:
     run([sys.executable, "-c", code], tmp_path)
 
 
+def test_guide(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    frame = "import numpy as np\nframe = np.zeros((210, 160, 3), np.uint8)\n"
+    for code in re.findall(r"^```python\n(.*?)^```", guide, re.M | re.S):
+        run([sys.executable, "-c", frame + code], tmp_path)
+    configs = re.findall(r"^```yaml\n(.*?)^```", guide, re.M | re.S)
+    assert configs
+    for number, text in enumerate(configs):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert load_config(path).game in games()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_is_accepted(command: str, tmp_path: Path) -> None:
     words = shlex.split(command)
@@ -65,9 +77,7 @@ def test_command_is_accepted(command: str, tmp_path: Path) -> None:
     known = run([sys.executable, str(script), "--help"], tmp_path)
     for flag, value in zip(rest, [*rest[1:], ""], strict=True):
         if flag.startswith("-"):
-            assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", known), (
-                f"{script.name} does not know {flag}"
-            )
+            assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", known), f"{script.name} does not know {flag}"
         if flag == "--config":
             assert (ROOT / value).is_file(), f"the README names {value}, which is not there"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import subprocess
 import sys
@@ -68,9 +69,7 @@ def test_second_call_installs_nothing(script: ModuleType, calls: list[list[str]]
     assert not script.UNFINISHED.exists()
 
 
-def test_changed_constraints_install_again_with_all_extras(
-    script: ModuleType, calls: list[list[str]]
-) -> None:
+def test_changed_constraints_install_again_with_all_extras(script: ModuleType, calls: list[list[str]]) -> None:
     script.install(("test",))
     (script.ROOT / "constraints.txt").write_text("numpy==2.0")
     script.install(())
@@ -138,6 +137,42 @@ def test_old_python_is_refused_in_plain_words(script: ModuleType, monkeypatch: p
     monkeypatch.setattr(script.shutil, "which", lambda name: None)
     with pytest.raises(script.Stop, match=r"3\.10 or newer is needed"):
         script.find_python(["play"])
+
+
+@pytest.mark.parametrize(
+    ("system", "card", "answers", "asks"),
+    [
+        ("linux", None, True, True),
+        ("linux", "/usr/bin/nvidia-smi", True, False),
+        ("darwin", None, True, False),
+        ("linux", None, False, False),
+    ],
+)
+def test_takes_the_cpu_build_where_it_fits(
+    script: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    card: str | None,
+    answers: bool,
+    asks: bool,
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    def connect(*_: object, **__: object) -> io.BytesIO:
+        if not answers:
+            raise OSError
+        return io.BytesIO()  # has close()
+
+    absent = subprocess.CompletedProcess([], 1, "", "")
+    monkeypatch.setattr(script.sys, "platform", system)
+    monkeypatch.setattr(script.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(script.shutil, "which", lambda name: card)
+    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: absent)  # torch is not there yet
+    monkeypatch.setattr(script.socket, "create_connection", connect)
+    monkeypatch.setattr(script, "Path", lambda text: Path(script.ROOT / "no-such-file"))
+    monkeypatch.setattr(script, "pip", lambda *words: seen.append(words) or 0)
+    script.cpu_torch()
+    assert [words[-2:] for words in seen] == [("https://download.pytorch.org/whl/cpu", "torch")] * asks
 
 
 @pytest.mark.parametrize(("words", "status"), [([], 2), (["dance"], 2), (["--help"], 0)])
