@@ -19,6 +19,7 @@ from spacetime_env import __version__
 from spacetime_env.bundle import Model
 from spacetime_env.config import Config, to_dict
 from spacetime_env.dataset import Split
+from spacetime_env.drawing import enlarge
 from spacetime_env.evaluate import DetectionScores
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.scene import Detections
@@ -130,19 +131,15 @@ def picture(
 def example(model: Model, frames: np.ndarray) -> np.ndarray:
     """The first of ``frames`` (N, H, W, 3) uint8 RGB, with boxes beside it, and its reconstruction."""
     detections = model.detect(frames[:1])[0]
-    drawn = _boxes(_enlarge(frames[0]), torch.from_numpy(detections.z_where))
-    again = _enlarge(model.reconstruct(frames[:1])["reconstruction"][0])
-    return np.concatenate([_enlarge(frames[0]), drawn, again], axis=1)
+    drawn = _boxes(enlarge(frames[0], _SCALE), torch.from_numpy(detections.z_where))
+    again = enlarge(model.reconstruct(frames[:1])["reconstruction"][0], _SCALE)
+    return np.concatenate([enlarge(frames[0], _SCALE), drawn, again], axis=1)
 
 
 def _pixels(image: Tensor) -> np.ndarray:
     """(3, h, w) float in [0, 1] -> (h * scale, w * scale, 3) uint8."""
     array = (image.detach().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
-    return _enlarge(np.ascontiguousarray(array))
-
-
-def _enlarge(image: np.ndarray) -> np.ndarray:
-    return np.repeat(np.repeat(image, _SCALE, axis=0), _SCALE, axis=1)
+    return enlarge(np.ascontiguousarray(array), _SCALE)
 
 
 def _boxes(image: np.ndarray, z_where: Tensor) -> np.ndarray:
