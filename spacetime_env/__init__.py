@@ -64,6 +64,7 @@ def register_envs() -> None:
             gym.register(
                 name,
                 entry_point="spacetime_env.wrapper:make_env",
+                vector_entry_point="spacetime_env.vector:SpaceTimeVectorEnv",
                 max_episode_steps=ale.max_episode_steps,
                 kwargs=ale.kwargs,
             )

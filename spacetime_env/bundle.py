@@ -23,7 +23,7 @@ from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import ConfigError, ModelConfig, SceneConfig, from_dict, to_dict
 from spacetime_env.files import write_together
 from spacetime_env.frames import require_frames, resize, to_tensor
-from spacetime_env.scene import Detections, describe
+from spacetime_env.scene import Detections, describe_all
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
 from spacetime_env.space import Space
 
@@ -68,6 +68,7 @@ class Model:
     def __post_init__(self) -> None:
         self.space.eval()
         self._fast = self.space.fused()
+        self._device = next(self.space.parameters()).device
 
     @property
     def game(self) -> str:
@@ -108,20 +109,17 @@ class Model:
         """
         batch = self._require(frames)
         found = self._fast.encode(self.tensor(batch), self.scene.threshold)
-        z_pres, z_where, z_what = (t.cpu().numpy() for t in (found.z_pres, found.z_where, found.z_what))
-        ends = np.bincount(found.frame.cpu().numpy(), minlength=len(batch)).cumsum()
-        return [
-            describe(
-                z_pres[start:end],
-                z_where[start:end],
-                z_what[start:end],
-                self.classifier.class_ids,
-                class_names=self.class_names,
-                config=self.scene,
-                native=self.native,
-            )
-            for start, end in zip([0, *ends], ends, strict=False)  # the last end starts nothing
-        ]
+        return describe_all(
+            found.frame.cpu().numpy(),
+            len(batch),
+            found.z_pres.cpu().numpy(),
+            found.z_where.cpu().numpy(),
+            found.z_what.cpu().numpy(),
+            self.classifier.class_ids,
+            class_names=self.class_names,
+            config=self.scene,
+            native=self.native,
+        )
 
     @torch.no_grad()
     def reconstruct(self, frames: np.ndarray) -> dict[str, np.ndarray]:
@@ -162,8 +160,9 @@ class Model:
 
     def tensor(self, frames: np.ndarray) -> Tensor:
         """(N, H, W, 3) uint8 RGB -> (N, 3, h, w) float in [0, 1], as the network takes them."""
-        device = next(self.space.parameters()).device
-        return to_tensor(frames, self.config.frame_size, self.config.color_order).to(device)
+        channels_last = self.config.encoder.norm == "batch"
+        tensor = to_tensor(frames, self.config.frame_size, self.config.color_order, channels_last=channels_last)
+        return tensor.to(self._device)
 
     def _picture(self, images: Tensor) -> np.ndarray:
         if self.config.color_order == "bgr":

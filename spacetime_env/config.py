@@ -120,6 +120,7 @@ class ModelConfig:
     z_what_dim: int = 32
     box_padding: float = 0.0  # pixels of the frame tensor added on each side of a box to encode and render it
     max_objects: int = 0  # cells a frame that are encoded and rendered in training; 0: all (exact)
+    min_presence: float = 0.0  # ... and only those with at least this probability of z_pres; 0: all (exact)
     scale_bias: float = 0.0  # first value of the z_scale head's bias: smaller, smaller boxes
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     glimpse: GlimpseConfig = field(default_factory=GlimpseConfig)

@@ -80,6 +80,7 @@ def to_tensor(
     size: Size,
     color_order: Literal["rgb", "bgr"] = "rgb",
     antialias: bool = False,
+    channels_last: bool = False,
 ) -> torch.Tensor:
     """Frames as a network sees them: float32 (N, 3, H, W) in [0, 1], on the CPU.
 
@@ -88,6 +89,8 @@ def to_tensor(
         size: H, W of the tensor.
         color_order: ``"bgr"`` turns the channels round, for networks trained on OpenCV's order (upstream).
         antialias: see :func:`resize`.
+        channels_last: lay the tensor out in memory as frames are, which convolutions without GroupNorm like
+            best. Its shape and values are the same.
 
     Raises:
         ValueError: as :func:`require_frames` does; an unknown colour order.
@@ -99,6 +102,8 @@ def to_tensor(
     small = resize(frames, size, antialias)
     if color_order == "bgr":
         small = small[..., ::-1]
+    if channels_last:
+        return torch.from_numpy(np.ascontiguousarray(small)).float().div_(255).permute(0, 3, 1, 2)
     out = np.empty((len(small), 3, *small.shape[1:3]), np.float32)
     np.divide(small.transpose(0, 3, 1, 2), np.float32(255), out=out)  # no copy in between
     return torch.from_numpy(out)

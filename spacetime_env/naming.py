@@ -15,7 +15,7 @@ from spacetime_env.classifier import LinearClassifier, export_joblib, fit_cluste
 from spacetime_env.config import Config, ConfigError, SceneConfig
 from spacetime_env.dataset import Split
 from spacetime_env.games import canonical
-from spacetime_env.scene import Detections
+from spacetime_env.scene import Detections, in_regions
 from spacetime_env.space import Space
 
 CLUSTERS = 8  # classes where no labels are and scene.classes names none
@@ -31,7 +31,7 @@ class NothingFoundError(ValueError):
 def motion_truth(split: Split, scene: SceneConfig) -> list[evaluate.Truth]:
     """Motion boxes of each frame, without those in ``scene.ignore``."""
     boxes = (split.motion_boxes[f] for f in range(len(split.motion_boxes)))
-    kept = (each[~ignored(each, scene)] for each in boxes)
+    kept = (each[~in_regions(each, scene.ignore)] for each in boxes)
     return [evaluate.Truth(each, ("moving",) * len(each)) for each in kept]
 
 
@@ -40,20 +40,11 @@ def label_truth(split: Split, scene: SceneConfig) -> list[evaluate.Truth]:
     result = []
     for f in range(len(split.labels)):
         boxes, names = split.labels[f], split.labels.names_of(f)
-        kept = ~ignored(boxes, scene)
+        kept = ~in_regions(boxes, scene.ignore)
         if scene.classes:
             kept &= np.isin(names, scene.classes)
         result.append(evaluate.Truth(boxes[kept], tuple(np.array(names)[kept].tolist())))
     return result
-
-
-def ignored(boxes: np.ndarray, scene: SceneConfig) -> np.ndarray:
-    """Whether the centre of each box (n, 4) lies in one of ``scene.ignore``: (n,) bool."""
-    center = boxes[:, :2] + boxes[:, 2:] / 2
-    hidden = np.zeros(len(boxes), bool)
-    for x, y, w, h in scene.ignore:
-        hidden |= ((center >= (x, y)) & (center < (x + w, y + h))).all(axis=1)
-    return hidden
 
 
 def require_classes(config: Config, validation: Split) -> None:

@@ -15,7 +15,7 @@ from spacetime_env.config import SceneConfig
 from spacetime_env.frames import z_where_to_boxes
 from spacetime_env.tracker import FEATURES, Tracker
 
-__all__ = ["FEATURES", "Detections", "Tracker", "describe", "scene_dict"]
+__all__ = ["FEATURES", "Detections", "Tracker", "describe", "describe_all", "in_regions", "scene_dict"]
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,13 @@ def describe(
     config: SceneConfig,
     native: tuple[int, int],
 ) -> Detections:
-    """Turn the latents of one frame into objects.
-
-    Drops cells under ``config.threshold``, objects with their centre in one of ``config.ignore``, and of
-    two boxes with an IoU over ``config.overlap`` the less certain one. The most certain object comes first.
+    """Turn the latents of one frame into objects: :func:`describe_all` of a single frame.
 
     Args:
         z_pres: (N,) or (N, 1), probabilities.
         z_where: (N, 4), see :mod:`spacetime_env.frames`.
         z_what: (N, D).
-        predict: (n, D) -> (n,) whole numbers, indices into the class names. Not called if nothing was found.
-        class_names: all classes, in the order of the indices.
-        config: threshold, overlap, ignore.
-        native: H, W of the frame in pixels.
+        predict, class_names, config, native: see :func:`describe_all`.
 
     Raises:
         ValueError: shapes that do not fit, or a present cell whose place is not a number.
@@ -82,37 +76,88 @@ def describe(
             f"expected latents of one frame: z_pres (N,), z_where (N, 4), z_what (N, D), "
             f"got {z_pres.shape}, {z_where.shape}, {z_what.shape}."
         )
-    chosen = np.flatnonzero(z_pres > config.threshold)
-    chosen = chosen[np.argsort(-z_pres[chosen], kind="stable")]
-    places = z_where[chosen].astype(np.float32)
+    frame = np.zeros(n, np.int64)
+    return describe_all(frame, 1, z_pres, z_where, z_what, predict, class_names, config, native)[0]
+
+
+def describe_all(
+    frame: np.ndarray,
+    frames: int,
+    z_pres: np.ndarray,
+    z_where: np.ndarray,
+    z_what: np.ndarray,
+    predict: Callable[[np.ndarray], np.ndarray],
+    class_names: Sequence[str],
+    config: SceneConfig,
+    native: tuple[int, int],
+) -> list[Detections]:
+    """Turn the latents of several frames into objects, all at once: one call costs little more than one frame.
+
+    Drops cells under ``config.threshold``, objects with their centre in one of ``config.ignore``, and of
+    two boxes of a frame with an IoU over ``config.overlap`` the less certain one. The most certain object of a
+    frame comes first.
+
+    Args:
+        frame: (M,) the frame of each cell, 0 to ``frames`` - 1.
+        frames: how many there are.
+        z_pres: (M,) probabilities.
+        z_where: (M, 4), see :mod:`spacetime_env.frames`.
+        z_what: (M, D).
+        predict: (n, D) -> (n,) whole numbers, indices into the class names. Not called if nothing was found.
+        class_names: all classes, in the order of the indices.
+        config: threshold, overlap, ignore.
+        native: H, W of a frame in pixels.
+
+    Raises:
+        ValueError: a present cell whose place is not a number.
+    """
+    order = np.lexsort((-z_pres, frame))  # frame by frame, the most certain first
+    order = order[z_pres[order] > config.threshold]
+    places = z_where[order].astype(np.float32)
     if not np.isfinite(places).all():
         raise ValueError("z_where of a present object is not finite: the network has diverged.")
-    boxes = z_where_to_boxes(places, native)
-    confidence = z_pres[chosen].astype(np.float32)
-    kept = np.ones(len(chosen), bool)
-    for i, (left, top, wide, high) in enumerate(boxes.tolist() if config.ignore else ()):
-        centre_x, centre_y = left + wide / 2, top + high / 2
-        if any(x <= centre_x < x + w and y <= centre_y < y + h for x, y, w, h in config.ignore):
-            kept[i] = False
-    _drop_overlaps(boxes, kept, config.overlap)
-    what = z_what[chosen[kept]].astype(np.float32)
+    boxes, frame = z_where_to_boxes(places, native), frame[order]
+    kept = ~in_regions(boxes, config.ignore)
+    _drop_overlaps(boxes, frame, kept, config.overlap)
+    if not kept.all():
+        order, places, boxes, frame = order[kept], places[kept], boxes[kept], frame[kept]
+    confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
     class_ids = np.asarray(predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
-    return Detections(boxes[kept], places[kept], class_ids, confidence[kept], what, tuple(class_names))
+    names = tuple(class_names)
+    ends = np.bincount(frame, minlength=frames).cumsum().tolist()
+    parts = (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))  # the last end starts nothing
+    return [Detections(boxes[i], places[i], class_ids[i], confidence[i], what[i], names) for i in parts]
 
 
-def _drop_overlaps(boxes: np.ndarray, kept: np.ndarray, limit: float) -> None:
-    """Clear ``kept`` where an earlier kept box has an IoU over ``limit``."""
-    if kept.sum() < 2:
+def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
+    """Whether the centre of each box (n, 4) lies in one of the regions x, y, w, h: (n,) bool."""
+    inside = np.zeros(len(boxes), bool)
+    if regions:
+        x, y = boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] / 2
+        for left, top, wide, high in regions:
+            inside |= (x >= left) & (x < left + wide) & (y >= top) & (y < top + high)
+    return inside
+
+
+def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit: float) -> None:
+    """Clear ``kept`` where an earlier kept box of the same frame has an IoU over ``limit``."""
+    if len(boxes) < 2:
         return
+    # A pair is compared if it lies at most as far apart in the list as the fullest frame is long.
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    common = np.maximum(np.minimum(high[:, None], high) - np.maximum(low[:, None], low), 0)  # (n, n, 2)
-    shared, area = common[..., 0] * common[..., 1], boxes[:, 2] * boxes[:, 3]
-    too_much = shared > limit * (area[:, None] + area - shared)
-    np.fill_diagonal(too_much, False)
-    if too_much.any():
-        for i in range(len(boxes)):
-            if kept[i]:
-                kept[i + 1 :] &= ~too_much[i, i + 1 :]
+    area = boxes[:, 2] * boxes[:, 3]
+    step = np.arange(1, int(np.bincount(frame).max()))
+    first, second = np.repeat(np.arange(len(boxes)), len(step)), np.add.outer(np.arange(len(boxes)), step).ravel()
+    fits = second < len(boxes)
+    first, second = first[fits], second[fits]
+    same = frame[first] == frame[second]
+    first, second = first[same], second[same]
+    common = np.maximum(np.minimum(high[first], high[second]) - np.maximum(low[first], low[second]), 0)
+    shared = common[:, 0] * common[:, 1]
+    too_much = shared > limit * (area[first] + area[second] - shared)
+    for i, j in zip(first[too_much].tolist(), second[too_much].tolist(), strict=True):  # most certain first
+        if kept[i]:
+            kept[j] = False
 
 
 def scene_dict(detections: Detections) -> dict[str, list[tuple[float, float]]]:

@@ -45,13 +45,13 @@ class ObjectModel(Protocol):
     def detect(self, frames: np.ndarray, /) -> list[Detections]: ...
 
 
-class SpaceTimeObservation(gym.Wrapper[ObsType, Any, np.ndarray, Any], gym.utils.RecordConstructorArgs):
+class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Replaces the frames of an Atari environment by the objects in them.
 
     A model finds and names the objects of each frame, and a tracker gives each one a row of its own: the same
-    object keeps its row while it lives. No vector version of the wrapper exists; it works under
-    :class:`gymnasium.vector.SyncVectorEnv`, :class:`gymnasium.vector.AsyncVectorEnv` and Stable-Baselines3's
-    vector environments.
+    object keeps its row while it lives. For many games at once, ``gym.make_vec`` makes a
+    :class:`~spacetime_env.vector.SpaceTimeVectorEnv`, which looks at their frames together; the wrapper also works
+    under Gymnasium's and Stable-Baselines3's own vector environments.
 
     The rows are grouped by class in the order of :attr:`slot_names`. Their columns are :attr:`feature_names`:
 
@@ -188,36 +188,39 @@ class SpaceTimeObservation(gym.Wrapper[ObsType, Any, np.ndarray, Any], gym.utils
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
         """Resets the environment and forgets all objects."""
-        frame, info = self.env.reset(seed=seed, options=options)
-        self._tracker.reset()
-        self._past.clear()
-        self._latents[:] = 0
-        return self._observe(frame, info)
+        frame, info = self.begin(seed, options)
+        return self.observe(self.model.detect(frame)[0], info)
 
     def step(self, action: Any) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment and finds the objects of the new frame."""
         frame, reward, terminated, truncated, info = self.env.step(action)
-        observation, info = self._observe(frame, info)
+        observation, info = self.observe(self.model.detect(frame)[0], info)
         return observation, reward, terminated, truncated, info
 
-    def render(self) -> Any:
-        """The environment's picture; with ``overlay``, three times as large and with boxes and names."""
-        picture = self.env.render()
-        if not self._overlay or self.detections is None or not isinstance(picture, np.ndarray):
-            return picture
-        from spacetime_env.drawing import draw
+    # reset and step are made of these two, so that many environments can have their frames looked at in one call.
 
-        return draw(picture, self.detections)
+    def begin(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Reset the environment and forget all objects, but leave the first frame to :meth:`observe`."""
+        frame, info = self.env.reset(seed=seed, options=options)
+        self._tracker.reset()
+        self._past.clear()
+        self._latents[:] = 0
+        return frame, info
 
-    def _observe(self, frame: Any, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
-        self.detections = self.model.detect(frame)[0]
-        info["scene"] = scene_dict(self.detections)
-        rows = self._tracker.update(self.detections)  # (slots, 7)
+    def observe(self, detections: Detections, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
+        """The observation that follows from what was found in the newest frame, and ``info`` with the scene."""
+        self.detections = detections
+        info["scene"] = scene_dict(detections)
+        rows = self._tracker.update(detections)  # (slots, 7)
+        if self._obs_format == "objects" and self._past.maxlen == 1:
+            return rows, info
         used = rows.any(axis=1)
         if self._obs_format == "latents":
             for slot, source in enumerate(self._tracker.sources):
                 if source >= 0:  # a lost object keeps its latents as it keeps its place
-                    self._latents[slot] = self.detections.z_what[source].clip(-LATENT_LIMIT, LATENT_LIMIT)
+                    self._latents[slot] = detections.z_what[source].clip(-LATENT_LIMIT, LATENT_LIMIT)
             self._latents[~used] = 0
             rows = np.concatenate([rows, self._latents], axis=1)
         if self._past.maxlen != 1:
@@ -230,6 +233,15 @@ class SpaceTimeObservation(gym.Wrapper[ObsType, Any, np.ndarray, Any], gym.utils
         if self._obs_format == "dict":
             return {"objects": rows, "mask": np.asarray(used, np.float32)}, info
         return rows, info
+
+    def render(self) -> Any:
+        """The environment's picture; with ``overlay``, three times as large and with boxes and names."""
+        picture = self.env.render()
+        if not self._overlay or self.detections is None or not isinstance(picture, np.ndarray):
+            return picture
+        from spacetime_env.drawing import draw
+
+        return draw(picture, self.detections)
 
     def __getstate__(self) -> dict[str, Any]:
         """A model that was given by name is loaded again, not copied: workers get a few bytes."""
@@ -249,7 +261,28 @@ class SpaceTimeEnv(SpaceTimeObservation):
 
     Its spec is the registered one with the options that were given, and no wrapper on top: so
     ``gym.make(env.spec, obs_format="flat")`` makes the same environment with another option.
+
+    With ``noop_max``, an episode begins after 0 to that many steps of doing nothing, drawn from the
+    environment's own random numbers; nothing is looked at until then.
     """
+
+    noop_max = 0
+
+    def begin(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Reset and wait, but leave the first frame to :meth:`observe`."""
+        frame, info = super().begin(seed, options)
+        if self.noop_max:
+            started = {key: value for key, value in info.items() if key == "seeds"}
+            # ALE lists NOOP first in every game; a stick that is not moved does nothing either
+            noop = np.zeros(3, np.float32) if isinstance(self.action_space, Box) else 0
+            for _ in range(int(self.env.unwrapped.np_random.integers(self.noop_max + 1))):
+                frame, _, terminated, truncated, info = self.env.step(noop)
+                if terminated or truncated:
+                    frame, info = self.env.reset(options=options)
+            info = {**info, **started}
+        return frame, info
 
     @property
     def spec(self) -> gym.envs.registration.EnvSpec | None:  # type: ignore[override]
@@ -264,6 +297,7 @@ def make_env(
     history: int = 1,
     overlay: bool = False,
     allow_game_mismatch: bool = False,
+    noop_max: int = 0,
     **kwargs: Any,
 ) -> SpaceTimeEnv:
     """The entry point of ``SpaceTime/<Game>-v5``.
@@ -271,6 +305,7 @@ def make_env(
     Args:
         game: any name that :func:`spacetime_env.games.canonical` knows.
         model, obs_format, history, overlay, allow_game_mismatch: see :class:`SpaceTimeObservation`.
+        noop_max: begin each episode with 0 to this many steps of doing nothing, so that no two are alike.
         **kwargs: for the game itself: ``render_mode``, ``frameskip``, ``repeat_action_probability``,
             ``full_action_space``, ``mode``, ``difficulty`` and what else ALE's Gymnasium environment takes,
             with the defaults of ``ALE/<Game>-v5``.
@@ -279,6 +314,8 @@ def make_env(
         UnknownGameError: no such game.
         ValueError: see :class:`SpaceTimeObservation`.
     """
+    if isinstance(noop_max, bool) or not isinstance(noop_max, (int, np.integer)) or noop_max < 0:
+        raise ValueError(f"expected noop_max to be a whole number, 0 or more, got {noop_max!r}.")
     spec = ale_spec(game)
     if isinstance(kwargs.get("frameskip"), list):  # JSON has no tuples
         kwargs["frameskip"] = tuple(kwargs["frameskip"])
@@ -287,7 +324,9 @@ def make_env(
         _default_model(canonical(game))  # say so before the game is loaded
     env = ale_py.AtariEnv(**spec.kwargs)
     env.spec = spec
-    return SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch)
+    made = SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch)
+    made.noop_max = int(noop_max)
+    return made
 
 
 # Gymnasium asks the entry point what it can render, and so adds "rgb_array_list" by itself.

@@ -28,7 +28,7 @@ from spacetime_env.motion import targets
 from spacetime_env.naming import NothingFoundError
 from spacetime_env.optimize import Examples
 from spacetime_env.pretrain import Interrupted, TrainingError, main
-from spacetime_env.scene import Detections
+from spacetime_env.scene import Detections, in_regions
 from spacetime_env.space import Space
 from spacetime_env.tracker import Tracker
 from tests.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
@@ -530,8 +530,8 @@ def test_truth_leaves_out_other_classes_and_ignored_regions(data: Config, splits
     assert all((one.boxes[:, 0] > 18).all() for one in moving)
     # The centre decides, and the region's far edge is outside of it.
     box = np.array([[0, 0, 4, 4]], np.float32)
-    assert not naming.ignored(box, SceneConfig(ignore=((0, 0, 2, 2),)))[0]
-    assert naming.ignored(box, SceneConfig(ignore=((2, 2, 1, 1),)))[0]
+    assert not in_regions(box, ((0, 0, 2, 2),))[0]
+    assert in_regions(box, ((2, 2, 1, 1),))[0]
 
 
 def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, Split]) -> None:

@@ -5,6 +5,7 @@
 Importing this imports stable_baselines3; ``import spacetime_env`` alone does not.
 """
 
+from spacetime_env.agent.bridge import VectorEnvBridge
 from spacetime_env.agent.extractor import ObjectsDQNPolicy, ObjectsExtractor, ObjectsPolicy
 from spacetime_env.agent.folder import AgentPolicy, as_policy, evaluate, load_agent
 from spacetime_env.agent.hyperparameters import AgentError
@@ -15,6 +16,7 @@ __all__ = [
     "ObjectsDQNPolicy",
     "ObjectsExtractor",
     "ObjectsPolicy",
+    "VectorEnvBridge",
     "as_policy",
     "evaluate",
     "load_agent",

@@ -8,19 +8,20 @@ import io
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor, VecNormalize
 
-from spacetime_env.agent.batched import BatchedVecEnv
-from spacetime_env.agent.blocks import BlockVecEnv
+from spacetime_env.agent.bridge import VectorEnvBridge
 from spacetime_env.agent.hyperparameters import AgentError
 
+VECTOR = "spacetime_env.vector:SpaceTimeVectorEnv"
 NOOPS = 30  # most steps of doing nothing at the start of an episode
 
 
@@ -87,20 +88,31 @@ def make(env_id: str, kwargs: Mapping[str, Any]) -> gym.Env:
     return gym.make(name, **kwargs)
 
 
-def make_envs(maker: Callable[..., gym.Env], n_envs: int, seed: int, kind: str, workers: int = 0) -> VecEnv:
-    """``n_envs`` envs with a ``Monitor`` each, seeded ``seed``, ``seed + 1``, ...
+def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", start: str | None = None) -> VecEnv:
+    """``n_envs`` envs that keep account of their episodes, seeded ``seed``, ``seed + 1``, ...
 
     Args:
-        kind: "dummy", all in this process, or "subproc", in worker processes that share them equally.
-        workers: processes at most; 0: one a core.
+        maker: of a single env.
+        n_envs: how many.
+        seed: of the first.
+        kind: ``vector``: :class:`~spacetime_env.vector.SpaceTimeVectorEnv`, or ``dummy`` for an env that has none.
+            ``dummy``: SB3's, one after the other in this process. ``subproc``: SB3's, a process for each env.
+        start: how processes are started: ``fork``, ``forkserver`` or ``spawn``; None: as each kind does best.
     """
-    if kind == "dummy":
-        return make_vec_env(maker, n_envs=n_envs, seed=seed, vec_env_cls=BatchedVecEnv)
-    count = max(count for count in range(1, min(n_envs, workers or cores()) + 1) if n_envs % count == 0)
-    blocks: Any = BlockVecEnv  # typed as SB3's own two classes only
-    return make_vec_env(
-        maker, n_envs=n_envs, seed=seed, vec_env_cls=blocks, vec_env_kwargs={"workers": count}
-    )
+    if kind == "vector" and is_spacetime(maker.env_id):
+        kwargs = {"noop_max": maker.noops, **maker.kwargs}
+        envs = gym.make_vec(maker.env_id, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, context=start, **kwargs)
+        venv: VecEnv = VecMonitor(VectorEnvBridge(envs))
+        venv.seed(seed)
+        return venv
+    options = {"start_method": start} if kind == "subproc" else None
+    classes = SubprocVecEnv if kind == "subproc" else DummyVecEnv
+    return make_vec_env(maker, n_envs=n_envs, seed=seed, vec_env_cls=classes, vec_env_kwargs=options)
+
+
+def is_spacetime(env_id: str) -> bool:
+    """Whether the env has our vector version."""
+    return gym.spec(env_id.rpartition(":")[2]).vector_entry_point == VECTOR
 
 
 def cores() -> int:

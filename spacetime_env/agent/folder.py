@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -139,29 +139,52 @@ def build(
 
 def evaluate(
     agent: BaseAlgorithm,
-    env: gym.Env,
+    env: gym.Env | VecEnv,
     episodes: int = 30,
     seed: int = 0,
     deterministic: bool = True,
     noops: int = NOOPS,
 ) -> np.ndarray:
-    """Play ``episodes`` with random starts of 0 to ``noops`` steps: (episodes,) float64 returns.
+    """Play ``episodes`` with random starts: (episodes,) float64 returns.
 
-    The seed fixes starts, sticky actions and, where the policy samples, its draws.
+    Args:
+        agent: an SB3 agent.
+        env: one env, or several of :func:`spacetime_env.agent.envs.make_envs`, which play at once and have their
+            own random starts. Each plays its share of whole episodes, so that short ones are not counted more often.
+        episodes: how many in all.
+        seed: fixes starts, sticky actions and, where the policy samples, its draws.
+        deterministic: the most probable action; otherwise the policy samples.
+        noops: a single env's episodes begin with 0 to this many steps of doing nothing.
     """
-    start = RandomStart(env, noops)
-    returns = np.zeros(episodes)
+    if not isinstance(env, VecEnv):
+        alone = DummyVecEnv([lambda: RandomStart(env, noops)])
+        alone.seed(seed)
+        return _play(agent, alone, episodes, seed, deterministic, lambda observation: observation)
+    normalization = agent.get_vec_normalize_env()
+    normalized = normalization is not None and normalization.norm_obs
+    env.seed(seed)
+    see = normalization.normalize_obs if normalized and normalization is not None else lambda observation: observation
+    return _play(agent, env, episodes, seed, deterministic, see)
+
+
+def _play(
+    agent: BaseAlgorithm, envs: VecEnv, episodes: int, seed: int, deterministic: bool, see: Callable[[Any], Any]
+) -> np.ndarray:
+    """Returns of ``episodes``, env by env."""
+    shares = [len(part) for part in np.array_split(np.arange(episodes), envs.num_envs)]
+    returns: list[list[float]] = [[] for _ in shares]
+    running = np.zeros(envs.num_envs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for episode in range(episodes):
-            observation, _ = start.reset(seed=seed if episode == 0 else None)
-            over = False
-            while not over:
-                action, _ = agent.predict(observation, deterministic=deterministic)
-                observation, reward, terminated, truncated, _ = start.step(int(action))
-                returns[episode] += float(reward)
-                over = terminated or truncated
-    return returns
+        observations = envs.reset()
+        while any(len(done) < share for done, share in zip(returns, shares, strict=True)):
+            actions, _ = agent.predict(see(observations), deterministic=deterministic)
+            observations, rewards, dones, _ = envs.step(actions)
+            running += rewards
+            for i in np.flatnonzero(dones).tolist():
+                returns[i].append(float(running[i]))
+                running[i] = 0.0
+    return np.array([one for done, share in zip(returns, shares, strict=True) for one in done[:share]])
 
 
 class AgentPolicy:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
 from spacetime_env.agent import checkpoint, folder
@@ -25,7 +25,7 @@ class Supervisor(BaseCallback):
     Args:
         job: the folder to save in.
         progress: how far the training is; kept up to date.
-        judge: the env of the evaluations.
+        judge: the envs of the evaluations.
         total: env steps of the whole training.
         seed: of every evaluation, so that they can be compared.
         eval_freq: env steps between evaluations, -1 for none.
@@ -38,7 +38,7 @@ class Supervisor(BaseCallback):
         self,
         job: Run,
         progress: checkpoint.Progress,
-        judge: gym.Env,
+        judge: VecEnv,
         total: int,
         *,
         seed: int,

@@ -17,7 +17,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from spacetime_env.agent import checkpoint, folder, run
 from spacetime_env.agent.envs import (
     EnvMaker,
-    NormalizedObservation,
     derived_seed,
     make,
     make_envs,
@@ -26,6 +25,7 @@ from spacetime_env.agent.hyperparameters import AgentError, algorithm, parse, re
 from spacetime_env.agent.ship import ship
 from spacetime_env.agent.supervisor import Supervisor
 
+JUDGES = 10  # envs at most that play an evaluation's episodes at once
 TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds, which never meet
 DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000}  # where no file says anything
 
@@ -45,7 +45,7 @@ class Options:
     save_freq: int = 50_000
     log_folder: str = "logs"
     seed: int = -1
-    vec_env: str = "dummy"
+    vec_env: str = "vector"
     device: str = "cpu"
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     hyperparams: Mapping[str, Any] = field(default_factory=dict)
@@ -92,9 +92,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=-1, help="-1: any")
     p.add_argument(
         "--vec-env",
-        choices=("dummy", "subproc"),
+        choices=("vector", "dummy", "subproc"),
         default=d.vec_env,
-        help="all in one process, or in one process a core",
+        help="vector: one process a core, frames looked at together; dummy: all in this one; subproc: one an env",
     )
     p.add_argument(
         "--device", default=d.device, help="cpu, cuda or auto; the CPU is faster for small networks"
@@ -160,7 +160,9 @@ def train(options: Options, command: str = "") -> Path | None:
     settings = parse(asked["hyperparameters"], algorithm(asked["algo"]))
     env_kwargs = {**settings.env_kwargs, **env_kwargs}
     maker = EnvMaker(asked["env"], env_kwargs)
-    judge = make(asked["env"], env_kwargs)  # first: its errors are clearer than a worker's
+    make(asked["env"], env_kwargs).close()  # its errors are clearer than a worker's
+    judges = max(1, min(options.eval_episodes, JUDGES))
+    judge = make_envs(maker, judges, job.seed, "dummy" if options.vec_env == "subproc" else options.vec_env)
     envs = make_envs(maker, settings.n_envs, job.seed, options.vec_env)
     try:
         logs = (
@@ -182,9 +184,6 @@ def train(options: Options, command: str = "") -> Path | None:
         elif asked["start"]:
             checkpoint.restore(Path(asked["start"]), agent, counters=False)
         envs.seed(derived_seed(job.seed, TRAIN, progress.timesteps))
-        normalization = agent.get_vec_normalize_env()
-        if normalization is not None and normalization.norm_obs:
-            judge = NormalizedObservation(judge, normalization)
         supervisor = Supervisor(
             job,
             progress,

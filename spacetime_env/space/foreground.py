@@ -171,6 +171,7 @@ class Foreground(nn.Module):
             z_where = (1 - s) * z_where_pure + s * hints.z_where
         logit = PRES_SCALE * logit
         z_pres = torch.sigmoid((logit + _logistic(logit)) / tau) if sample else torch.sigmoid(logit)
+        everything = torch.ones(z_pres.shape[:2], dtype=torch.bool, device=z_pres.device).nonzero(as_tuple=True)
         return Latents(
             z_pres=z_pres,
             z_pres_logit=logit,
@@ -179,7 +180,8 @@ class Foreground(nn.Module):
             z_where_pure=z_where_pure,
             z_depth=depth,
             z_what=frames.new_zeros(len(frames), z_pres.shape[1], self.config.z_what_dim),
-            encoded=None,
+            frame=everything[0],
+            cell=everything[1],
             z_depth_mean=depth_mean,
             z_depth_std=depth_std,
             z_scale_mean=scale_mean,
@@ -196,70 +198,82 @@ class Foreground(nn.Module):
         The same numbers from far fewer operations: after the image encoder only present cells are touched.
         """
         raw = self.encoder(frames)
-        logit = PRES_SCALE * torch.tanh(raw[..., 8])
-        frame, cell = (logit > _logit(threshold)).nonzero(as_tuple=True)
-        scale_mean, _, shift_mean, _, _, depth, _ = raw[frame, cell].split(_HEAD, dim=1)
+        pres = raw[..., 8]  # the logit is 8.8 * tanh of it: only present cells need that
+        frame, cell = (pres > _raw_presence(threshold)).nonzero(as_tuple=True)
+        scale_mean, _, shift_mean, _, pres, depth, _ = raw[frame, cell].split(_HEAD, dim=1)
         center = (self.offset[cell] + torch.tanh(shift_mean)) * (2 / self.config.grid) - 1
         z_where = torch.cat((torch.sigmoid(scale_mean), center), dim=1)
-        z_what = frames.new_zeros(len(frame), self.config.z_what_dim)
-        if len(frame):
-            size = self.config.glimpse.size
-            if len(frames) == 1:
-                glimpses = extract_glimpses(frames, self._pad(z_where).unsqueeze(0), size)[0]
-            else:  # boxes packed to the left, as many columns as the fullest frame has objects
-                counts = torch.bincount(frame, minlength=len(frames))
-                place = torch.arange(len(frame), device=frame.device) - (counts.cumsum(0) - counts)[frame]
-                boxes = z_where.new_zeros(len(frames), int(counts.max()), 4)
-                boxes[frame, place] = self._pad(z_where)
-                glimpses = extract_glimpses(frames, boxes, size)[frame, place]
-            z_what, _ = self.glimpse_encoder(glimpses)
-        return Objects(frame, cell, torch.sigmoid(logit[frame, cell]), z_where, depth, z_what)
+        z_what, _ = self.encode_glimpses(frames, frame, z_where)
+        return Objects(frame, cell, torch.sigmoid(PRES_SCALE * torch.tanh(pres)).squeeze(1), z_where, depth, z_what)
 
-    def encode_glimpses(self, frames: Tensor, z_where: Tensor) -> tuple[Tensor, Tensor]:
-        """z_what of given boxes: (B, 3, H, W) and (B, K, 4) -> mean and standard deviation, (B, K, D) each."""
-        batch, boxes, _ = z_where.shape
-        glimpses = extract_glimpses(frames, self._pad(z_where), self.config.glimpse.size)
-        mean, std = self.glimpse_encoder(glimpses.flatten(0, 1))
-        return mean.view(batch, boxes, -1), std.view(batch, boxes, -1)
+    def encode_glimpses(self, frames: Tensor, frame: Tensor, z_where: Tensor) -> tuple[Tensor, Tensor]:
+        """z_what of given boxes.
+
+        Args:
+            frames: (B, 3, H, W) in [0, 1].
+            frame: (M,) which frame each box lies in, ascending.
+            z_where: (M, 4).
+
+        Returns:
+            mean and standard deviation, (M, D) each.
+        """
+        if not len(frame):
+            nothing = frames.new_zeros(0, self.config.z_what_dim)
+            return nothing, nothing
+        return self.glimpse_encoder(extract_glimpses(frames, frame, self._pad(z_where), self.config.glimpse.size))
 
     def draw(self, latents: Latents, z_what: Tensor) -> tuple[Tensor, Tensor]:
-        """Render the encoded cells. ``z_what`` is (B, K, D) -> image (B, 3, H, W), alpha (B, 1, H, W)."""
-        cells = latents.encoded
-        batch, boxes, _ = z_what.shape
-        color, alpha = self.glimpse_decoder(z_what.flatten(0, 1))
-        color, alpha = (t.view(batch, boxes, *t.shape[1:]) for t in (color, alpha))
-        presence = _pick(latents.z_pres, cells)[..., None, None]
-        depth = _pick(latents.z_depth, cells)[..., None, None]
-        alpha = alpha * presence
-        importance = alpha * 100.0 * torch.sigmoid(-depth)
-        z_where = self._pad(_pick(latents.z_where, cells))
-        return render(color * alpha, alpha, importance, z_where, self.config.frame_size, self.config.grid**2)
+        """Render the encoded cells. ``z_what`` is (M, D) -> image (B, 3, H, W), alpha (B, 1, H, W)."""
+        color, alpha = self.glimpse_decoder(z_what)
+        alpha = alpha * latents.of_encoded(latents.z_pres)[..., None, None]
+        importance = alpha * 100.0 * torch.sigmoid(-latents.of_encoded(latents.z_depth))[..., None, None]
+        return render(
+            color * alpha,
+            alpha,
+            importance,
+            self._pad(latents.of_encoded(latents.z_where)),
+            latents.frame,
+            (len(latents.z_pres), *self.config.frame_size),
+            self.config.grid**2,
+        )
 
     def forward(
         self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
     ) -> ForegroundOutput:
         """Infer, encode and draw (B, 3, H, W) in [0, 1].
 
-        With ``max_objects`` set, only that many cells a frame, the most present ones, are encoded and drawn. That
-        leaves out what cells of near-zero presence would add (about 0.03 of their alpha at tau 2.5), so it is an
-        approximation; ``max_objects=0`` is exact.
+        With ``max_objects`` or ``min_presence`` set, only the most present cells are encoded and drawn, so that
+        the cost follows the objects. It leaves out what absent cells would add (a relaxed sample of one is about
+        0.03 at tau 2.5), so it is an approximation; without both it is exact.
         """
         latents = self.infer(frames, hints, tau, sample)
-        limit, cells = self.config.max_objects, None
-        if 0 < limit < latents.z_pres.shape[1]:
-            cells = latents.z_pres.squeeze(2).topk(limit, dim=1).indices
-        mean, std = self.encode_glimpses(frames, _pick(latents.z_where, cells))
+        frame, cell = self._present(latents)
+        latents = replace(latents, frame=frame, cell=cell)
+        mean, std = self.encode_glimpses(frames, frame, latents.of_encoded(latents.z_where))
         z_what = mean + std * torch.randn_like(std) if sample else mean
-        latents = replace(latents, encoded=cells, z_what_mean=mean, z_what_std=std)
         image, alpha_pure = self.draw(latents, z_what)
-        if cells is not None:
-            index = cells.unsqueeze(2).expand(-1, -1, z_what.shape[2])
-            z_what = latents.z_what.scatter(1, index, z_what)
-        latents = replace(latents, z_what=z_what)
+        everywhere = latents.z_what.index_put((frame, cell), z_what)
+        latents = replace(latents, z_what=everywhere, z_what_mean=mean, z_what_std=std)
         alpha = alpha_pure
         if hints is not None and hints.strength > 0:
             alpha = (1 - hints.strength) * alpha_pure + hints.strength * hints.mask
         return ForegroundOutput(latents, image, alpha, alpha_pure)
+
+    @torch.no_grad()
+    def _present(self, latents: Latents) -> tuple[Tensor, Tensor]:
+        """Frame and cell, (M,) each, of the cells to encode and draw: at least one."""
+        z_pres = latents.z_pres.squeeze(2)
+        limit, least = self.config.max_objects, self.config.min_presence
+        chosen = torch.ones_like(z_pres, dtype=torch.bool)
+        if 0 < limit < z_pres.shape[1]:
+            best = z_pres.topk(limit, dim=1).indices
+            chosen = torch.zeros_like(chosen).scatter_(1, best, True)
+        if least > 0:  # by the probability, not by its sample: noise alone is not worth a rendering
+            chosen &= latents.z_pres_logit.squeeze(2) > _logit(least)
+            if not chosen.any():
+                chosen.view(-1)[z_pres.argmax()] = True
+        frame, cell = chosen.nonzero(as_tuple=True)
+        return frame, cell
 
     def _pad(self, z_where: Tensor) -> Tensor:
         """A box with ``box_padding`` pixels more on each side: its edge, and a box a little off, stay in view."""
@@ -268,18 +282,17 @@ class Foreground(nn.Module):
         return z_where + z_where.new_tensor(self.padding)
 
 
-def _pick(values: Tensor, cells: Tensor | None) -> Tensor:
-    """(B, N, D) and (B, K) -> (B, K, D); all cells where ``cells`` is None."""
-    if cells is None:
-        return values
-    return values.gather(1, cells.unsqueeze(2).expand(-1, -1, values.shape[2]))
-
-
 def _logit(probability: float) -> float:
     """The logit that a probability stands for; beyond reach at 0 and 1."""
     if not 0 < probability < 1:
         return -math.inf if probability <= 0 else math.inf
     return math.log(probability / (1 - probability))
+
+
+def _raw_presence(probability: float) -> float:
+    """What the network must say, before ``8.8 * tanh``, for z_pres to have this probability."""
+    share = _logit(probability) / PRES_SCALE
+    return math.atanh(share) if abs(share) < 1 else math.copysign(math.inf, share)
 
 
 def _logistic(like: Tensor) -> Tensor:

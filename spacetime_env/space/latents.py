@@ -24,15 +24,20 @@ class Latents:
     z_where_pure: Tensor  # (B, N, 4)
     z_depth: Tensor  # (B, N, 1), smaller is nearer
     z_what: Tensor  # (B, N, D); 0 in cells that were not encoded
-    encoded: Tensor | None  # (B, K) indices of the cells that were encoded; None: all
+    frame: Tensor  # (M,) the cells that are encoded and drawn: their frame, ascending ...
+    cell: Tensor  # (M,) ... and their place in the grid, 0 to N - 1
     z_depth_mean: Tensor  # (B, N, 1)
     z_depth_std: Tensor
     z_scale_mean: Tensor  # (B, N, 2)
     z_scale_std: Tensor
     z_shift_mean: Tensor  # (B, N, 2)
     z_shift_std: Tensor
-    z_what_mean: Tensor | None  # (B, N, D), or (B, K, D) where only K cells were encoded
+    z_what_mean: Tensor | None  # (M, D)
     z_what_std: Tensor | None
+
+    def of_encoded(self, values: Tensor) -> Tensor:
+        """(B, N, D) -> (M, D): the rows of the cells that are encoded."""
+        return values[self.frame, self.cell]
 
 
 @dataclass(frozen=True)

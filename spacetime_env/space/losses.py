@@ -67,11 +67,13 @@ class CountMismatch:
         return (value + torch.tensor(self.values).var().item()) * predicted.shape[1]
 
 
-def kl_normal(mean: Tensor, std: Tensor, prior_mean: float = 0.0, prior_std: float = 1.0) -> Tensor:
-    """KL(N(mean, std) || N(prior)) summed over cells and dimensions, mean over frames. (B, N, D) -> scalar."""
+def kl_normal(
+    mean: Tensor, std: Tensor, frames: int, prior_mean: float = 0.0, prior_std: float = 1.0
+) -> Tensor:
+    """KL(N(mean, std) || N(prior)) summed over cells and dimensions, mean over ``frames`` frames -> scalar."""
     ratio = (std / prior_std).square()
     kl = 0.5 * (ratio + ((mean - prior_mean) / prior_std).square() - 1 - ratio.clamp_min(1e-30).log())
-    return kl.sum() / len(mean)
+    return kl.sum() / frames
 
 
 def kl_z_pres(logit: Tensor, prior: float) -> Tensor:
@@ -209,15 +211,16 @@ def elbo_terms(
     latents = fg.latents
     assert latents.z_what_mean is not None and latents.z_what_std is not None
     scale_mean = value_at(config.prior_scale_mean, progress)
+    count = len(frames)
     return {
         "nll": negative_log_likelihood(frames, fg, bg, config.sigma_fg, config.sigma_bg),
-        "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std),
+        "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std, count),
         "kl_z_pres": kl_z_pres(latents.z_pres_logit, value_at(config.prior_z_pres, progress)),
         "kl_z_scale": kl_normal(
-            latents.z_scale_mean, latents.z_scale_std, scale_mean, config.prior_scale_std
+            latents.z_scale_mean, latents.z_scale_std, count, scale_mean, config.prior_scale_std
         ),
-        "kl_z_shift": kl_normal(latents.z_shift_mean, latents.z_shift_std),
-        "kl_z_depth": kl_normal(latents.z_depth_mean, latents.z_depth_std),
+        "kl_z_shift": kl_normal(latents.z_shift_mean, latents.z_shift_std, count),
+        "kl_z_depth": kl_normal(latents.z_depth_mean, latents.z_depth_std, count),
         "kl_background": bg.kl.mean(),
     }
 

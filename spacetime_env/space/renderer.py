@@ -21,30 +21,35 @@ _SMALLEST = 8  # pixels, side of the smallest window
 
 
 def render(
-    color: Tensor, alpha: Tensor, importance: Tensor, z_where: Tensor, frame_size: tuple[int, int], cells: int
+    color: Tensor,
+    alpha: Tensor,
+    importance: Tensor,
+    z_where: Tensor,
+    frame: Tensor,
+    shape: tuple[int, int, int],
+    cells: int,
 ) -> tuple[Tensor, Tensor]:
     """Put glimpses into their boxes; where boxes overlap, the more important one covers the other.
 
     Args:
-        color: (B, K, 3, g, g), already multiplied by ``alpha``.
-        alpha: (B, K, 1, g, g) in (0, 1), presence included.
-        importance: (B, K, 1, g, g) in [0, 100].
-        z_where: (B, K, 4).
-        frame_size: (H, W) of the result.
+        color: (M, 3, g, g), already multiplied by ``alpha``; M >= 1.
+        alpha: (M, 1, g, g) in (0, 1), presence included.
+        importance: (M, 1, g, g) in [0, 100].
+        z_where: (M, 4).
+        frame: (M,) which frame each glimpse belongs to.
+        shape: (B, H, W) of the result.
         cells: G * G, the number of cells in the softmax; those not passed in have presence 0.
 
     Returns:
         foreground (B, 3, H, W) and alpha map (B, 1, H, W).
     """
-    batch, boxes, _, size, _ = color.shape
-    height, width = frame_size
+    size = color.shape[-1]
+    batch, height, width = shape
     # One channel block for colour, alpha and importance: all three are sampled with the same weights.
-    maps = torch.cat((color, alpha, importance), dim=2).flatten(0, 1)  # (M, 5, g, g)
-    where = z_where.flatten(0, 1)
-    frame_index = torch.arange(batch, device=where.device).repeat_interleave(boxes)
+    maps = torch.cat((color, alpha, importance), dim=1)  # (M, 5, g, g)
     with torch.no_grad():
         reach = 1 + 2 / (size - 1)  # bilinear samples fade to zero one sample outside the box
-        extent = torch.stack((where[:, 0] * (width - 1), where[:, 1] * (height - 1)), dim=1)
+        extent = torch.stack((z_where[:, 0] * (width - 1), z_where[:, 1] * (height - 1)), dim=1)
         needed = (extent * reach).ceil().amax(dim=1) + 2
     pieces = []
     side, previous = _SMALLEST, 0
@@ -52,7 +57,7 @@ def render(
         last = side >= max(height, width)  # the largest window holds all that is left
         chosen = ((needed > previous) & ((needed <= side) | last)).nonzero().squeeze(1)
         if len(chosen):
-            pieces.append(_paint(maps[chosen], where[chosen], frame_index[chosen], side, frame_size))
+            pieces.append(_paint(maps[chosen], z_where[chosen], frame[chosen], side, (height, width)))
         previous, side = side, side * 2
     painted, pixel = (torch.cat(parts) for parts in zip(*pieces, strict=True))
     # Only touched pixels are summed and divided; the rest of the frame stays 0 and costs nothing in backward.
@@ -68,7 +73,7 @@ def render(
 
 
 def _paint(
-    maps: Tensor, where: Tensor, frame_index: Tensor, side: int, frame_size: tuple[int, int]
+    maps: Tensor, where: Tensor, frame: Tensor, side: int, frame_size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """What each of M boxes adds, through a window of at most ``side`` pixels.
 
@@ -88,7 +93,7 @@ def _paint(
     spread = vertical @ maps @ horizontal.transpose(2, 3)  # (M, 5, rows, columns)
     weight = torch.exp(spread[:, 4:] - _SHIFT)
     painted = torch.cat((spread[:, :4] * weight, weight - math.exp(-_SHIFT)), dim=1)
-    row = frame_index * height + top.long()
+    row = frame * height + top.long()
     row = row.unsqueeze(1) + torch.arange(rows, device=row.device)
     column = left.long().unsqueeze(1) + torch.arange(columns, device=row.device)
     pixel = row.unsqueeze(2) * width + column.unsqueeze(1)  # (M, rows, columns)

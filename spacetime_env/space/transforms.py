@@ -11,27 +11,43 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def extract_glimpses(frames: Tensor, z_where: Tensor, size: int) -> Tensor:
-    """Cut one glimpse per box out of each frame.
+def extract_glimpses(frames: Tensor, frame: Tensor, z_where: Tensor, size: int) -> Tensor:
+    """Cut one glimpse per box out of its frame.
 
-    The boxes of a frame are one tall sampling grid, so no frame is repeated per box.
+    The boxes of a frame are one tall sampling grid, so no frame is repeated per box. Frames with fewer boxes than
+    the fullest one get empty boxes, whose glimpses are left out again.
 
     Args:
         frames: (B, C, H, W).
-        z_where: (B, K, 4), w, h in (0, 1) and x, y in (-1, 1).
+        frame: (M,) which frame each box lies in, ascending.
+        z_where: (M, 4), w, h in (0, 1) and x, y in (-1, 1).
         size: side of a glimpse, in samples.
 
     Returns:
-        (B, K, C, size, size); zero where a box leaves the frame.
+        (M, C, size, size); zero where a box leaves the frame.
     """
-    batch, boxes, _ = z_where.shape
-    line = torch.linspace(-1, 1, size, device=frames.device, dtype=frames.dtype)
-    w, h, x, y = z_where.unsqueeze(-1).unbind(2)  # each (B, K, 1)
-    columns = (x + w * line).unsqueeze(2).expand(-1, -1, size, -1)
-    rows = (y + h * line).unsqueeze(3).expand(-1, -1, -1, size)
-    grid = torch.stack((columns, rows), dim=-1).view(batch, boxes * size, size, 2)
-    glimpses = F.grid_sample(frames, grid, align_corners=True)  # (B, C, K * size, size)
-    return glimpses.view(batch, -1, boxes, size, size).transpose(1, 2)
+    batch = len(frames)
+    counts = torch.bincount(frame, minlength=batch)
+    boxes = int(counts.max())
+    full = boxes * batch == len(frame)  # all frames hold as many
+    if full:
+        grid = _sampling_grid(z_where, size)
+    else:
+        place = torch.arange(len(frame), device=frame.device) - (counts.cumsum(0) - counts)[frame]
+        place = place + frame * boxes
+        grid = _sampling_grid(z_where.new_zeros(batch * boxes, 4).index_copy(0, place, z_where), size)
+    glimpses = F.grid_sample(frames, grid.view(batch, boxes * size, size, 2), align_corners=True)
+    glimpses = glimpses.view(batch, -1, boxes, size, size).transpose(1, 2).flatten(0, 1)
+    return glimpses if full else glimpses[place]
+
+
+def _sampling_grid(z_where: Tensor, size: int) -> Tensor:
+    """(M, 4) -> (M, size, size, 2): where each sample of a glimpse lies in the frame, x before y."""
+    line = torch.linspace(-1, 1, size, device=z_where.device, dtype=z_where.dtype)
+    w, h, x, y = z_where.unsqueeze(-1).unbind(1)  # each (M, 1)
+    columns = (x + w * line).unsqueeze(1).expand(-1, size, -1)
+    rows = (y + h * line).unsqueeze(2).expand(-1, -1, size)
+    return torch.stack((columns, rows), dim=-1)
 
 
 def tent_weights(start: Tensor, window: int, extent: int, center: Tensor, scale: Tensor, size: int) -> Tensor:

@@ -40,11 +40,11 @@ def test_schedule_by_hand():
 def test_kl_normal_by_hand():
     mean, std = torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]]]), torch.tensor([[[1.0, 2.0]], [[1.0, 1.0]]])
     # Against N(0, 1): 0.5 for the mean of 1; 0.5 * (4 - 1 - ln 4) for the deviation of 2; mean over two frames.
-    assert losses.kl_normal(mean, std).item() == pytest.approx((0.5 + 0.5 * (3 - math.log(4))) / 2)
+    assert losses.kl_normal(mean, std, 2).item() == pytest.approx((0.5 + 0.5 * (3 - math.log(4))) / 2)
     torch_kl = torch.distributions.kl_divergence(
         torch.distributions.Normal(mean, std), torch.distributions.Normal(-3.0, 0.5)
     ).sum()
-    assert losses.kl_normal(mean, std, -3.0, 0.5).item() == pytest.approx(torch_kl.item() / 2)
+    assert losses.kl_normal(mean, std, 2, -3.0, 0.5).item() == pytest.approx(torch_kl.item() / 2)
 
 
 def test_kl_z_pres_by_hand():

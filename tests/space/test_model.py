@@ -86,10 +86,36 @@ def test_max_objects_keeps_the_most_present_cells():
     torch.manual_seed(3)
     space = Space(replace(TINY, max_objects=2)).eval()
     latents = space(frames()).foreground.latents
-    assert latents.encoded.shape == (3, 2)
-    expected = latents.z_pres.squeeze(2).topk(2, dim=1).indices
-    assert torch.equal(latents.encoded, expected)
+    expected = latents.z_pres.squeeze(2).topk(2, dim=1).indices.sort(dim=1).values
+    assert latents.frame.tolist() == [0, 0, 1, 1, 2, 2]
+    assert torch.equal(latents.cell.view(3, 2), expected)
     assert (latents.z_what.abs().sum(dim=2) > 0).sum() == 6
+
+
+def test_min_presence_leaves_out_cells_by_their_probability():
+    torch.manual_seed(3)
+    exact = Space(TINY).eval()
+    everything = exact(frames()).foreground.latents
+    probability = torch.sigmoid(everything.z_pres_logit).squeeze(2)
+    least = probability.flatten().sort().values[-5].item() - 1e-6  # five cells reach it
+    some = Space(replace(TINY, min_presence=least)).eval()
+    some.load_state_dict(exact.state_dict())
+    for sample in (False, True):
+        latents = some(frames(), sample=sample).foreground.latents
+        assert len(latents.cell) == 5
+        assert torch.equal(
+            torch.stack((latents.frame, latents.cell), dim=1), (probability >= least).nonzero()
+        )
+    found = some(frames()).foreground.latents
+    assert torch.allclose(found.z_what_mean, everything.z_what[found.frame, found.cell], atol=1e-6)
+
+
+def test_min_presence_keeps_one_cell_where_none_reaches_it():
+    torch.manual_seed(3)
+    space = Space(replace(TINY, min_presence=0.9999)).eval()
+    latents = space(frames()).foreground.latents
+    assert len(latents.cell) == 1
+    assert latents.z_pres[latents.frame, latents.cell] == latents.z_pres.max()
 
 
 def test_box_padding_widens_what_is_encoded_but_not_what_is_reported():
@@ -217,12 +243,23 @@ def test_stick_breaking_by_hand():
 
 def test_a_glimpse_of_the_whole_frame_is_the_frame():
     x = torch.rand(2, 3, 6, 6)
-    whole = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(2, 1, 4)
-    assert torch.allclose(extract_glimpses(x, whole, 6)[:, 0], x, atol=1e-6)
+    whole = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(2, 4)
+    assert torch.allclose(extract_glimpses(x, torch.tensor([0, 1]), whole, 6), x, atol=1e-6)
 
 
 def test_glimpses_keep_x_and_y_apart():
     x = torch.zeros(1, 1, 5, 9)
     x[0, 0, 1, 6] = 1.0  # row 1, column 6: y = -0.5, x = 0.5
-    seen = extract_glimpses(x, torch.tensor([[[0.0, 0.0, 0.5, -0.5], [0.0, 0.0, -0.5, 0.5]]]), 2)
-    assert torch.allclose(seen[0, 0], torch.ones(1, 2, 2)) and not seen[0, 1].any()
+    boxes = torch.tensor([[0.0, 0.0, 0.5, -0.5], [0.0, 0.0, -0.5, 0.5]])
+    seen = extract_glimpses(x, torch.tensor([0, 0]), boxes, 2)
+    assert torch.allclose(seen[0], torch.ones(1, 2, 2)) and not seen[1].any()
+
+
+def test_glimpses_come_from_their_own_frames_where_frames_hold_different_numbers():
+    x = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 2, 5, 7)
+    frame = torch.tensor([0, 2, 2, 2, 3])  # none in frame 1
+    boxes = torch.tensor([0.3, 0.4, 0.1, -0.2]).expand(5, 4)
+    seen = extract_glimpses(x, frame, boxes, 3)
+    assert seen.shape == (5, 2, 3, 3)
+    assert torch.allclose(seen, frame.view(5, 1, 1, 1).expand(5, 2, 3, 3).float())
+

@@ -1,0 +1,241 @@
+"""Many environments at once: ``gym.make_vec("SpaceTime/Pong-v5", num_envs=8)``.
+
+Each core plays a block of the environments in a process of its own and looks at their frames in one call of the
+network. So the emulator and the network both use all cores, and no two threads ever wait for each other.
+
+Why not ``ale_py.AtariVectorEnv``: it is another MDP than ``ALE/<Game>-v5``. It ignores negative seeds (half of those
+that Gymnasium's seeding makes), stops a skipped frame at the game's end, so that sticky actions run differently
+afterwards, and shows a stale frame there (ale-py 0.12.1). Here every environment is the one ``gym.make`` makes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from spacetime_env.block import Block, Local, Remote
+from spacetime_env.wrapper import OBS_FORMATS, make_env
+
+__all__ = ["SpaceTimeVectorEnv"]
+
+
+class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
+    """``num_envs`` games whose observations are the objects that one model finds in them.
+
+    The same MDP as ``num_envs`` environments of ``gym.make("SpaceTime/<Game>-v5")``, step for step: rewards,
+    objects, ends, seeds, sticky actions and infos equal those of ``gymnasium.vector.SyncVectorEnv`` over them
+    (numbers of the network up to float rounding, as batches differ).
+
+    Args:
+        num_envs: 1 or more.
+        game: any name that :func:`spacetime_env.games.canonical` knows.
+        autoreset_mode: what happens when an episode ends: ``NextStep`` (Gymnasium's default), ``SameStep`` (what
+            Stable-Baselines3 expects; see :class:`spacetime_env.agent.VectorEnvBridge`) or ``Disabled``.
+        workers: processes to share the environments. None: one a core, at most one an environment, and none for a
+            single environment. 0: all in this process.
+        context: how workers are started: ``"fork"``, ``"forkserver"`` or ``"spawn"``. None: fork where there is one
+            (Linux), which takes no time; otherwise spawn.
+        max_episode_steps: an episode is cut off (truncated) after so many steps; None: by the emulator alone.
+        **kwargs: the options of :func:`spacetime_env.wrapper.make_env`: ``model``, ``obs_format``, ``history``,
+            ``noop_max``, ``render_mode="rgb_array"``, ``overlay``, ``frameskip`` ...
+
+    Raises:
+        ValueError: a bad option; see also :class:`~spacetime_env.wrapper.SpaceTimeObservation`.
+
+    Example:
+        >>> import gymnasium as gym, spacetime_env
+        >>> envs = gym.make_vec("SpaceTime/Pong-v5", num_envs=4)
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations.shape
+        (4, 3, 7)
+        >>> envs.close()
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        game: str,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        workers: int | None = None,
+        context: str | None = None,
+        max_episode_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
+            raise ValueError(f"expected num_envs to be a whole number, 1 or more, got {num_envs!r}.")
+        if kwargs.get("render_mode") == "human":
+            raise ValueError(
+                "render_mode='human' opens a window for one game; a vector environment renders 'rgb_array'."
+            )
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.num_envs = int(num_envs)
+        self.render_mode = kwargs.get("render_mode")
+        self.metadata = {**make_env.metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[attr-defined]
+        count = _workers(workers, self.num_envs)
+        start = context or ("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+        self._places = np.array_split(np.arange(self.num_envs), max(count, 1))
+        # The first environment is made here: it checks the options and loads the model once for all.
+        first = make_env(game, **kwargs)
+        self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.slot_names, self.feature_names = first.slot_names, first.feature_names
+        self.model = first.model
+        self._as_dict = kwargs.get("obs_format", OBS_FORMATS[0]) == "dict"
+        # A forked worker finds the model in memory; one that is spawned loads it by its name, if it has one.
+        shared = {**kwargs, "model": self.model}
+        given = kwargs.get("model")
+        remote = shared if start == "fork" or not (given is None or isinstance(given, (str, os.PathLike))) else kwargs
+        settings = (self.autoreset_mode, max_episode_steps)
+        self._blocks: list[Local | Remote] = []
+        if count == 0:
+            rest = (make_env(game, **shared) for _ in range(self.num_envs - 1))
+            self._blocks.append(Local(Block([first, *rest], *settings)))
+            return
+        first.close()
+        try:
+            for places in self._places:
+                self._blocks.append(Remote(start, game, len(places), settings, remote, self._blocks))
+            for block in self._blocks:
+                block.receive()
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Resets the environments.
+
+        Args:
+            seed: an int seeds them ``seed``, ``seed + 1``, ...; a sequence gives each its own.
+            options: for each environment. ``"reset_mask"``, (num_envs,) bool, resets only some; the observations of
+                the others are those of their last step.
+        """
+        if seed is None or isinstance(seed, (int, np.integer)):
+            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = [None if one is None else int(one) for one in seed]
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"expected a seed for each of {self.num_envs} environments, got {len(seeds)}.")
+        options = dict(options) if options is not None else None
+        mask = np.ones(self.num_envs, bool) if options is None else options.pop("reset_mask", None)
+        if mask is None:
+            mask = np.ones(self.num_envs, bool)
+        fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (self.num_envs,)
+        if not fits or not mask.any():
+            raise ValueError(
+                f"expected options['reset_mask'] as a bool array ({self.num_envs},) with a True in it, got {mask!r}."
+            )
+        if not mask.all() and not hasattr(self, "_latest"):
+            raise ValueError("reset all environments once before resetting some of them.")
+        for places, block in zip(self._places, self._blocks, strict=True):
+            chosen = np.flatnonzero(mask[places]).tolist()
+            block.send("reset", [seeds[places[i]] for i in chosen], options, chosen)
+        observations = [None] * self.num_envs if mask.all() else list(self._latest)
+        infos: dict[str, Any] = {}
+        for places, answer in zip(self._places, self._answers(), strict=True):
+            for i, (observation, info) in zip(places[mask[places]].tolist(), answer, strict=True):
+                observations[i] = observation
+                infos = self._add_info(infos, info, i)
+        return self._batch(observations), infos
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Steps all environments: (num_envs, ...) observations, then rewards, terminations and truncations.
+
+        Raises:
+            ValueError: not one action for each.
+        """
+        actions = np.asarray(actions)
+        if actions.shape != self.action_space.shape:
+            raise ValueError(f"expected actions of shape {self.action_space.shape}, got {actions.shape}.")
+        if not hasattr(self, "_latest"):
+            raise gym.error.ResetNeeded("call reset before step.")
+        plain = list(actions) if actions.ndim > 1 else actions.tolist()
+        for places, block in zip(self._places, self._blocks, strict=True):
+            block.send("step", plain[places[0] : places[-1] + 1])
+        observations: list[Any] = []
+        numbers: tuple[list[Any], ...] = ([], [], [])
+        infos: dict[str, Any] = {}
+        for answer in self._answers():
+            for info, final in zip(answer.infos, answer.final, strict=True):
+                i = len(observations)
+                if final is not None:
+                    infos = self._add_info(infos, {"final_obs": final[0], "final_info": final[1]}, i)
+                infos = self._add_info(infos, info, i)
+                observations.append(answer.observations[i - len(numbers[0])])
+            for all_, some in zip(numbers, answer[1:4], strict=True):
+                all_.extend(some)
+        rewards, terminations, truncations = (
+            np.array(values, kind) for values, kind in zip(numbers, (np.float64, bool, bool), strict=True)
+        )
+        return self._batch(observations), rewards, terminations, truncations, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """The picture of each environment, with ``render_mode="rgb_array"``; as the single one's, with overlay."""
+        if self.render_mode is None:
+            gym.logger.warn("render() needs gym.make_vec(..., render_mode='rgb_array').")
+            return None
+        return self.call("render")
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call a method of each environment, or get an attribute of each."""
+        for block in self._blocks:
+            block.send("call", name, args, kwargs)
+        return tuple(one for answer in self._answers() for one in answer)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of each environment."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of each environment: a list or tuple gives one value each, all else goes to all."""
+        each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise ValueError(f"expected a value for each of {self.num_envs} environments, got {len(each)}.")
+        for places, block in zip(self._places, self._blocks, strict=True):
+            block.send("assign", name, [each[i] for i in places])
+        self._answers()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the workers."""
+        for block in getattr(self, "_blocks", []):
+            block.close()
+        self._blocks = []
+
+    def _answers(self) -> list[Any]:
+        """What each block says to what it was sent. All are heard out before an error is raised."""
+        answers, errors = [], []
+        for block in self._blocks:
+            try:
+                answers.append(block.receive())
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return answers
+
+    def _batch(self, observations: list[Any]) -> Any:
+        self._latest = observations
+        if not self._as_dict:
+            return np.stack(observations)
+        return {key: np.stack([one[key] for one in observations]) for key in observations[0]}
+
+
+def _workers(asked: int | None, num_envs: int) -> int:
+    """How many processes to start; 0: play in this one."""
+    if asked is not None:
+        if isinstance(asked, bool) or not isinstance(asked, int) or asked < 0:
+            raise ValueError(f"expected workers to be a whole number, 0 or more, or None, got {asked!r}.")
+        return min(asked, num_envs)
+    if num_envs == 1 or multiprocessing.current_process().daemon:  # a daemonic process may have no children
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if cores == 1 else min(cores, num_envs)
