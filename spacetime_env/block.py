@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 import signal
@@ -84,7 +85,7 @@ class Block:
         """Observations and infos of environments with a new frame: (index, frame, info) each."""
         if not frames:
             return []
-        found = self.envs[0].model.detect(np.stack([frame for _, frame, _ in frames]))
+        found = self.envs[0].model.detect([frame for _, frame, _ in frames])
         return [self.envs[i].observe(one, info) for (i, _, info), one in zip(frames, found, strict=True)]
 
     def call(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
@@ -106,16 +107,25 @@ class Block:
 class Local:
     """A :class:`Block` in this process, spoken to like a :class:`Remote` one."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, one_thread: bool) -> None:
         self.block = block
+        self.one_thread = one_thread  # while other processes use the other cores
         self._answer: Any = None
 
     def send(self, name: str, *args: Any) -> None:
         """Call a method of the block."""
+        import torch
+
+        threads = torch.get_num_threads()
+        if self.one_thread and threads > 1:
+            torch.set_num_threads(1)
         try:
             self._answer = getattr(self.block, name)(*args)
         except Exception as error:
             self._answer = error
+        finally:
+            if self.one_thread and threads > 1:
+                torch.set_num_threads(threads)
 
     def receive(self) -> Any:
         """What it returned; what it raised is raised here."""
@@ -218,6 +228,8 @@ def _work(
         first = make_env(game, **kwargs)
         rest = [make_env(game, **{**kwargs, "model": first.model}) for _ in range(count - 1)]
         block = Block([first, *rest], *settings)
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not look through it again and again
         answer("done", None)
         while True:
             name, args = pickle.loads(pipe.recv_bytes())

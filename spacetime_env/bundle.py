@@ -95,11 +95,11 @@ class Model:
         """The network's architecture."""
         return self.space.config
 
-    def detect(self, frames: np.ndarray) -> list[Detections]:
+    def detect(self, frames: np.ndarray | list[np.ndarray]) -> list[Detections]:
         """Find and name the objects.
 
         Args:
-            frames: (N, H, W, 3) or (H, W, 3) uint8 RGB, in the game's native size.
+            frames: (N, H, W, 3) or (H, W, 3) uint8 RGB, in the game's native size; or a list of (H, W, 3).
 
         Returns:
             One :class:`~spacetime_env.scene.Detections` a frame, most certain object first.
@@ -158,7 +158,7 @@ class Model:
         renamed = replace(self.scene, classes=names, slots=slots)
         return Model(self.space, classifier, replace(self.settings, class_names=names, scene=renamed))
 
-    def tensor(self, frames: np.ndarray) -> Tensor:
+    def tensor(self, frames: np.ndarray | list[np.ndarray]) -> Tensor:
         """(N, H, W, 3) uint8 RGB -> (N, 3, h, w) float in [0, 1], as the network takes them."""
         channels_last = self.config.encoder.norm == "batch"
         tensor = to_tensor(frames, self.config.frame_size, self.config.color_order, channels_last=channels_last)
@@ -170,7 +170,11 @@ class Model:
         pixels = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return resize(pixels, self.native)
 
-    def _require(self, frames: np.ndarray) -> np.ndarray:
+    def _require(self, frames: np.ndarray | list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+        if isinstance(frames, list):
+            for frame in frames:
+                self._require(frame)
+            return frames
         frames = require_frames(frames)
         if frames.shape[1:3] != self.native:
             raise ValueError(

@@ -121,6 +121,9 @@ class ModelConfig:
     box_padding: float = 0.0  # pixels of the frame tensor added on each side of a box to encode and render it
     max_objects: int = 0  # cells a frame that are encoded and rendered in training; 0: all (exact)
     min_presence: float = 0.0  # ... and only those with at least this probability of z_pres; 0: all (exact)
+    # Where z_what comes from at play. glimpse: each present cell's box is cut out and encoded, as published. map: a
+    # head of the image encoder says it, taught by the glimpse encoder; the cost then does not depend on the objects.
+    z_what_from: Literal["glimpse", "map"] = "glimpse"
     scale_bias: float = 0.0  # first value of the z_scale head's bias: smaller, smaller boxes
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     glimpse: GlimpseConfig = field(default_factory=GlimpseConfig)
@@ -155,6 +158,7 @@ class LossConfig:
     motion_z_where: float = 160000.0
     motion_alpha: float = 1600.0
     z_where_loss: Literal["squared", "relative"] = "squared"  # relative: smooth L1 in units of the box's size
+    z_what_map: float = 1.0  # how much the map's z_what follows the glimpses' (model.z_what_from: map)
     continuity: float = 160.0
     continuity_wrap: bool = False  # published: neighbours wrap around the screen's edges
     match_weight: float = 5.0  # z_cos_match_weight

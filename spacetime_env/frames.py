@@ -51,11 +51,11 @@ def require_frames(frames: Any, size: Size | None = None) -> np.ndarray:
     return batch
 
 
-def resize(frames: np.ndarray, size: Size, antialias: bool = False) -> np.ndarray:
+def resize(frames: np.ndarray | list[np.ndarray], size: Size, antialias: bool = False) -> np.ndarray:
     """Frames (N, H0, W0, 3) or (H0, W0, 3) uint8 at another size: (N, H, W, 3) uint8.
 
     Args:
-        frames: uint8 RGB.
+        frames: uint8 RGB; or a list of (H0, W0, 3), which saves the copy into one array.
         size: H, W wanted.
         antialias: average the pixels that fall together (``cv2.INTER_AREA``) where both sides shrink. It
             keeps objects of one or two pixels, and is slower than ``cv2.INTER_LINEAR``, the other choice.
@@ -63,11 +63,12 @@ def resize(frames: np.ndarray, size: Size, antialias: bool = False) -> np.ndarra
     Raises:
         ValueError: as :func:`require_frames` does.
     """
-    batch = require_frames(frames)
+    batch: Any = [require_frames(frame)[0] for frame in frames] if isinstance(frames, list) else require_frames(frames)
     height, width = _require_size(size)
-    if batch.shape[1:3] == (height, width):
-        return batch
-    shrinks = height <= batch.shape[1] and width <= batch.shape[2]
+    native = batch[0].shape[:2] if len(batch) else (height, width)
+    if native == (height, width):
+        return np.asarray(batch, np.uint8).reshape(-1, height, width, 3)
+    shrinks = height <= native[0] and width <= native[1]
     how = cv2.INTER_AREA if antialias and shrinks else cv2.INTER_LINEAR
     out = np.empty((len(batch), height, width, 3), np.uint8)
     for source, target in zip(batch, out, strict=True):
@@ -76,7 +77,7 @@ def resize(frames: np.ndarray, size: Size, antialias: bool = False) -> np.ndarra
 
 
 def to_tensor(
-    frames: np.ndarray,
+    frames: np.ndarray | list[np.ndarray],
     size: Size,
     color_order: Literal["rgb", "bgr"] = "rgb",
     antialias: bool = False,
@@ -85,7 +86,7 @@ def to_tensor(
     """Frames as a network sees them: float32 (N, 3, H, W) in [0, 1], on the CPU.
 
     Args:
-        frames: uint8 RGB, (N, H0, W0, 3) or (H0, W0, 3).
+        frames: uint8 RGB, (N, H0, W0, 3) or (H0, W0, 3), or a list of the latter.
         size: H, W of the tensor.
         color_order: ``"bgr"`` turns the channels round, for networks trained on OpenCV's order (upstream).
         antialias: see :func:`resize`.

@@ -1,7 +1,8 @@
 """Many environments at once: ``gym.make_vec("SpaceTime/Pong-v5", num_envs=8)``.
 
-Each core plays a block of the environments in a process of its own and looks at their frames in one call of the
-network. So the emulator and the network both use all cores, and no two threads ever wait for each other.
+Each core plays a block of the environments and looks at their frames in one call of the network: this process plays
+one block, and a worker process for each further core plays another. So the emulator and the network both use all
+cores. (Threads would not do: ale_py's emulator holds Python's lock while it plays.)
 
 Why not ``ale_py.AtariVectorEnv``: it is another MDP than ``ALE/<Game>-v5``. It ignores negative seeds (half of those
 that Gymnasium's seeding makes), stops a skipped frame at the game's end, so that sticky actions run differently
@@ -38,8 +39,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         game: any name that :func:`spacetime_env.games.canonical` knows.
         autoreset_mode: what happens when an episode ends: ``NextStep`` (Gymnasium's default), ``SameStep`` (what
             Stable-Baselines3 expects; see :class:`spacetime_env.agent.VectorEnvBridge`) or ``Disabled``.
-        workers: processes to share the environments. None: one a core, at most one an environment, and none for a
-            single environment. 0: all in this process.
+        workers: processes that play beside this one. None: one for each further core, so that each core plays as
+            many environments. 0: none.
         context: how workers are started: ``"fork"``, ``"forkserver"`` or ``"spawn"``. None: fork where there is one
             (Linux), which takes no time; otherwise spawn.
         max_episode_steps: an episode is cut off (truncated) after so many steps; None: by the emulator alone.
@@ -80,7 +81,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**make_env.metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[attr-defined]
         count = _workers(workers, self.num_envs)
         start = context or ("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-        self._places = np.array_split(np.arange(self.num_envs), max(count, 1))
+        self._places = np.array_split(np.arange(self.num_envs), count + 1)
         # The first environment is made here: it checks the options and loads the model once for all.
         first = make_env(game, **kwargs)
         self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
@@ -88,6 +89,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.slot_names, self.feature_names = first.slot_names, first.feature_names
         self.model = first.model
+        self._order = list(range(self.num_envs))  # where each environment is in the blocks' answers
         self._as_dict = kwargs.get("obs_format", OBS_FORMATS[0]) == "dict"
         # A forked worker finds the model in memory; one that is spawned loads it by its name, if it has one.
         shared = {**kwargs, "model": self.model}
@@ -95,16 +97,16 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         remote = shared if start == "fork" or not (given is None or isinstance(given, (str, os.PathLike))) else kwargs
         settings = (self.autoreset_mode, max_episode_steps)
         self._blocks: list[Local | Remote] = []
-        if count == 0:
-            rest = (make_env(game, **shared) for _ in range(self.num_envs - 1))
-            self._blocks.append(Local(Block([first, *rest], *settings)))
-            return
-        first.close()
         try:
-            for places in self._places:
+            for places in self._places[1:]:
                 self._blocks.append(Remote(start, game, len(places), settings, remote, self._blocks))
             for block in self._blocks:
                 block.receive()
+            rest = (make_env(game, **shared) for _ in self._places[0][1:])
+            # Sent to last, and so at work while the others are; heard first, since it is done when it is sent to.
+            self._blocks.append(Local(Block([first, *rest], *settings), one_thread=count > 0))
+            self._places = [*self._places[1:], self._places[0]]
+            self._order = np.argsort(np.concatenate(self._places)).tolist()
         except BaseException:
             self.close()
             raise
@@ -161,22 +163,13 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         plain = list(actions) if actions.ndim > 1 else actions.tolist()
         for places, block in zip(self._places, self._blocks, strict=True):
             block.send("step", plain[places[0] : places[-1] + 1])
-        observations: list[Any] = []
-        numbers: tuple[list[Any], ...] = ([], [], [])
-        infos: dict[str, Any] = {}
-        for answer in self._answers():
-            for info, final in zip(answer.infos, answer.final, strict=True):
-                i = len(observations)
-                if final is not None:
-                    infos = self._add_info(infos, {"final_obs": final[0], "final_info": final[1]}, i)
-                infos = self._add_info(infos, info, i)
-                observations.append(answer.observations[i - len(numbers[0])])
-            for all_, some in zip(numbers, answer[1:4], strict=True):
-                all_.extend(some)
-        rewards, terminations, truncations = (
-            np.array(values, kind) for values, kind in zip(numbers, (np.float64, bool, bool), strict=True)
-        )
-        return self._batch(observations), rewards, terminations, truncations, infos
+        answers = self._answers()
+        order = self._order
+        columns = ([one for part in parts for one in part] for parts in zip(*answers, strict=True))
+        observations, rewards, terminations, truncations, each, final = ([column[i] for i in order] for column in columns)
+        infos = self._infos(each, final)
+        ends = np.array(terminations, bool), np.array(truncations, bool)
+        return self._batch(observations), np.array(rewards, np.float64), *ends, infos
 
     def render(self) -> tuple[Any, ...] | None:
         """The picture of each environment, with ``render_mode="rgb_array"``; as the single one's, with overlay."""
@@ -189,7 +182,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         """Call a method of each environment, or get an attribute of each."""
         for block in self._blocks:
             block.send("call", name, args, kwargs)
-        return tuple(one for answer in self._answers() for one in answer)
+        found = [one for answer in self._answers() for one in answer]
+        return tuple(found[i] for i in self._order)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute of each environment."""
@@ -222,6 +216,17 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
             raise errors[0]
         return answers
 
+    def _infos(self, each: list[dict[str, Any]], final: list[tuple[Any, dict[str, Any]] | None]) -> dict[str, Any]:
+        """The infos of all environments as one dict, in Gymnasium's form."""
+        infos: dict[str, Any] = {}
+        if any(final) or any(info.keys() != each[0].keys() for info in each):
+            for i, info in enumerate(each):
+                if (last := final[i]) is not None:
+                    infos = self._add_info(infos, {"final_obs": last[0], "final_info": last[1]}, i)
+                infos = self._add_info(infos, info, i)
+            return infos
+        return _columns(each)
+
     def _batch(self, observations: list[Any]) -> Any:
         self._latest = observations
         if not self._as_dict:
@@ -229,13 +234,31 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         return {key: np.stack([one[key] for one in observations]) for key in observations[0]}
 
 
+def _columns(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """Infos with the same keys as one dict of arrays: what ``VectorEnv._add_info`` makes of them, but at once."""
+    infos: dict[str, Any] = {}
+    for key, first in each[0].items():
+        values = [info[key] for info in each]
+        if isinstance(first, dict):
+            infos[key] = _columns(values)
+        elif type(first) in (int, float, bool) or isinstance(first, np.number):
+            infos[key] = np.array(values, type(first))
+        elif isinstance(first, np.ndarray):
+            infos[key] = np.stack(values)
+        else:
+            infos[key] = np.empty(len(values), object)
+            infos[key][:] = values
+        infos[f"_{key}"] = np.ones(len(values), bool)
+    return infos
+
+
 def _workers(asked: int | None, num_envs: int) -> int:
-    """How many processes to start; 0: play in this one."""
+    """How many processes to start beside this one."""
     if asked is not None:
         if isinstance(asked, bool) or not isinstance(asked, int) or asked < 0:
             raise ValueError(f"expected workers to be a whole number, 0 or more, or None, got {asked!r}.")
-        return min(asked, num_envs)
+        return min(asked, num_envs - 1)
     if num_envs == 1 or multiprocessing.current_process().daemon:  # a daemonic process may have no children
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if cores == 1 else min(cores, num_envs)
+    return min(cores, num_envs) - 1

@@ -35,7 +35,8 @@ class ColourModel:
         self.missed, self.jitter = missed, jitter
         self._rng = np.random.default_rng(seed)
 
-    def detect(self, frames: np.ndarray) -> list[Detections]:
+    def detect(self, frames: np.ndarray | list[np.ndarray]) -> list[Detections]:
+        frames = np.stack(frames) if isinstance(frames, list) else frames
         return [self._detect(frame) for frame in require_frames(frames, self.native)]
 
     def reconstruct(self, frames: np.ndarray) -> dict[str, np.ndarray]:

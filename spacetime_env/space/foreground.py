@@ -25,6 +25,7 @@ _HEAD = (
     1,
     1,
 )  # channels: scale mean, scale std, shift mean, shift std, pres, depth mean, depth std
+_WHAT = sum(_HEAD)  # z_what of the map comes after these
 
 
 class Hints(NamedTuple):
@@ -47,7 +48,8 @@ class ForegroundOutput:
 
 
 class ImageEncoder(nn.Module):
-    """Frame -> the 11 posterior parameters of z_scale, z_shift, z_pres and z_depth in every cell."""
+    """Frame -> the 11 posterior parameters of z_scale, z_shift, z_pres and z_depth in every cell, and with
+    ``z_what_from: map`` z_what as well."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -58,7 +60,7 @@ class ImageEncoder(nn.Module):
         if encoder.lateral:  # the published residual and concat blocks, of the same width
             self.lateral = conv_stack(width, [(width, 3, 1, 1, 16)] * 2, encoder.norm)
             self.concat = conv_stack(width * 2, [(width, 3, 1, 1, 16)], encoder.norm)
-        self.head = nn.Conv2d(width, sum(_HEAD), 1)
+        self.head = nn.Conv2d(width, sum(_HEAD) + (config.z_what_dim if config.z_what_from == "map" else 0), 1)
         if config.scale_bias:
             with torch.no_grad():
                 assert self.head.bias is not None
@@ -66,7 +68,7 @@ class ImageEncoder(nn.Module):
         self._require_grid(config)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> (B, N, 11), cells row-major."""
+        """(B, 3, H, W) in [0, 1] -> (B, N, 11), or (B, N, 11 + D) with z_what, cells row-major."""
         features = self.layers(frames)
         if self.lateral is not None and self.concat is not None:
             features = self.concat(torch.cat((features, self.lateral(features)), dim=1))
@@ -154,6 +156,7 @@ class Foreground(nn.Module):
             sample: draw from the posterior; otherwise its means, and z_pres is the probability.
         """
         raw = self.encoder(frames)
+        raw, z_what_map = raw[..., :_WHAT], raw[..., _WHAT:]
         scale_mean, scale_std, shift_mean, shift_std, pres, depth_mean, depth_std = raw.split(_HEAD, dim=2)
         scale_std, shift_std, depth_std = F.softplus(scale_std), F.softplus(shift_std), F.softplus(depth_std)
         pres = torch.tanh(pres)
@@ -190,6 +193,7 @@ class Foreground(nn.Module):
             z_shift_std=shift_std,
             z_what_mean=None,
             z_what_std=None,
+            z_what_map=z_what_map if self.config.z_what_from == "map" else None,
         )
 
     def find(self, frames: Tensor, threshold: float) -> Objects:
@@ -200,10 +204,13 @@ class Foreground(nn.Module):
         raw = self.encoder(frames)
         pres = raw[..., 8]  # the logit is 8.8 * tanh of it: only present cells need that
         frame, cell = (pres > _raw_presence(threshold)).nonzero(as_tuple=True)
-        scale_mean, _, shift_mean, _, pres, depth, _ = raw[frame, cell].split(_HEAD, dim=1)
+        found = raw[frame, cell]
+        scale_mean, _, shift_mean, _, pres, depth, _ = found[:, :_WHAT].split(_HEAD, dim=1)
         center = (self.offset[cell] + torch.tanh(shift_mean)) * (2 / self.config.grid) - 1
         z_where = torch.cat((torch.sigmoid(scale_mean), center), dim=1)
-        z_what, _ = self.encode_glimpses(frames, frame, z_where)
+        z_what = found[:, _WHAT:]
+        if self.config.z_what_from == "glimpse":
+            z_what, _ = self.encode_glimpses(frames, frame, z_where)
         return Objects(frame, cell, torch.sigmoid(PRES_SCALE * torch.tanh(pres)).squeeze(1), z_where, depth, z_what)
 
     def encode_glimpses(self, frames: Tensor, frame: Tensor, z_where: Tensor) -> tuple[Tensor, Tensor]:

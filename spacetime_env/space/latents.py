@@ -34,6 +34,7 @@ class Latents:
     z_shift_std: Tensor
     z_what_mean: Tensor | None  # (M, D)
     z_what_std: Tensor | None
+    z_what_map: Tensor | None = None  # (B, N, D): what the image encoder itself says, with z_what_from: map
 
     def of_encoded(self, values: Tensor) -> Tensor:
         """(B, N, D) -> (M, D): the rows of the cells that are encoded."""

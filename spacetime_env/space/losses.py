@@ -197,6 +197,14 @@ def object_continuity(latents: Latents, length: int, grid: int, match_weight: fl
     return each[counts].sum() / len(latents.z_what)
 
 
+def z_what_map(latents: Latents) -> Tensor:
+    """Squared error between the z_what that the image encoder says of a cell and the mean that the glimpse encoder
+    finds there, over encoded cells, mean over frames. The glimpse encoder teaches; it does not follow."""
+    assert latents.z_what_map is not None and latents.z_what_mean is not None
+    error = latents.of_encoded(latents.z_what_map) - latents.z_what_mean.detach()
+    return error.square().sum() / len(latents.z_pres)
+
+
 class Objective(NamedTuple):
     """What is minimised, and each of its terms before weighting: all means over frames."""
 
@@ -248,6 +256,9 @@ def objective(
     """
     terms = elbo_terms(frames, fg, bg, config, progress)
     total = torch.stack(list(terms.values())).sum()
+    if model.z_what_from == "map":
+        terms["z_what_map"] = z_what_map(fg.latents)
+        total = total + config.z_what_map * terms["z_what_map"]
     if model.variant == "space":
         return Objective(total, terms)
     if targets is None:

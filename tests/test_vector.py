@@ -1,0 +1,237 @@
+"""The vector environment plays what single environments play, in this process and in workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from spacetime_env.block import WorkerError
+from spacetime_env.vector import SpaceTimeVectorEnv, _workers
+from tests.fakes import ColourModel
+
+
+class CountingModel(ColourModel):
+    """Remembers how many frames each call held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+
+    def detect(self, frames: np.ndarray) -> list[Any]:
+        found = super().detect(frames)
+        self.calls.append(len(found))
+        return found
+
+
+def make(num_envs: int = 3, game: str = "Pong", **kwargs: Any) -> VectorEnv:
+    kwargs = {"model": ColourModel(), "allow_game_mismatch": True, **kwargs}
+    return gym.make_vec(f"SpaceTime/{game}-v5", num_envs, **kwargs)
+
+
+def singles(num_envs: int, mode: str, game: str = "Pong", **kwargs: Any) -> SyncVectorEnv:
+    def one() -> gym.Env:
+        return gym.make(f"SpaceTime/{game}-v5", model=ColourModel(), allow_game_mismatch=True, **kwargs)
+
+    return SyncVectorEnv([one] * num_envs, autoreset_mode=AutoresetMode(mode))
+
+
+def require_same(one: Any, other: Any) -> None:
+    """Equal in type, order, shape and to the last bit."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            require_same(one[key], other[key])
+    elif isinstance(one, np.ndarray):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        if one.dtype == object:
+            require_same(one.tolist(), other.tolist())
+        else:
+            np.testing.assert_array_equal(one, other)
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            require_same(a, b)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize(
+    ("mode", "workers", "game", "form"),
+    [
+        ("NextStep", 2, "Pong", "objects"),
+        ("SameStep", 2, "Breakout", "objects"),
+        ("NextStep", 0, "Breakout", "flat"),
+        ("SameStep", 0, "Pong", "dict"),
+    ],
+)
+def test_step_for_step_what_single_environments_play(mode: str, workers: int, game: str, form: str) -> None:
+    """Observations, rewards, ends, infos and final observations of 3 x 700 steps, with sticky actions, random starts
+    and many ends: by the game in the midst of a skipped frame (Breakout), and by the limit of frames."""
+    options: dict[str, Any] = {"max_num_frames_per_episode": 900, "noop_max": 5, "obs_format": form}
+    envs = make(3, game, autoreset_mode=mode, workers=workers, **options)
+    others = singles(3, mode, game, **options)
+    try:
+        assert envs.observation_space == others.observation_space and envs.action_space == others.action_space
+        require_same(envs.reset(seed=11), others.reset(seed=11))
+        rng = np.random.default_rng(0)
+        terminated = truncated = 0
+        for _ in range(700):
+            actions = rng.integers(envs.single_action_space.n, size=3)
+            ours = envs.step(actions)
+            require_same(ours, others.step(actions))
+            terminated, truncated = terminated + ours[2].sum(), truncated + ours[3].sum()
+        assert truncated >= 3 if game == "Pong" else terminated >= 3
+        again = [one.reset(seed=[4, 8, 2])[0] for one in (envs, others)]
+        require_same(*again)
+    finally:
+        envs.close()
+        others.close()
+
+
+def test_single_environments_see_the_same_seeds() -> None:
+    envs = make(2, workers=0)
+    observations, _ = envs.reset(seed=5)
+    for i in range(2):
+        alone, _ = gym.make("SpaceTime/Pong-v5", model=ColourModel()).reset(seed=5 + i)
+        np.testing.assert_array_equal(observations[i], alone)
+
+
+def test_one_call_of_the_model_a_step() -> None:
+    model = CountingModel()
+    envs = make(4, model=model, workers=0)
+    envs.reset(seed=0)
+    for _ in range(5):
+        envs.step(np.array([0, 2, 3, 0]))
+    assert model.calls == [4] * 6
+    envs.close()
+
+
+def test_resetting_some() -> None:
+    envs = make(3, workers=2, autoreset_mode="Disabled", max_episode_steps=4)
+    first, _ = envs.reset(seed=1)
+    for t in range(4):
+        observations, _, terminations, truncations, _ = envs.step(np.array([2, 3, 0]))
+        assert truncations.tolist() == [t == 3] * 3 and not terminations.any()
+    mask = np.array([True, False, True])
+    again, infos = envs.reset(seed=[1, 9, 3], options={"reset_mask": mask})
+    np.testing.assert_array_equal(again[[0, 2]], first[[0, 2]])
+    np.testing.assert_array_equal(again[1], observations[1])
+    assert infos["_lives"].tolist() == mask.tolist()
+    envs.close()
+
+
+def test_pictures_attributes_and_methods() -> None:
+    envs = make(3, workers=2, render_mode="rgb_array", overlay=True)
+    envs.reset(seed=0)
+    assert [picture.shape for picture in envs.render()] == [(630, 480, 3)] * 3
+    assert envs.slot_names == ("Player", "Enemy", "Ball") and envs.feature_names[0] == "presence"
+    assert envs.get_attr("slot_names") == (envs.slot_names,) * 3
+    envs.set_attr("noop_max", [1, 2, 3])
+    assert envs.get_attr("noop_max") == (1, 2, 3)
+    with pytest.raises(ValueError, match="a value for each of 3"):
+        envs.set_attr("noop_max", [1, 2])
+    assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    assert envs.spec is not None and envs.spec.id == "SpaceTime/Pong-v5"
+    envs.close()
+    plain = make(1)
+    assert plain.render() is None  # with a warning that says how
+    plain.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"num_envs": 0}, "num_envs to be a whole number, 1 or more, got 0"),
+        ({"workers": -1}, "workers to be a whole number"),
+        ({"render_mode": "human"}, "opens a window for one game"),
+        ({"noop_max": -2}, "noop_max to be a whole number, 0 or more"),
+        ({"obs_format": "objets"}, "Did you mean 'objects'"),
+        ({"autoreset_mode": "Next"}, "Next"),
+    ],
+)
+def test_bad_options_are_refused_in_a_sentence(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        make(**{"num_envs": 2, **options})
+
+
+def test_bad_calls_are_refused_and_do_no_harm() -> None:
+    envs = make(2, workers=2)
+    with pytest.raises(gym.error.ResetNeeded):
+        envs.step(np.array([0, 0]))
+    with pytest.raises(ValueError, match="reset all environments once"):
+        envs.reset(options={"reset_mask": np.array([True, False])})
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=r"actions of shape \(2,\), got \(3,\)"):
+        envs.step(np.array([0, 0, 0]))
+    with pytest.raises(ValueError, match="a seed for each of 2"):
+        envs.reset(seed=[1])
+    with pytest.raises(ValueError, match="reset_mask"):
+        envs.reset(options={"reset_mask": [True, False]})
+    with pytest.raises(IndexError):  # what the environment in the worker raised
+        envs.step(np.array([0, 99]))
+    envs.reset(seed=0)
+    assert envs.step(np.array([0, 2]))[0].shape == (2, 3, 7)
+    envs.close()
+
+
+def test_a_dead_worker_is_named() -> None:
+    envs = make(3, workers=2)
+    envs.reset(seed=0)
+    os.kill(envs.unwrapped._blocks[1].process.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match=r"died \(exit code -9\)"):
+        for _ in range(3):
+            envs.step(np.array([0, 0, 0]))
+    envs.close()
+
+
+def test_workers_end_with_their_parent() -> None:
+    script = (
+        "import gymnasium as gym, os, signal\nfrom tests.test_vector import make\nenvs = make(3, workers=2)\n"
+        "print(*[block.process.pid for block in envs.unwrapped._blocks[:2]], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    root = os.path.dirname(os.path.dirname(__file__))
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
+    left = [int(word) for word in said.stdout.split()]
+    assert len(left) == 2, said.stderr
+    for _ in range(100):
+        left = [pid for pid in left if _alive(pid)]
+        if not left:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"workers {left} live on")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("context", ["forkserver", "spawn"])
+def test_other_ways_to_start_workers(context: str) -> None:
+    envs, forked = (make(2, workers=2, context=how) for how in (context, "fork"))
+    require_same(envs.reset(seed=3)[0], forked.reset(seed=3)[0])
+    require_same(envs.step(np.array([2, 3]))[0], forked.step(np.array([2, 3]))[0])
+    envs.close()
+    forked.close()
+
+
+def test_how_many_workers() -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert _workers(None, 1) == 0 and _workers(0, 8) == 0
+    assert _workers(3, 2) == 1 and _workers(1, 8) == 1  # this process plays too
+    assert _workers(None, 64) == cores - 1
+    assert isinstance(make(1).unwrapped, SpaceTimeVectorEnv)
