@@ -67,7 +67,7 @@ def resize(frames: np.ndarray | list[np.ndarray], size: Size, antialias: bool = 
     height, width = _require_size(size)
     native = batch[0].shape[:2] if len(batch) else (height, width)
     if native == (height, width):
-        return np.asarray(batch, np.uint8).reshape(-1, height, width, 3)
+        return np.array(batch, np.uint8).reshape(-1, height, width, 3) if isinstance(batch, list) else batch
     shrinks = height <= native[0] and width <= native[1]
     how = cv2.INTER_AREA if antialias and shrinks else cv2.INTER_LINEAR
     out = np.empty((len(batch), height, width, 3), np.uint8)

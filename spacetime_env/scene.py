@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -139,22 +140,34 @@ def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) 
     return inside
 
 
+_FEW = 24
+
+
+@lru_cache(maxsize=256)
+def _pairs(count: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices i < j of all pairs below ``count`` with j - i < ``reach``, i ascending."""
+    index = np.arange(count)
+    first, second = np.repeat(index, reach - 1), np.add.outer(index, np.arange(1, reach)).ravel()
+    fits = second < count
+    return first[fits], second[fits]
+
+
 def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit: float) -> None:
     """Clear ``kept`` where an earlier kept box of the same frame has an IoU over ``limit``."""
     if len(boxes) < 2:
         return
-    # A pair is compared if it lies at most as far apart in the list as the fullest frame is long.
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    # All pairs of the list where it is short; else those at most as far apart in it as the fullest frame is long.
+    reach = len(boxes) if len(boxes) <= _FEW else int(np.bincount(frame).max())
+    first, second = _pairs(len(boxes), reach)
+    left, top = boxes[:, 0], boxes[:, 1]
+    right, bottom = left + boxes[:, 2], top + boxes[:, 3]
     area = boxes[:, 2] * boxes[:, 3]
-    step = np.arange(1, int(np.bincount(frame).max()))
-    first, second = np.repeat(np.arange(len(boxes)), len(step)), np.add.outer(np.arange(len(boxes)), step).ravel()
-    fits = second < len(boxes)
-    first, second = first[fits], second[fits]
-    same = frame[first] == frame[second]
-    first, second = first[same], second[same]
-    common = np.maximum(np.minimum(high[first], high[second]) - np.maximum(low[first], low[second]), 0)
-    shared = common[:, 0] * common[:, 1]
-    too_much = shared > limit * (area[first] + area[second] - shared)
+    wide = np.minimum(right[first], right[second]) - np.maximum(left[first], left[second])
+    high = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
+    too_much = (shared > limit * (area[first] + area[second] - shared)) & (frame[first] == frame[second])
+    if not too_much.any():
+        return
     for i, j in zip(first[too_much].tolist(), second[too_much].tolist(), strict=True):  # most certain first
         if kept[i]:
             kept[j] = False

@@ -165,8 +165,9 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
             block.send("step", plain[places[0] : places[-1] + 1])
         answers = self._answers()
         order = self._order
-        columns = ([one for part in parts for one in part] for parts in zip(*answers, strict=True))
-        observations, rewards, terminations, truncations, each, final = ([column[i] for i in order] for column in columns)
+        joined = ([one for part in parts for one in part] for parts in zip(*answers, strict=True))
+        columns = ([column[i] for i in order] for column in joined)
+        observations, rewards, terminations, truncations, each, final = columns
         infos = self._infos(each, final)
         ends = np.array(terminations, bool), np.array(truncations, bool)
         return self._batch(observations), np.array(rewards, np.float64), *ends, infos

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spacetime_env.config import ModelConfig
 from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
-from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
+from spacetime_env.space.foreground import FoldedEncoder, Foreground, ForegroundOutput, Hints
 from spacetime_env.space.latents import Objects
 
 
@@ -70,16 +69,8 @@ class Space(nn.Module):
     def fused(self) -> Space:
         """A copy for inference, with every BatchNorm folded into the convolution before it."""
         copy = deepcopy(self).eval()
-        layers = copy.foreground.encoder.layers
-        folded: list[nn.Module] = []
-        for module in layers:
-            if isinstance(module, nn.BatchNorm2d) and isinstance(folded[-1], nn.Conv2d):
-                folded[-1] = fuse_conv_bn_eval(folded[-1], module)
-            else:
-                folded.append(module)
-        copy.foreground.encoder.layers = nn.Sequential(*folded)
-        if self.config.encoder.norm == "batch":  # GroupNorm is slower and less exact on channels-last memory
-            copy.foreground.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.config.encoder.norm == "batch" and not self.config.encoder.lateral:
+            copy.foreground.encoder = FoldedEncoder(copy.foreground.encoder)  # type: ignore[assignment]
         return copy.requires_grad_(False)
 
     def scene_description(
