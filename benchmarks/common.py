@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,8 +107,8 @@ def machine() -> str:
         pass
     asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
     commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    names = ("torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
-    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    names = ("torch", "numpy", "gymnasium", "ale-py", "stable-baselines3")
+    packages = ", ".join([*(f"{name} {version(name)}" for name in names), f"opencv {cv2.__version__}"])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()}, Python {platform.python_version()}"
     return f"{model}, {cores} cores, {system}; {packages}; commit {commit}."

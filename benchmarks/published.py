@@ -29,7 +29,7 @@ def load(checkout: Path) -> tuple[Any, Any]:
     """
     source = checkout / "src"
     if not (source / "model" / "space" / "space.py").is_file():
-        raise SystemExit(f"expected a checkout of github.com/k4ntz/MOC at {checkout}: it has no src/model/space/space.py.")
+        raise SystemExit(f"{checkout} is no checkout of github.com/k4ntz/MOC: it has no src/model/space/space.py.")
     stand_ins: dict[str, dict[str, Any]] = {
         "attrdict": {"AttrDict": Attributes},
         "yacs": {},
@@ -49,7 +49,8 @@ def load(checkout: Path) -> tuple[Any, Any]:
         torch.Tensor.cuda = lambda self, *args, **kwargs: self  # type: ignore[method-assign,assignment]
     from model.space.arch import arch  # type: ignore[import-not-found]
 
-    pong = {"G": 16, "K": 3, "fg_sigma": 0.2, "bg_sigma": 0.1, "fix_alpha_steps": -1, "motion_underestimating": 1.5}
+    pong = {"motion_input": False, "G": 16, "K": 3, "fg_sigma": 0.2, "bg_sigma": 0.1}
+    pong |= {"fix_alpha_steps": -1, "motion_underestimating": 1.5}
     pong |= {"z_pres_start_step": 1000, "z_pres_end_step": 5000, "z_pres_end_value": 1e-10}
     pong |= {"z_scale_mean_start_step": 0, "z_scale_mean_end_step": 5000}
     pong |= {"z_scale_mean_start_value": -2.0, "z_scale_mean_end_value": -2.5}

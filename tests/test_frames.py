@@ -130,3 +130,18 @@ def test_boxes_of_another_shape(convert: Any) -> None:
         convert(np.zeros((3, 5)), (H, W))
     with pytest.raises(ValueError, match=r"size as \(H, W\)"):
         convert(np.zeros((3, 4)), (H, 0))
+
+
+@pytest.mark.parametrize("size", [(7, 5), (10, 6)])
+def test_a_list_of_frames_is_what_their_array_is(size: tuple[int, int]) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 10, 6, 3), np.uint8)
+    np.testing.assert_array_equal(resize(list(frames), size), resize(frames, size))
+    for channels_last in (False, True):
+        one, other = (to_tensor(f, size, channels_last=channels_last) for f in (list(frames), frames))
+        assert one.shape == (3, 3, *size) and bool((one == other).all())
+        assert one.stride()[1] == (1 if channels_last else size[0] * size[1])
+
+
+def test_a_list_with_a_bad_frame_is_refused() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        resize([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.float32)], (2, 2))

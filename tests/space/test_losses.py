@@ -228,3 +228,23 @@ def test_fixed_background_likelihood_is_complete_where_objects_are():
         grads.append(space.foreground.glimpse_decoder.head.weight.grad.clone())
     assert grads[0].abs().max() > 0
     assert torch.allclose(*grads, rtol=1e-3, atol=1e-3 * grads[0].abs().max().item())
+
+
+def test_z_what_map_by_hand_and_the_glimpses_teach():
+    """Two of six cells are encoded: ((1 - 3)^2 + (2 - 2)^2 + (0 - 1)^2 + (5 - 1)^2) / 2 frames."""
+    said = torch.zeros(2, 3, 2)
+    said[0, 2], said[1, 0] = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 5.0])
+    said[1, 1] = 99.0  # not encoded
+    said.requires_grad_()
+    seen = torch.tensor([[3.0, 2.0], [1.0, 1.0]], requires_grad=True)
+    latents = replace(
+        latents_of(torch.zeros(2, 3, 4), torch.zeros(2, 3, 1) + 0.5),
+        frame=torch.tensor([0, 1]),
+        cell=torch.tensor([2, 0]),
+        z_what_mean=seen,
+        z_what_map=said,
+    )
+    loss = losses.z_what_map(latents)
+    assert loss.item() == pytest.approx((4 + 0 + 1 + 16) / 2)
+    loss.backward()
+    assert seen.grad is None and said.grad[1, 0].tolist() == [-1.0, 4.0] and not said.grad[1, 1].any()

@@ -145,6 +145,33 @@ def test_folding_batch_norm_changes_nothing():
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in space.foreground.encoder.modules())  # a copy
 
 
+def mapped(**changes):
+    encoder = replace(TINY.encoder, norm="batch", lateral=False)
+    torch.manual_seed(0)
+    return Space(replace(TINY, z_what_from="map", encoder=encoder, **changes))
+
+
+def test_z_what_of_the_map_is_what_encode_reports():
+    space = mapped().eval()
+    found = space.encode(frames(), threshold=0.0)
+    with torch.inference_mode():
+        raw, latents = space.foreground.encoder(frames()), space(frames()).foreground.latents
+    assert raw.shape == (3, 16, 11 + TINY.z_what_dim)
+    assert torch.allclose(found.z_what, raw[found.frame, found.cell, 11:], atol=1e-6)
+    assert torch.allclose(latents.z_what_map[found.frame, found.cell], found.z_what, atol=1e-6)
+    assert not torch.allclose(latents.z_what, latents.z_what_map)  # what is drawn comes from the glimpses
+
+
+def test_the_fused_network_says_the_same_with_a_map():
+    space = mapped()
+    space.train()
+    for seed in range(5):
+        space(frames(seed=seed), sample=True)
+    ours, theirs = space.eval().fused().encode(frames(), 0.2), space.encode(frames(), 0.2)
+    assert torch.equal(ours.cell, theirs.cell) and len(ours.cell)
+    assert torch.allclose(ours.z_what, theirs.z_what, atol=1e-5)
+
+
 class Signs:
     """A classifier: the sign of the first column."""
 
