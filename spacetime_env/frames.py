@@ -65,10 +65,7 @@ def resize(frames: np.ndarray | list[np.ndarray], size: Size, antialias: bool = 
     """
     batch: Any = [require_frames(frame)[0] for frame in frames] if isinstance(frames, list) else require_frames(frames)
     height, width = _require_size(size)
-    if isinstance(batch, list):
-        native = batch[0].shape[:2] if batch else (height, width)
-    else:
-        native = batch.shape[1:3]
+    native = (batch[0].shape[:2] if batch else (height, width)) if isinstance(batch, list) else batch.shape[1:3]
     if native == (height, width):
         return np.array(batch, np.uint8).reshape(-1, height, width, 3) if isinstance(batch, list) else batch
     shrinks = height <= native[0] and width <= native[1]

@@ -103,15 +103,19 @@ class FoldedEncoder(nn.Module):
                 convolutions.append(module)
             elif isinstance(module, nn.BatchNorm2d):
                 convolutions[-1] = fuse_conv_bn_eval(convolutions[-1], module)
-        self.layers = nn.ModuleList([*convolutions, encoder.head])
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layers = nn.ModuleList(convolutions).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.head = nn.Linear(encoder.head.in_channels, encoder.head.out_channels)
+        with torch.no_grad():
+            self.head.weight.copy_(encoder.head.weight.flatten(1))
+            self.head.bias.copy_(encoder.head.bias)  # type: ignore[arg-type]
         self._steps = [(c.weight, c.bias, c.stride, c.padding) for c in convolutions]
 
     def forward(self, frames: Tensor) -> Tensor:
         """As :meth:`ImageEncoder.forward`."""
         for weight, bias, stride, padding in self._steps:
             frames = torch.conv2d(frames, weight, bias, stride, padding).relu_()
-        return self.layers[-1](frames).flatten(2).transpose(1, 2)
+        # A 1 x 1 convolution over channels-last memory is one matrix product; torch would take it frame by frame.
+        return F.linear(frames.permute(0, 2, 3, 1).flatten(1, 2), self.head.weight, self.head.bias)
 
 
 class GlimpseEncoder(nn.Module):
