@@ -52,7 +52,7 @@ def against_published(repeats: int, checkout: Path | None) -> Table:
 
 def scaling(repeats: int) -> Table:
     """The shipped size, one thing changed at a time."""
-    sizes: dict[str, dict[str, Any]] = {f"{n} stacks": {"stacks": n} for n in (1, 2, 4, 8, 16)}
+    sizes: dict[str, dict[str, Any]] = {f"{n} stacks": {"stacks": n} for n in (1, 4, 16)}
     sizes |= {f"grid {g} x {g}": {"grid": g} for g in (8, 16, 32)}
     sizes |= {f"{n} objects a frame": {"objects": n} for n in (1, 4, 16, 64)}
     costs, memories = measure(sizes, repeats)
@@ -159,7 +159,7 @@ def main() -> None:
     before = memory()
     reset_peak_memory()
     step()
-    cost = cpu_seconds(step, at_least=1.0) / frames
+    cost = cpu_seconds(step, at_least=0.8) / frames
     print(json.dumps([cost, (peak_memory() - before) / frames]))
 
 

@@ -209,7 +209,9 @@ class _Group:
             return [self.seen[costs.index(best)] if best < 1.0 else None]
         # A pair that costs 1 means "neither": so an object may go without rather than take one far away.
         cost = np.minimum(self._costs(alive), 1.0)
-        rows, columns = linear_sum_assignment(cost)
+        rows, columns = np.arange(len(alive)), cost.argmin(axis=1)
+        if len(set(columns.tolist())) < len(alive):  # where no two want the same, no assignment costs less
+            rows, columns = linear_sum_assignment(cost)
         taken: list[_Seen | None] = [None] * len(alive)
         pairs = zip(rows.tolist(), columns.tolist(), cost[rows, columns].tolist(), strict=True)
         for row, column, paid in pairs:
