@@ -188,6 +188,8 @@ class TrainConfig:
     keep: int = 2  # last checkpoints kept, beside the best
     threads: int = 2
     device: str = "cpu"
+    # Networks in bfloat16 (autocast); boxes, rendering and losses stay float32. auto: on CUDA, not on the CPU.
+    amp: Literal["auto", "on", "off"] = "auto"
     few_shot: tuple[int, ...] = (1, 4, 16, 64)  # samples a class for the ridge classifier
 
 

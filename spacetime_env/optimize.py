@@ -79,7 +79,10 @@ def train_step(
     """
     strength = value_at(config.loss.hint, progress) if config.model.variant != "space" else 0.0
     hints = Hints(targets.z_pres, targets.z_where, targets.mask, strength) if strength > 0 else None
-    output = space(frames, hints, value_at(config.loss.tau, progress), sample=True)
+    kind = frames.device.type
+    amp = config.train.amp == "on" or (config.train.amp == "auto" and kind == "cuda")
+    with torch.autocast(kind, torch.bfloat16, enabled=amp):
+        output = space(frames, hints, value_at(config.loss.tau, progress), sample=True)
     total, terms = objective(
         frames, output.foreground, output.background, targets, config.model, config.loss, progress, mismatch
     )

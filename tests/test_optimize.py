@@ -19,6 +19,7 @@ from spacetime_env.optimize import (
     train_step,
 )
 from spacetime_env.space import CountMismatch
+from spacetime_env.space.background import ComponentBackground
 from tests.tiny import CONFIG, MODEL, make_space
 
 
@@ -174,3 +175,37 @@ def test_settings_that_make_no_sense(change: dict[str, object], message: str) ->
     require_settings(Config())
     with pytest.raises(ConfigError, match=message):
         require_settings(Config(train=replace(TrainConfig(), **change)))
+
+
+def one_step(amp: str) -> dict[str, torch.Tensor]:
+    config = replace(CONFIG, train=replace(CONFIG.train, amp=amp))
+    torch.manual_seed(3)
+    space = make_space()
+    frames, targets = examples().batch(np.arange(3), "cpu")
+    terms, output = train_step(
+        space, make_optimizers(space, config), CountMismatch(config.loss), frames, targets, config, 0.2
+    )
+    assert all(p.dtype == torch.float32 for p in space.parameters())
+    assert output.image.dtype == output.foreground.latents.z_what.dtype == torch.float32
+    return terms
+
+
+def test_mixed_precision_says_nearly_the_same() -> None:
+    """bfloat16 networks, float32 boxes, rendering and losses; on the CPU only where it is asked for."""
+    off, on, auto = (one_step(amp) for amp in ("off", "on", "auto"))
+    assert all(torch.equal(auto[name], off[name]) for name in off)
+    assert any(not torch.equal(on[name], off[name]) for name in off)
+    for name in off:
+        if name != "gradient_norm":
+            assert torch.isclose(on[name], off[name], rtol=0.1, atol=0.5), name
+    assert torch.isfinite(on["gradient_norm"])
+
+
+def test_a_background_of_components_in_mixed_precision() -> None:
+    model = replace(MODEL, frame_size=(64, 64), background=BackgroundConfig())
+    torch.manual_seed(0)
+    background = ComponentBackground(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = background(torch.rand(2, 3, 64, 64))
+    assert {value.dtype for value in found} == {torch.float32}
+    assert torch.allclose(found.masks.sum(dim=1), torch.ones(2, 1, 64, 64), atol=1e-5)

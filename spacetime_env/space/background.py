@@ -100,13 +100,13 @@ class ComponentBackground(nn.Module):
             z_mask = draw(*mask_posteriors[-1])
             z_masks.append(z_mask)
         decoded = torch.sigmoid(self.mask_decoder(torch.cat(z_masks)[:, :, None, None]))
-        masks = stick_breaking(decoded.view(count, batch, *decoded.shape[1:]).transpose(0, 1))
+        masks = stick_breaking(decoded.float().view(count, batch, *decoded.shape[1:]).transpose(0, 1))
 
         seen = frames.unsqueeze(1).expand(-1, count, -1, -1, -1)
         comp_mean, comp_std = self.comp_encoder(torch.cat(((masks + 1e-5).log(), seen), dim=2).flatten(0, 1))
         z_comp = draw(comp_mean, comp_std)
         height, width = self.frame_size
-        painted = torch.sigmoid(self.comp_decoder(_broadcast(z_comp, height + 8, width + 8)))
+        painted = torch.sigmoid(self.comp_decoder(_broadcast(z_comp, height + 8, width + 8)).float())
         components = painted.view(batch, count, 3, height, width)
 
         kl = frames.new_zeros(batch)
@@ -144,7 +144,7 @@ class _Gaussian(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = self.net(x).chunk(2, dim=1)
+        mean, std = self.net(x).float().chunk(2, dim=1)
         return mean, F.softplus(std) + 1e-4
 
 

@@ -134,7 +134,7 @@ class GlimpseEncoder(nn.Module):
         self.head = nn.Linear(config.glimpse.encoder[-1][0] * side * side, config.z_what_dim * 2)
 
     def forward(self, glimpses: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = self.head(self.layers(glimpses).flatten(1)).chunk(2, dim=1)
+        mean, std = self.head(self.layers(glimpses).flatten(1)).float().chunk(2, dim=1)
         return mean, F.softplus(std)
 
 
@@ -153,7 +153,7 @@ class GlimpseDecoder(nn.Module):
         self.head = nn.Conv2d(config.glimpse.decoder[-1][0], 4, 3, 1, 1)
 
     def forward(self, z_what: Tensor) -> tuple[Tensor, Tensor]:
-        image = torch.sigmoid(self.head(self.layers(z_what[:, :, None, None])))
+        image = torch.sigmoid(self.head(self.layers(z_what[:, :, None, None])).float())
         return image[:, :3], image[:, 3:]
 
 
@@ -187,7 +187,7 @@ class Foreground(nn.Module):
             tau: temperature of the relaxed Bernoulli, used where ``sample`` is true.
             sample: draw from the posterior; otherwise its means, and z_pres is the probability.
         """
-        raw = self.encoder(frames)
+        raw = self.encoder(frames).float()  # boxes and probabilities need more than bfloat16's three digits
         raw, z_what_map = raw[..., :_WHAT], raw[..., _WHAT:]
         scale_mean, scale_std, shift_mean, shift_std, pres, depth_mean, depth_std = raw.split(_HEAD, dim=2)
         scale_std, shift_std, depth_std = F.softplus(scale_std), F.softplus(shift_std), F.softplus(depth_std)
@@ -266,15 +266,16 @@ class Foreground(nn.Module):
         color, alpha = self.glimpse_decoder(z_what)
         alpha = alpha * latents.of_encoded(latents.z_pres)[..., None, None]
         importance = alpha * 100.0 * torch.sigmoid(-latents.of_encoded(latents.z_depth))[..., None, None]
-        return render(
-            color * alpha,
-            alpha,
-            importance,
-            self._pad(latents.of_encoded(latents.z_where)),
-            latents.frame,
-            (len(latents.z_pres), *self.config.frame_size),
-            self.config.grid**2,
-        )
+        with torch.autocast(z_what.device.type, enabled=False):  # exponentials of up to 100: float32 only
+            return render(
+                color * alpha,
+                alpha,
+                importance,
+                self._pad(latents.of_encoded(latents.z_where)),
+                latents.frame,
+                (len(latents.z_pres), *self.config.frame_size),
+                self.config.grid**2,
+            )
 
     def forward(
         self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
