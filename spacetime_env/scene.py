@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -140,37 +139,25 @@ def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) 
     return inside
 
 
-_FEW = 24
-
-
-@lru_cache(maxsize=256)
-def _pairs(count: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices i < j of all pairs below ``count`` with j - i < ``reach``, i ascending."""
-    index = np.arange(count)
-    first, second = np.repeat(index, reach - 1), np.add.outer(index, np.arange(1, reach)).ravel()
-    fits = second < count
-    return first[fits], second[fits]
-
-
 def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit: float) -> None:
     """Clear ``kept`` where an earlier kept box of the same frame has an IoU over ``limit``."""
     if len(boxes) < 2:
         return
-    # All pairs of the list where it is short; else those at most as far apart in it as the fullest frame is long.
-    reach = len(boxes) if len(boxes) <= _FEW else int(np.bincount(frame).max())
-    first, second = _pairs(len(boxes), reach)
-    left, top = boxes[:, 0], boxes[:, 1]
-    right, bottom = left + boxes[:, 2], top + boxes[:, 3]
-    area = boxes[:, 2] * boxes[:, 3]
-    wide = np.minimum(right[first], right[second]) - np.maximum(left[first], left[second])
-    high = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
-    shared = np.maximum(wide, 0) * np.maximum(high, 0)
-    too_much = (shared > limit * (area[first] + area[second] - shared)) & (frame[first] == frame[second])
+    counts = np.bincount(frame)
+    start = counts.cumsum() - counts
+    padded = np.zeros((len(counts), counts.max(), 4), boxes.dtype)  # an empty box overlaps nothing
+    padded[frame, np.arange(len(boxes)) - start[frame]] = boxes
+    left, top, wide, high = padded.transpose(2, 0, 1)  # (frames, most boxes of one) each
+    right, bottom, area = left + wide, top + high, wide * high
+    across = np.minimum(right[:, :, None], right[:, None]) - np.maximum(left[:, :, None], left[:, None])
+    down = np.minimum(bottom[:, :, None], bottom[:, None]) - np.maximum(top[:, :, None], top[:, None])
+    shared = np.maximum(across, 0) * np.maximum(down, 0)
+    too_much = np.triu(shared > limit * (area[:, :, None] + area[:, None] - shared), 1)
     if not too_much.any():
         return
-    for i, j in zip(first[too_much].tolist(), second[too_much].tolist(), strict=True):  # most certain first
-        if kept[i]:
-            kept[j] = False
+    for f, i, j in zip(*(index.tolist() for index in too_much.nonzero()), strict=True):  # most certain first
+        if kept[start[f] + i]:
+            kept[start[f] + j] = False
 
 
 def scene_dict(detections: Detections) -> dict[str, list[tuple[float, float]]]:

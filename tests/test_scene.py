@@ -7,7 +7,7 @@ import pytest
 
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.scene import Detections, describe, scene_dict
+from spacetime_env.scene import Detections, describe, describe_all, scene_dict
 
 NATIVE = (100, 200)  # H, W
 NAMES = ("Player", "Ghost", "Ball")
@@ -111,3 +111,23 @@ def test_scene_dict_has_every_class() -> None:
     assert scene["Ball"] == []
     assert scene["Player"] == [pytest.approx((0, 0), abs=1e-6)]
     assert scene["Ghost"] == [(-0.5, -0.5), (0.5, 0.5)]
+
+
+def test_frames_described_together_are_as_if_alone() -> None:
+    """Overlaps within a frame only, ignored regions, and frames with none, one and many objects."""
+    rng = np.random.default_rng(0)
+    config = replace(CONFIG, ignore=((0, 0, 30, 30),), overlap=0.3)
+    latents, frame = [], []
+    for f, count in enumerate([0, 9, 1, 0, 25, 2, 0]):
+        boxes = np.concatenate([rng.uniform(0, 90, (count, 2)), rng.uniform(5, 30, (count, 2))], axis=1)
+        latents.append(cells(boxes.reshape(-1, 4), rng.random(count), rng.integers(0, 3, count)))
+        frame += [f] * count
+    together = [np.concatenate(parts) for parts in zip(*latents, strict=True)]
+    found = describe_all(np.array(frame), 7, *together, by_first_number, NAMES, config, NATIVE)
+    assert len(found) == 7 and sum(map(len, found)) > 8
+    for one, alone in zip(found, latents, strict=True):
+        expected = run(config, *alone)
+        for field in ("boxes", "z_where", "class_ids", "confidence", "z_what"):
+            np.testing.assert_array_equal(getattr(one, field), getattr(expected, field))
+    alone = sum(int((p > config.threshold).sum()) for p, _, _ in latents)
+    assert sum(map(len, found)) < alone  # some overlapped, or were ignored
