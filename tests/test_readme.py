@@ -69,6 +69,9 @@ def test_command_is_accepted(command: str, tmp_path: Path) -> None:
     if command.startswith(RUN):
         run([sys.executable, *words[1:], "--log-folder", str(tmp_path / "logs"), "--device", "cpu"], tmp_path)
         return
+    if words[1] == "-m":  # a module of the checkout
+        assert "usage: python -m" in run([sys.executable, *words[1:3], "--help"], ROOT)
+        return
     script, rest = ROOT / words[1], words[2:]
     assert script.is_file(), f"the README calls {words[1]}, which is not there"
     if script.name == "run.py":  # installs, so it is not called from inside itself
