@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from spacetime_env.vector import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -109,6 +110,5 @@ def machine() -> str:
     commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     names = ("torch", "numpy", "gymnasium", "ale-py", "stable-baselines3")
     packages = ", ".join([*(f"{name} {version(name)}" for name in names), f"opencv {cv2.__version__}"])
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()}, Python {platform.python_version()}"
-    return f"{model}, {cores} cores, {system}; {packages}; commit {commit}."
+    return f"{model}, {cores()} cores, {system}; {packages}; commit {commit}."

@@ -11,9 +11,10 @@ from stable_baselines3.common.env_util import make_atari_env
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
 from benchmarks.common import Table, in_turns, ratios, spread
-from spacetime_env.agent.envs import EnvMaker, cores, make_envs
+from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.folder import build
 from spacetime_env.agent.hyperparameters import algorithm, parse, read
+from spacetime_env.vector import cores
 
 
 def run(repeats: int, conf: Any) -> list[Table]:

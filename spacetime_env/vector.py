@@ -261,5 +261,9 @@ def _workers(asked: int | None, num_envs: int) -> int:
         return min(asked, num_envs - 1)
     if num_envs == 1 or multiprocessing.current_process().daemon:  # a daemonic process may have no children
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, num_envs) - 1
+    return min(cores(), num_envs) - 1
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

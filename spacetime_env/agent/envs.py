@@ -6,7 +6,6 @@ import difflib
 import importlib
 import io
 import multiprocessing
-import os
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -113,11 +112,6 @@ def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", sta
 def is_spacetime(env_id: str) -> bool:
     """Whether the env has our vector version."""
     return gym.spec(env_id.rpartition(":")[2]).vector_entry_point == VECTOR
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def derived_seed(*words: int) -> int:

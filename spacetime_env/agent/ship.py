@@ -11,9 +11,10 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from spacetime_env.agent import card, checkpoint, folder, run
-from spacetime_env.agent.envs import NOOPS, cores
+from spacetime_env.agent.envs import NOOPS
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
+from spacetime_env.vector import cores
 
 PACKAGES = ("spacetime-env", "stable-baselines3", "torch", "gymnasium", "ale-py", "numpy")
 
