@@ -62,7 +62,7 @@ class Block:
             if self.over[i] and self.mode is AutoresetMode.NEXT_STEP:
                 frames.append((i, *self._begin(i)))
                 continue
-            frame, reward, terminations[i], truncations[i], info = env.env.step(action)
+            frame, reward, terminations[i], truncations[i], info = env.advance(action)
             rewards[i] = float(reward)
             self.steps[i] += 1
             truncations[i] = truncations[i] or (self.limit is not None and self.steps[i] >= self.limit)

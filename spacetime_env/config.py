@@ -45,13 +45,41 @@ class DataConfig:
         "random"  # random: far apart and shuffled. sequential: back to back
     )
     gap: int = 24  # mean number of steps played between two stacks, in random order
+    subframes: int = 1  # 2: the emulator's frame before each is recorded too, for sprites that flicker
     warmup: int = 1000  # each shard plays up to this many steps first, so that late phases come up too
+
+
+@dataclass(frozen=True)
+class RarityConfig:
+    """The stages of :mod:`spacetime_env.motion.rarity`; one setting serves all games."""
+
+    share: float = 0.35  # a pixel whose colour is there in fewer frames of the set is foreground ...
+    window: int = 48  # ... unless over the steps this many before and after it ...
+    steady: float = 0.95  # ... it was there in at least this part
+    always: float = 0.99  # pixels whose colour is there in at least this part of the frames belong to no part
+    open_edge: float = 0.2  # a part with more of its outline open to such pixels of its colour is a hole
+    vote: float = 0.5  # part of a part's pixels that must be foreground
+    part_area: float = 0.06  # parts over this part of the frame are scenery ...
+    part_width: float = 0.6  # ... or over this part of its width ...
+    part_height: float = 0.4  # ... or height
+    parked_count: int = 10  # a shape that was taken so often ...
+    parked_places: int = 4  # ... at so many places is taken wherever it is, ...
+    parked_area: int = 12  # ... if it has at least so many pixels
+    moves: float = 0.85  # a part that was there for less than this part of the window moves
+    still: float = 0.1  # a shape that moves in less than this part of its occurrences ...
+    still_count: int = 20  # ... of which there are so many, is not an object
+    gap: int = 4  # parts so near belong together if of one colour, or if their colours ...
+    touching: float = 0.5  # ... are near each other for this part of their area
+    group_width: float = 0.3  # wider objects, as a part of the frame, are dropped
 
 
 @dataclass(frozen=True)
 class MotionConfig:
     """How frames become motion masks and z_pres / z_where targets (see :mod:`spacetime_env.motion`)."""
 
+    # difference: what differs from the background moves (published). rarity: colours that are rare at their place,
+    # in whole parts; far better where scenery changes, sprites flicker or have several colours.
+    foreground: Literal["difference", "rarity"] = "difference"
     background: Literal["mode", "median"] = "mode"
     extent: Literal["set", "trail"] = "set"  # over the whole set, or over the frames just before each stack
     trail: int = 64  # frames in the trail
@@ -59,8 +87,9 @@ class MotionConfig:
     components: Literal["mask", "color"] = (
         "mask"  # a box for each connected part of the mask, or of one colour in it
     )
-    min_area: float = 1.0  # boxes with less area are dropped, native pixels
+    min_area: float = 1.0  # boxes (rarity: objects) with less area are dropped, native pixels
     max_area: float = 0.25  # boxes over this part of the frame are dropped
+    rarity: RarityConfig = field(default_factory=RarityConfig)
 
 
 @dataclass(frozen=True)
@@ -116,6 +145,9 @@ class ModelConfig:
     variant: Literal["space", "space+motion", "space+motion+continuity"] = "space+motion+continuity"
     frame_size: tuple[int, int] = (128, 128)  # H, W of the tensor the network sees
     color_order: Literal["rgb", "bgr"] = "rgb"
+    # 2: it looks at the last two frames of the emulator, the brighter pixel of each place, and so sees sprites that
+    # are drawn in every other one only. 0: 2 where more than 1 % of what moves is in the one before alone, else 1.
+    subframes: int = 1
     grid: int = 16  # G
     z_what_dim: int = 32
     box_padding: float = 0.0  # pixels of the frame tensor added on each side of a box to encode and render it
@@ -226,19 +258,13 @@ class Config:
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read ``path`` (YAML) over the defaults, then apply ``overrides`` such as ``"train.steps=100"``.
 
+    A file may say ``base: default.yaml``: it then goes over that file, which lies beside it.
+
     Raises:
         ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
     """
     path = Path(path)
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise ConfigError(f"no config file {path}. Files beside it: {', '.join(near) or 'none'}.") from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+    tree = _read(path)
     for word in overrides:
         key, equals, value = word.partition("=")
         if not equals:
@@ -249,6 +275,35 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             raise ConfigError(f"the value in {word!r} is not YAML; put quotes around it.") from None
         tree = _set(tree, key.split("."), parsed, word)
     return from_dict(Config, tree, str(path))
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
+    """The tree of a file, over that of its base; ``above``: the files that led here."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise ConfigError(f"no config file {path}. Files beside it: {', '.join(near) or 'none'}.") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    if not isinstance(tree, dict) or "base" not in tree:
+        return tree
+    base = tree.pop("base")
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the name of a file, such as default.yaml, got {base!r}.")
+    below = path.parent / base
+    if below.resolve() in (one.resolve() for one in (path, *above)):
+        raise ConfigError(f"{path}: base: {base} leads back to itself.")
+    return _over(_read(below, (path, *above)), tree)
+
+
+def _over(base: Any, tree: Any) -> Any:
+    """``tree`` over ``base``: mappings are merged, all else is replaced."""
+    if not isinstance(base, dict) or not isinstance(tree, dict):
+        return tree
+    return {**base, **{key: _over(base.get(key), value) for key, value in tree.items()}}
 
 
 def _set(tree: Any, keys: list[str], value: Any, word: str) -> Any:

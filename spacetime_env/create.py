@@ -94,12 +94,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         config = _config(args)
+        subframes = config.model.subframes or config.data.subframes
+        policy = policy_for(config.data.agent)
         folder = record(
-            config.game, args.split, policy_for(config.data.agent), config.data, config.motion, args.labels
+            config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes
         )
-        split = open_split(folder, motion=config.motion)
+        split = open_split(folder, motion=config.motion, subframes=subframes)
         megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
         print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
+        if split.meta.subframes > 1:
+            print(f"{split.flicker():.1%} of what moves is drawn in the emulator's frame before the last alone")
         if args.plot_boxes:
             plots = folder / "plots"
             print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")

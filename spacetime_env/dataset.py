@@ -15,8 +15,8 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,10 +28,20 @@ from spacetime_env.config import DataConfig, MotionConfig, to_dict
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
 from spacetime_env.labels import visible
-from spacetime_env.motion import STAGES, ColorCounts, motion_of, targets
+from spacetime_env.motion import (
+    STAGES,
+    STEADY_LEVELS,
+    ColorCounts,
+    RareMotion,
+    View,
+    motion_of,
+    targets,
+)
 from spacetime_env.policies import Policy, RandomPolicy
 from spacetime_env.recorder import SPLITS, record_frames, seed_for, split_folder
 from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
+
+LEARN = 1500  # frames, at least, that the stages of motion learn shapes and colours from, where there are so many
 
 __all__ = [
     "SPLITS",
@@ -56,6 +66,7 @@ def record(
     motion: MotionConfig | None = None,
     labels: bool | None = None,
     progress: bool = True,
+    subframes: int = 1,
 ) -> Path:
     """Record a split, or what is missing of it, and its motion; does nothing if all is there.
 
@@ -66,6 +77,7 @@ def record(
         motion: the published targets where ``None``.
         labels: store ground-truth boxes (needs OCAtari); ``None``: for validation and test.
         progress: show a bar.
+        subframes: of the motion that is prepared, see :func:`open_split`.
 
     Returns:
         The split's folder, ``<root>/<Game>/<split>-<policy name>``.
@@ -79,20 +91,25 @@ def record(
     folder = record_frames(
         game, split, policy, config, motion, split != "train" if labels is None else labels, progress
     )
-    open_split(folder, motion=motion).prepare()
+    open_split(folder, motion=motion, subframes=subframes).prepare()
     return folder
 
 
-def open_split(path: str | Path, game: str | None = None, motion: MotionConfig | None = None) -> Split:
+def open_split(
+    path: str | Path, game: str | None = None, motion: MotionConfig | None = None, subframes: int = 1
+) -> Split:
     """Open a complete split; its frames are read, and checked, when they are asked for.
 
     Args:
         path: the folder.
         game: the game it must be of; ``None``: any.
         motion: how motion becomes targets; the published way where ``None``.
+        subframes: 2: frames, and what moves in them, of the last two frames of the emulator, as a model with
+            ``model.subframes: 2`` sees them.
 
     Raises:
-        DatasetError: no split there, not complete, of another game, or without the trail ``motion`` asks for.
+        DatasetError: no split there, not complete, of another game, or without the trail, the steadiness or the
+            frames before that are asked for.
     """
     path, motion = Path(path), motion or MotionConfig()
     meta = store.read_meta(path)
@@ -112,7 +129,18 @@ def open_split(path: str | Path, game: str | None = None, motion: MotionConfig |
             f"motion.extent=trail needs the {wanted} frames before each stack, and {path} has "
             f"{meta.trail or 'none'}: record it again into another folder, or use motion.extent=set."
         )
-    return Split(path, meta, index, motion)
+    if motion.foreground == "rarity" and meta.window != motion.rarity.window:
+        raise DatasetError(
+            f"motion.foreground=rarity needs what {motion.rarity.window} steps before and after each frame showed, "
+            f"and {path} was recorded with {meta.window or 'none'}: delete it or give another folder with data.root, "
+            "and record it again."
+        )
+    if subframes > meta.subframes:
+        raise DatasetError(
+            f"model.subframes={subframes} needs the emulator's frame before each, and {path} was recorded without: "
+            "delete it or give another folder with data.root, and record it again with data.subframes=2."
+        )
+    return Split(path, meta, index, motion, subframes)
 
 
 @dataclass(frozen=True)
@@ -124,8 +152,10 @@ class _Motion:
 class Split:
     """A split on disk. Stacks count from 0 to ``len(split) - 1``; frame t of a stack is f = stack * T + t."""
 
-    def __init__(self, path: Path, meta: SplitMeta, index: dict[str, str], motion: MotionConfig) -> None:
-        self.path, self.meta, self.motion_config = path, meta, motion
+    def __init__(
+        self, path: Path, meta: SplitMeta, index: dict[str, str], motion: MotionConfig, subframes: int = 1
+    ) -> None:
+        self.path, self.meta, self.motion_config, self.subframes = path, meta, motion, subframes
         self._index = index
 
     def __len__(self) -> int:
@@ -145,23 +175,28 @@ class Split:
         return (self.shard(i) for i in range(self.meta.shards))
 
     def frames(self, stacks: Sequence[int] | None = None) -> np.ndarray:
-        """Native frames of some stacks, in the order asked for, or of all: (n, T, H, W, 3) uint8 RGB."""
+        """Native frames of some stacks, in the order asked for, or of all: (n, T, H, W, 3) uint8 RGB.
+
+        With ``subframes`` 2, each is pooled with the emulator's frame before it.
+        """
         wanted = np.arange(len(self)) if stacks is None else np.asarray(stacks, int)
         if ((wanted < 0) | (wanted >= len(self))).any():
             raise IndexError(f"{self.path} has stacks 0 to {len(self) - 1}; asked for {wanted.tolist()}.")
         out = np.empty((len(wanted), self.meta.length, *self.native, 3), np.uint8)
         for number in np.unique(wanted // self.meta.shard_size):
             here = np.flatnonzero(wanted // self.meta.shard_size == number)
-            shard = self.shard(int(number))
-            out[here] = shard.palette[shard.ids[wanted[here] % self.meta.shard_size]]
+            out[here] = self._pictures(self.shard(int(number)))[wanted[here] % self.meta.shard_size]
         return out
+
+    def _pictures(self, shard: Shard) -> np.ndarray:
+        return shard.pooled() if self.subframes > 1 else shard.frames()
 
     def small(self, size: tuple[int, int]) -> np.ndarray:
         """All frames at another size, as a network sees them: (stacks, T, H, W, 3) uint8 RGB."""
         out = np.empty((len(self) * self.meta.length, *size, 3), np.uint8)
         at = 0
         for shard in self.shards():
-            for frames in shard.frames():
+            for frames in self._pictures(shard):
                 out[at : at + len(frames)] = resize(frames, size)
                 at += len(frames)
         return out.reshape(len(self), self.meta.length, *size, 3)
@@ -225,17 +260,35 @@ class Split:
             )
         return FrameBoxes.join([shard.labels for shard in self.shards() if shard.labels is not None])
 
+    def flicker(self) -> float:
+        """What part of the things that move is drawn in the emulator's frame before alone, and not in the frame.
+
+        0 where the split has no frames before, or ``motion.foreground`` does not use them. 200 stacks are looked at.
+        """
+        if self.meta.subframes < 2 or self.motion_config.foreground != "rarity":
+            return 0.0
+        both, last = 0, 0
+        for view in self.views(range(0, len(self), max(1, len(self) // 200))):
+            both += len(self.rare_motion.of(view)[1])
+            last += len(self.rare_motion.of(replace(view, before=None))[1])
+        return (both - last) / max(both, 1)
+
     def prepare(self) -> None:
         """Make and save the background and the motion, where they are missing or of other settings."""
         _ = self._motion
 
     def _visible(self) -> np.ndarray:
-        """Of each box in ``all_labels``, whether there is something in it."""
+        """Of each box in ``all_labels``, whether there is something in it, in either of the emulator's frames."""
         found = []
         for shard in self.shards():
             if shard.labels is not None:
                 frames = shard.frames().reshape(-1, *self.native, 3)
-                found += [visible(frame, self.background, shard.labels[f]) for f, frame in enumerate(frames)]
+                seen = [visible(frame, self.background, shard.labels[f]) for f, frame in enumerate(frames)]
+                if shard.before is not None:
+                    earlier = np.take(shard.palette, shard.before, axis=0).reshape(frames.shape)
+                    pairs = zip(seen, earlier, strict=True)
+                    seen = [s | visible(e, self.background, shard.labels[f]) for f, (s, e) in enumerate(pairs)]
+                found += seen
         return np.concatenate(found)
 
     @functools.cached_property
@@ -250,6 +303,7 @@ class Split:
         made_of = {
             "stages": STAGES,
             "motion": to_dict(self.motion_config),
+            "subframes": self.subframes,
             "frames": sha256,
             "background": hashlib.sha256(self.background.tobytes()).hexdigest(),
         }
@@ -261,18 +315,44 @@ class Split:
                     return _Motion(FrameBoxes.of(arrays["boxes"], arrays["counts"]), arrays["masks"])
             except (DatasetError, KeyError, ValueError):
                 pass  # it is made of the frames alone, so make it again
-        shard = self.shard(number)
         boxes, masks = [], []
-        for frames, background in zip(shard.frames(), self._backgrounds(shard), strict=True):
-            for frame in frames:
-                mask, found = motion_of(frame, background, self.motion_config)
-                masks.append(np.packbits(mask))
-                boxes.append(found)
-        packed = np.stack(masks).reshape(len(shard.ids), self.meta.length, -1)
+        for mask, found in self._move(self.shard(number)):
+            masks.append(np.packbits(mask))
+            boxes.append(found)
+        shard_stacks = self.meta.shard_stacks(number)
+        packed = np.stack(masks).reshape(shard_stacks, self.meta.length, -1)
         counts = np.array([len(found) for found in boxes], np.int32)
         arrays = {"boxes": np.concatenate(boxes), "counts": counts, "masks": packed}
         self._keep(path, store.npz_bytes(arrays | {"settings": np.array(settings)}))
         return _Motion(FrameBoxes.of(arrays["boxes"], counts), packed)
+
+    def _move(self, shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Mask and boxes of each frame of a shard."""
+        if self.motion_config.foreground == "difference":
+            for frames, background in zip(shard.frames(), self._backgrounds(shard), strict=True):
+                for frame in frames:
+                    yield motion_of(frame, background, self.motion_config)
+            return
+        for view in _views(shard, range(len(shard.ids)), range(self.meta.length), self.subframes):
+            yield self.rare_motion.of(view)
+
+    @functools.cached_property
+    def rare_motion(self) -> RareMotion:
+        """The stages of ``motion.foreground: rarity``, with what they learned from this split."""
+        counts = ColorCounts(self.native)
+        for shard in self.shards():
+            counts.add(shard.ids.reshape(-1, *self.native))
+        motion = RareMotion(self.motion_config, counts)
+        every = max(1, len(self) // LEARN)
+        for shard in self.shards():
+            motion.learn(_views(shard, range(0, len(shard.ids), every), [0], 1))
+        return motion
+
+    def views(self, stacks: Sequence[int]) -> Iterator[View]:
+        """What the stages of ``motion.foreground: rarity`` can see of some stacks, frame by frame."""
+        for stack in stacks:
+            number, at = divmod(range(len(self))[stack], self.meta.shard_size)
+            yield from _views(self.shard(number), [at], range(self.meta.length), self.meta.subframes)
 
     def _backgrounds(self, shard: Shard) -> Sequence[np.ndarray] | np.ndarray:
         """The background of each stack of a shard."""
@@ -298,3 +378,12 @@ class Split:
         except DatasetError:
             if os.access(self.path, os.W_OK):
                 raise
+
+
+def _views(shard: Shard, stacks: Iterable[int], times: Iterable[int], subframes: int) -> Iterator[View]:
+    assert shard.steadiness is not None
+    times = list(times)
+    for i in stacks:
+        for t in times:
+            before = shard.before[i, t] if subframes > 1 and shard.before is not None else None
+            yield View(shard.ids[i, t], shard.steadiness[i, t] / np.float32(STEADY_LEVELS), before)

@@ -79,8 +79,9 @@ class RamObjects:
         for item in self._objects:
             if item:
                 item._save_prev()
-        # Widened: OCAtari adds and subtracts bytes, which numpy 2 lets overflow in uint8.
-        self._module._detect_objects_ram(self._objects, ram.astype(np.int64), False)
+        # As Python's own numbers: OCAtari adds and subtracts bytes, which numpy 2 lets overflow in uint8, and
+        # indexes lists with comparisons, which numpy's bool cannot (AirRaid).
+        self._module._detect_objects_ram(self._objects, ram.astype(object), False)
         found = [item for item in self._objects if item and item.w > 0 and item.h > 0]
         boxes = np.array([item.xywh for item in found], np.float32).reshape(-1, 4)
         return boxes, [item.category for item in found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from spacetime_env.config import Config
@@ -21,6 +23,8 @@ from spacetime_env.naming import motion_truth
 from spacetime_env.optimize import Examples
 from spacetime_env.store import META, read_meta
 
+FLICKER = 0.01  # over this part of what moves, it is worth looking at two frames of the emulator
+
 
 def prepare_split(config: Config, split: str, policy: Policy | None = None) -> Split:
     """Record a split, or what is missing of it, and open it.
@@ -33,19 +37,30 @@ def prepare_split(config: Config, split: str, policy: Policy | None = None) -> S
     """
     policy = policy or RandomPolicy()
     folder = split_folder(config.data, config.game, split, policy.name)
+    subframes = config.model.subframes or 2  # 0: both are looked at to find out
     # An unfinished one goes on as it was begun, with or without labels.
     labels = read_meta(folder).labels if (folder / META).is_file() else None
     try:
-        found = open_split(folder, config.game, config.motion)
+        found = open_split(folder, config.game, config.motion, subframes)
     except DatasetError:  # missing or incomplete; record says what is wrong with it, if it cannot go on
         try:
-            record(config.game, split, policy, config.data, config.motion, labels)
+            record(config.game, split, policy, config.data, config.motion, labels, subframes=subframes)
         except LabelsError as error:
             print(f"no ground truth for {config.game}: {error} Objects will be named by clusters.")
-            record(config.game, split, policy, config.data, config.motion, labels=False)
-        return open_split(folder, config.game, config.motion)
+            record(config.game, split, policy, config.data, config.motion, labels=False, subframes=subframes)
+        return open_split(folder, config.game, config.motion, subframes)
     require_same(found, config, split)
     return found
+
+
+def settle_subframes(config: Config, train: Split) -> Config:
+    """The configuration with ``model.subframes`` 1 or 2; where it is 0, by what flickers in the training data."""
+    if config.model.subframes:
+        return config
+    flicker = train.flicker()
+    chosen = 2 if flicker > FLICKER else 1
+    print(f"{flicker:.1%} of what moves is in the emulator's frame before the last alone: model.subframes={chosen}")
+    return replace(config, model=replace(config.model, subframes=chosen))
 
 
 def require_same(found: Split, config: Config, split: str) -> None:

@@ -50,7 +50,7 @@ from spacetime_env.optimize import (
     require_settings,
     train_step,
 )
-from spacetime_env.prepare import load_examples, prepare_split
+from spacetime_env.prepare import load_examples, prepare_split, settle_subframes
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.space.background import FixedBackground
 from spacetime_env.store import META
@@ -107,6 +107,9 @@ def pretrain(
     torch.set_num_threads(config.train.threads)
 
     train = prepare_split(config, "train", policy)
+    if not config.model.subframes:
+        config = settle_subframes(config, train)
+        train = prepare_split(config, "train", policy)
     validation = prepare_split(config, "validation")
     require_classes(config, validation)
     examples = load_examples(train, config)
@@ -260,7 +263,7 @@ def finish(
         print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
     model = as_model(config, state.space, train.native, classifier)
     tests = [
-        open_split(path, config.game, config.motion)
+        open_split(path, config.game, config.motion, config.model.subframes)
         for path in sorted((Path(config.data.root) / canonical(config.game)).glob("test-*"))
         if (path / META).is_file()
     ]

@@ -28,11 +28,13 @@ from spacetime_env import __version__, files, store
 from spacetime_env.config import DataConfig, MotionConfig
 from spacetime_env.games import canonical
 from spacetime_env.labels import RamObjects
-from spacetime_env.motion import ColorCounts
+from spacetime_env.motion import STEADY_LEVELS, ColorCounts
 from spacetime_env.policies import Policy
 from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
+from spacetime_env.subframes import keep_subframes
 
 SPLITS = ("train", "validation", "test")
+STRIDE = 3  # of the frames around one, how many apart are those that it is compared with
 TRIES = 1000  # at a stack that lies within one episode
 
 
@@ -108,8 +110,9 @@ def record_shard(meta: SplitMeta, shard: int, policy: Policy) -> Shard:
     random = meta.order == "random"
     ids = np.empty((count, length, height, width), np.uint8)
     episodes, steps = np.empty(count, np.int32), np.empty((count, length), np.int32)
+    before = np.empty_like(ids) if meta.subframes > 1 else None
     labels: list[tuple[np.ndarray, list[str]]] = []
-    backgrounds = []
+    backgrounds, numbers = [], []
     play.fill_trail()
     if random:
         play.on(int(rng.integers(meta.warmup + 1)))
@@ -117,11 +120,14 @@ def record_shard(meta: SplitMeta, shard: int, policy: Policy) -> Shard:
         if random:
             play.on(int(rng.integers(2 * meta.gap + 1)))
         for _ in range(TRIES):
-            found = []
+            found, asked = [], []
             background = play.background() if meta.trail else None
             for t in range(length):
                 ids[i, t], steps[i, t] = play.screen(), play.step
                 found.append(play.objects)
+                if before is not None:
+                    before[i, t] = play.screen_before()
+                asked.append(play.ask_steadiness())
                 # The step after the last frame too: it leaves the next stack its own frames.
                 if not play.on(1) and t < length - 1:
                     break  # a stack lies within one episode
@@ -135,10 +141,16 @@ def record_shard(meta: SplitMeta, shard: int, policy: Policy) -> Shard:
         episodes[i] = play.episode_before
         labels += found
         backgrounds.append(background)
+        numbers.append(asked)
     order = rng.permutation(count) if random else np.arange(count)
     boxes = _flat([labels[i * length + t] for i in order for t in range(length)]) if meta.labels else None
     trails = np.stack([backgrounds[i] for i in order]) if meta.trail else None
-    return Shard(ids[order], play.palette, episodes[order], steps[order], boxes, trails)
+    steady = None
+    if meta.window:
+        play.on(meta.window)  # the steps after the last frames
+        steady = np.array([[play.steadiness[number] for number in numbers[i]] for i in order])
+    earlier = before[order] if before is not None else None
+    return Shard(ids[order], play.palette, episodes[order], steps[order], boxes, trails, steady, earlier)
 
 
 def _record_all(
@@ -205,6 +217,8 @@ class _Play:
         self._kind = cast(Literal["mode", "median"], kind)
         self._trail: deque[np.ndarray] = deque(maxlen=int(size or 0))
         self._counts = ColorCounts(meta.native)
+        self._subframes = keep_subframes(self._env, keep_ids=True) if meta.subframes > 1 else None
+        self._window = _Window(meta.native, meta.window) if meta.window else None
         self._known = np.zeros(256, bool)
         self.palette = np.zeros((256, 3), np.uint8)
         self.episode = -1
@@ -248,6 +262,22 @@ class _Play:
             self._known[ids] = True
         return ids
 
+    def screen_before(self) -> np.ndarray:
+        """(H, W) uint8 palette ids of the emulator's frame before."""
+        assert self._subframes is not None
+        ids = self._subframes.before
+        # ALE tells colours of the frame on the screen only; one that only this frame has comes up later, or never.
+        return np.where(self._known[ids], ids, self.screen()) if not self._known[ids].all() else ids
+
+    def ask_steadiness(self) -> int:
+        """Have the steadiness of this frame measured: its number in :attr:`steadiness`, ``window`` steps later."""
+        return self._window.ask() if self._window is not None else -1
+
+    @property
+    def steadiness(self) -> dict[int, np.ndarray]:
+        """What was asked for: (H, W) uint8, 0 to STEADY_LEVELS."""
+        return self._window.measured if self._window is not None else {}
+
     def background(self) -> np.ndarray:
         """(H, W, 3) uint8 of the frames up to this one."""
         return self._counts.image(self.palette, self._kind)
@@ -255,11 +285,51 @@ class _Play:
     def _observe(self) -> None:
         if self._reader is not None:
             self.objects = self._reader.read(self._ale.getRAM())
+        if self._window is not None:
+            self._window.add(self.screen(), self.episode)
         if self._trail.maxlen:
             if len(self._trail) == self._trail.maxlen:
                 self._counts.remove(self._trail.popleft())
             self._trail.append(self.screen()[None].copy())
             self._counts.add(self._trail[-1])
+
+
+class _Window:
+    """For how much of the time around a frame each of its pixels had the colour that it has there.
+
+    Every :data:`STRIDE`-th frame of the window is compared, and only those of the frame's episode.
+    """
+
+    def __init__(self, native: tuple[int, int], window: int) -> None:
+        self._window = window
+        self._ring = np.zeros((2 * window + 1, *native), np.uint8)
+        self._episodes = np.full(len(self._ring), -1)
+        self._added = 0  # frames
+        self._asked: set[int] = set()
+        self.measured: dict[int, np.ndarray] = {}
+
+    def add(self, ids: np.ndarray, episode: int) -> None:
+        """Add the newest frame, and measure the one that now lies in the middle, if that was asked for."""
+        at = self._added % len(self._ring)
+        self._ring[at], self._episodes[at] = ids, episode
+        self._added += 1
+        middle = self._added - 1 - self._window
+        if middle in self._asked:
+            self._asked.remove(middle)
+            self.measured[middle] = self._measure(middle)
+
+    def ask(self) -> int:
+        """Have the newest frame measured when it lies in the middle; returns its number."""
+        self._asked.add(self._added - 1)
+        return self._added - 1
+
+    def _measure(self, middle: int) -> np.ndarray:
+        first, last = max(0, middle - self._window), middle + self._window
+        numbers = np.array([n for n in range(first, last + 1) if (n - middle) % STRIDE == 0]) % len(self._ring)
+        here = middle % len(self._ring)
+        numbers = numbers[self._episodes[numbers] == self._episodes[here]]
+        same = (self._ring[numbers] == self._ring[here]).sum(0, dtype=np.uint16)
+        return np.round(same * (STEADY_LEVELS / len(numbers))).astype(np.uint8)
 
 
 def _flat(found: list[tuple[np.ndarray, list[str]]]) -> FrameBoxes:
@@ -280,6 +350,10 @@ def _settings(
     for name in ("gap", "warmup"):
         if getattr(config, name) < 0:
             raise DatasetError(f"data.{name}: expected 0 or more, got {getattr(config, name)}.")
+    if config.subframes not in (1, 2):
+        raise DatasetError(f"data.subframes: expected 1 or 2, got {config.subframes}.")
+    if motion.rarity.window < 1:
+        raise DatasetError(f"motion.rarity.window: expected 1 or more steps, got {motion.rarity.window}.")
     if size < 1:
         raise DatasetError(f"expected a size of 1 stack or more, got {size}.")
     # A copy, so that what the policy loads here does not go to other processes.
@@ -307,6 +381,8 @@ def _settings(
         sticky=round(ale.getFloat("repeat_action_probability"), 6),
         trail=f"{motion.background} of {motion.trail}" if motion.extent == "trail" else "",
         labels=labels,
+        window=motion.rarity.window if motion.foreground == "rarity" else 0,
+        subframes=config.subframes,
         package=__version__,
         ale=ale_py.__version__,
     )

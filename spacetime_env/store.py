@@ -59,6 +59,8 @@ class SplitMeta:
     sticky: float  # ALE's repeat_action_probability
     trail: str  # the background stored with each stack, such as "mode of 64"; "": none is
     labels: bool
+    window: int = 0  # steps before and after a frame that its steadiness was measured over; 0: it was not
+    subframes: int = 1  # 2: the emulator's frame before each is there too
     classes: tuple[str, ...] = ()  # that the labels can name
     package: str = ""  # version of spacetime_env
     ale: str = ""  # version of ale_py
@@ -137,11 +139,18 @@ class Shard:
     steps: np.ndarray  # (n, T) int32, agent steps since the episode's start
     labels: FrameBoxes | None  # of n * T frames, whether drawn or not
     backgrounds: np.ndarray | None  # (n, H, W, 3) uint8 RGB, of the trail before each stack
+    steadiness: np.ndarray | None = None  # (n, T, H, W) uint8, 0 to STEADY_LEVELS; see SplitMeta.window
+    before: np.ndarray | None = None  # (n, T, H, W) uint8, palette ids of the emulator's frame before
     sha256: str = ""
 
     def frames(self) -> np.ndarray:
         """(n, T, H, W, 3) uint8 RGB."""
         return np.take(self.palette, self.ids, axis=0)  # twice as fast as palette[ids]
+
+    def pooled(self) -> np.ndarray:
+        """The brighter of the last two frames of the emulator, each pixel and channel: (n, T, H, W, 3) uint8 RGB."""
+        assert self.before is not None
+        return np.maximum(self.frames(), np.take(self.palette, self.before, axis=0))
 
     def to_bytes(self) -> bytes:
         """The content of the file; the same arrays give the same bytes."""
@@ -157,8 +166,8 @@ class Shard:
                 "label_counts": np.diff(self.labels.offsets).astype(np.int32),
                 "label_names": self.labels.names.astype(np.str_),
             }
-        if self.backgrounds is not None:
-            arrays["backgrounds"] = self.backgrounds
+        more = {"backgrounds": self.backgrounds, "steadiness": self.steadiness, "before": self.before}
+        arrays |= {name: array for name, array in more.items() if array is not None}
         return npz_bytes(arrays)
 
 
@@ -197,6 +206,10 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
         shapes |= {"label_names": ((total,), np.str_)}
     if meta.trail:
         shapes["backgrounds"] = ((n, height, width, 3), np.uint8)
+    if meta.window:
+        shapes["steadiness"] = shapes["ids"]
+    if meta.subframes > 1:
+        shapes["before"] = shapes["ids"]
     for name, (shape, kind) in shapes.items():
         array = arrays.get(name)
         if array is None or array.shape != shape or not np.issubdtype(array.dtype, kind):
@@ -208,8 +221,8 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
         if labels.offsets[-1] != len(labels.boxes):
             raise DatasetError(f"{path}: its label counts do not add up to its boxes. {again}")
     common = {name: arrays[name] for name in ("ids", "palette", "episodes", "steps")}
-    backgrounds = arrays["backgrounds"] if meta.trail else None
-    return Shard(**common, labels=labels, backgrounds=backgrounds, sha256=found)
+    more = {name: arrays[name] if name in shapes else None for name in ("backgrounds", "steadiness", "before")}
+    return Shard(**common, labels=labels, **more, sha256=found)
 
 
 def read_meta(folder: Path) -> SplitMeta:

@@ -16,6 +16,7 @@ from gymnasium.spaces import Box, Dict
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.games import UnknownGameError, ale_spec, canonical
 from spacetime_env.scene import Detections, scene_dict
+from spacetime_env.subframes import keep_subframes
 from spacetime_env.tracker import FEATURES, Tracker
 
 __all__ = ["OBS_FORMATS", "SpaceTimeEnv", "SpaceTimeObservation", "make_env"]
@@ -159,6 +160,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._given = _default_model(game) if given is None else given
         self.model: ObjectModel = _load(self._given)
         _require_match(self.model, game, size, allow_game_mismatch)
+        self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
         self._obs_format = obs_format
         scene = self.model.scene
@@ -193,7 +195,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def step(self, action: Any) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment and finds the objects of the new frame."""
-        frame, reward, terminated, truncated, info = self.env.step(action)
+        frame, reward, terminated, truncated, info = self.advance(action)
         observation, info = self.observe(self.model.detect(frame)[0], info)
         return observation, reward, terminated, truncated, info
 
@@ -207,7 +209,16 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._tracker.reset()
         self._past.clear()
         self._latents[:] = 0
-        return frame, info
+        return self._pooled(frame), info
+
+    def advance(self, action: Any) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment, but leave the new frame to :meth:`observe`."""
+        frame, reward, terminated, truncated, info = self.env.step(action)
+        return self._pooled(frame), reward, terminated, truncated, info
+
+    def _pooled(self, frame: np.ndarray) -> np.ndarray:
+        """What the model looks at: the frame, or the brighter of it and the emulator's frame before."""
+        return frame if self._subframes is None else np.maximum(frame, self._subframes.before)
 
     def observe(self, detections: Detections, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
         """The observation that follows from what was found in the newest frame, and ``info`` with the scene."""
@@ -278,9 +289,9 @@ class SpaceTimeEnv(SpaceTimeObservation):
             # ALE lists NOOP first in every game; a stick that is not moved does nothing either
             noop = np.zeros(3, np.float32) if isinstance(self.action_space, Box) else 0
             for _ in range(int(self.env.unwrapped.np_random.integers(self.noop_max + 1))):
-                frame, _, terminated, truncated, info = self.env.step(noop)
+                frame, _, terminated, truncated, info = self.advance(noop)
                 if terminated or truncated:
-                    frame, info = self.env.reset(options=options)
+                    frame, info = super().begin(options=options)
             info = {**info, **started}
         return frame, info
 

@@ -1,0 +1,75 @@
+"""The emulator's frame before the last: what is drawn in every other frame is in one of the two.
+
+An Atari draws few sprites a line, so many games draw some in one frame and some in the next; on a television
+both are seen. A step of ``ALE/<Game>-v5`` is four frames, of which the environment shows the last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+
+
+class SubframeEnv(ale_py.AtariEnv):
+    """ALE's environment, which also keeps the emulator's frame before the one that it shows.
+
+    The same steps, rewards and random numbers as without: a step is taken in two parts.
+    """
+
+    before: np.ndarray  # (H, W, 3) uint8 RGB; palette ids (H, W) uint8 where keep_ids
+    keep_ids = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Resets the game. The frame before the first is taken to look like it."""
+        result = super().reset(seed=seed, options=options)
+        self._keep()
+        return result
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
+        """Takes a step and keeps the frame before its last."""
+        skip = self._frameskip
+        frames = int(self.np_random.integers(*skip)) if isinstance(skip, tuple) else skip
+        earned = 0.0
+        try:
+            if frames > 1:
+                self._frameskip = frames - 1
+                earned = super().step(action)[1]
+            self._keep()
+            self._frameskip = min(frames, 1)
+            observation, reward, terminated, truncated, info = super().step(action)
+        finally:
+            self._frameskip = skip
+        return observation, earned + float(reward), terminated, truncated, info
+
+    def _keep(self) -> None:
+        self.before = self.ale.getScreen().copy() if self.keep_ids else self.ale.getScreenRGB()
+
+
+def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEnv:
+    """Let the ALE environment under ``env`` keep its frame before the last, as :attr:`SubframeEnv.before`.
+
+    ALE's environment is already made, perhaps with wrappers around it, so it is not replaced but given the class
+    that keeps the frame; the class has no state of its own but that.
+
+    Args:
+        env: an environment, wrapped or not.
+        keep_ids: keep palette ids (H, W) instead of RGB.
+
+    Raises:
+        ValueError: there is no ALE environment under it.
+    """
+    found = env.unwrapped
+    if not isinstance(found, SubframeEnv):
+        if type(found) is not ale_py.AtariEnv:
+            raise ValueError(
+                f"this model looks at the last two frames of the emulator, which only ale_py's AtariEnv can give, "
+                f"and under this environment is {type(found).__name__}."
+            )
+        found.__class__ = SubframeEnv
+    assert isinstance(found, SubframeEnv)
+    found.keep_ids = keep_ids
+    found._keep()
+    return found
