@@ -30,7 +30,7 @@ from spacetime_env.checkpoint import (
     save_checkpoint,
 )
 from spacetime_env.config import Config, to_dict
-from spacetime_env.dataset import Policy, Split, open_split
+from spacetime_env.dataset import Split, open_split, policy_for
 from spacetime_env.games import canonical
 from spacetime_env.naming import (
     as_model,
@@ -50,6 +50,7 @@ from spacetime_env.optimize import (
     require_settings,
     train_step,
 )
+from spacetime_env.policies import Player
 from spacetime_env.prepare import load_examples, prepare_split
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.space.background import FixedBackground
@@ -69,7 +70,7 @@ def pretrain(
     out: str | Path | None = None,
     run: str | Path | None = None,
     restart: bool = False,
-    policy: Policy | None = None,
+    policy: Player | None = None,
     command: str = "",
     export_classifier: bool = False,
 ) -> Path:
@@ -80,7 +81,7 @@ def pretrain(
         out: the model folder; ``models/<name>`` where None.
         run: where checkpoints and logs go; ``runs/<name>`` where None. An unfinished run there is resumed.
         restart: throw away the run that is there: its checkpoints and logs, not the data.
-        policy: who plays the training data; random where None.
+        policy: who plays the training data; ``data.agent`` where None.
         command: the command line, for the card.
         export_classifier: also write ``z_what-classifier_{n}.joblib.pkl`` into ``run`` for each n of
             ``train.few_shot``, where there are labels.
@@ -96,6 +97,8 @@ def pretrain(
     require_settings(config)
     game = canonical(config.game)
     name = config.name or game.lower()
+    policy = policy or policy_for(config.data.agent)
+    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     run = Path(run or Path("runs") / name)
     out = Path(out or Path("models") / name)
     folder = run / "checkpoints"
@@ -107,7 +110,7 @@ def pretrain(
     torch.set_num_threads(config.train.threads)
 
     train = prepare_split(config, "train", policy)
-    validation = prepare_split(config, "validation")
+    validation = prepare_split(config, "validation", eval_policy)
     require_classes(config, validation)
     examples = load_examples(train, config)
     require_examples(examples, config)
@@ -315,14 +318,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(argv)
     try:
         config = load_config(options.config, options.overrides)
-        policy = None
-        if config.data.agent != "random":
-            from spacetime_env.agent import as_policy
-
-            policy = as_policy(config.data.agent)
         words = sys.argv[1:] if argv is None else argv
         command = " ".join(["python pretrain_space.py", *words])
-        folder = pretrain(config, options.out, options.run, options.restart, policy, command, options.export_classifier)
+        folder = pretrain(config, options.out, options.run, options.restart, None, command, options.export_classifier)
     except (ValueError, TrainingError) as error:
         print(f"pretrain_space.py: {error}", file=sys.stderr)
         return 130 if isinstance(error, Interrupted) else 1

@@ -45,7 +45,7 @@ class SplitMeta:
 
     game: str  # "Pong"
     split: str  # "train", "validation", "test"
-    agent: str  # "random", or the name of the agent's folder
+    agent: str  # "random", the name of the agent's folder, or of a mix its parts' joined by +
     agent_version: str  # the policy's fingerprint; "" for random
     seed: int
     size: int  # stacks

@@ -412,6 +412,24 @@ def test_data_of_another_game(tmp_path: Path) -> None:
         prepare.prepare_split(config, "train")
 
 
+def test_who_plays_each_split(tmp_path: Path) -> None:
+    mixed = "random+sticky-random"
+    write_split(tmp_path, "train", agent=mixed)
+    write_split(tmp_path, "validation", labels=True, agent="sticky-random")
+    asked = replace(CONFIG.data, root=str(tmp_path / "data"), agent=mixed, eval_agent="sticky-random")
+    shutil.move(tmp_path / "Pong", tmp_path / "data" / "Pong")
+    config = with_train(replace(CONFIG, data=asked), steps=1)
+    assert prepare.prepare_split(config, "train").path.name == f"train-{mixed}"
+    assert prepare.prepare_split(config, "validation").path.name == "validation-sticky-random"
+    card = (pretrain.pretrain(config, tmp_path / "model", tmp_path / "run") / "CARD.md").read_text()
+    assert "in turn, a shard each: 'random' (1 of 2 shards, 4 stacks) and 'sticky-random' (1 of 2 shards, 2 st" in card
+    assert "Validation data: policy 'sticky-random'" in card
+    assert sorted(path.name for path in (tmp_path / "data" / "Pong").iterdir()) == [
+        f"train-{mixed}",
+        "validation-sticky-random",
+    ]
+
+
 def test_data_of_other_settings(data: Config) -> None:
     other = replace(data, data=replace(data.data, size=7, seed=1))
     with pytest.raises(DatasetError, match=r"size is 6 there, 7 asked for; seed is 0 there, 1 asked for\. Ask for"):
@@ -584,7 +602,8 @@ def test_where_things_go_by_default(data: Config, tmp_path: Path, monkeypatch: p
         (["train.device=gpu"], "train.device: 'gpu' cannot be used"),
         (["model.grid=5"], "turn a 38x32 frame into 4x4 cells, but model.grid is 5"),
         (["scene.classes=[Bal]"], "Did you mean 'Ball'"),
-        (["data.agent=agents/nobody"], "agents/nobody"),
+        (["data.agent=agents/nobody"], "data.agent: no agent 'agents/nobody'"),
+        (["data.eval_agent=random+"], "data.eval_agent: expected the name of a policy, got an empty one"),
         (["data.size=9"], "size is 6 there, 9 asked for"),
     ],
 )
