@@ -150,6 +150,7 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
         "name",
         "data.root",
         "data.eval_size",
+        "data.eval_agent",
         "data.workers",
         *(f"train.{k}" for k in ("eval_every", "save_every", "log_every", "picture_every")),
         *(f"train.{k}" for k in ("keep", "threads", "device")),

@@ -34,7 +34,10 @@ class DataConfig:
     """What is recorded (see :mod:`spacetime_env.dataset`)."""
 
     root: str = "data"
-    agent: str = "random"  # "random", or a folder of a trained agent such as agents/pong-ppo
+    # Who plays: random, sticky-random, a trained agent by name or folder, or a mix such as
+    # random+sticky-random+agents/pong-ppo, whose parts take turns, a shard each.
+    agent: str = "random"
+    eval_agent: str = "random"  # the same of the validation split of pretraining
     size: int = 1024  # stacks in the train split
     eval_size: int = 256  # stacks in the validation split and in each test split
     length: int = 4  # T, consecutive frames in a stack

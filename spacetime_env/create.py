@@ -13,12 +13,14 @@ import numpy as np
 
 from spacetime_env import store
 from spacetime_env.config import Config, ConfigError, load_config
-from spacetime_env.dataset import SPLITS, DatasetError, Policy, RandomPolicy, Split, open_split, record
+from spacetime_env.dataset import SPLITS, DatasetError, Split, open_split, policy_for, record
 from spacetime_env.labels import LabelsError
 from spacetime_env.motion import targets
+from spacetime_env.policies import Player
 
 EXAMPLES = """examples:
   python create_dataset.py --game Pong --split train --agent random --size 1024
+  python create_dataset.py --game Pong --agent random+sticky-random+pong-ppo
   python create_dataset.py -g Pong -f validation --plot-boxes
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
 
@@ -40,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
     make.add_argument("-g", "--game", help="such as Pong or space_invaders")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
-    make.add_argument("--agent", help="random, the name of a shipped agent, or the folder of one")
+    make.add_argument(
+        "--agent",
+        help="random, sticky-random, the name of a shipped agent, the folder of one, or several joined by +, which "
+        "take turns, a shard each (default: data.agent; for validation data.eval_agent)",
+    )
     make.add_argument("--size", type=int, metavar="N", help="stacks in the split")
     make.add_argument("--length", type=int, metavar="T", help="consecutive frames in a stack")
     make.add_argument("--seed", type=int, help="the three splits of a seed share no shard's seed")
@@ -95,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = _config(args)
         subframes = config.model.subframes or config.data.subframes
-        policy = policy_for(config.data.agent)
+        policy = _policy(args, config)
         folder = record(
             config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes
         )
@@ -116,13 +122,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def policy_for(agent: str) -> Policy:
-    """``"random"``, or a trained agent by its name or folder; that imports Stable-Baselines3."""
-    if agent == "random":
-        return RandomPolicy()
-    from spacetime_env.agent import as_policy
-
-    return as_policy(agent)
+def _policy(args: argparse.Namespace, config: Config) -> Player:
+    if args.agent is not None:
+        return policy_for(args.agent, "--agent")
+    if args.split == "validation":  # pretraining looks for it under this name
+        return policy_for(config.data.eval_agent, "data.eval_agent")
+    return policy_for(config.data.agent)
 
 
 def plot_boxes(split: Split, folder: Path, count: int) -> int:
@@ -184,7 +189,7 @@ def _config(args: argparse.Namespace) -> Config:
         raise ConfigError(f"words such as {args.words[0]!r} go over a config file: give --config FILE too.")
     config = load_config(args.config, args.words) if args.config else Config()
     size = {"size" if args.split == "train" else "eval_size": args.size}
-    asked = {"agent": args.agent, "length": args.length, "seed": args.seed, "workers": args.workers}
+    asked = {"length": args.length, "seed": args.seed, "workers": args.workers}
     asked |= {"root": args.data_root, "order": args.order, **size}
     background, extent = args.root or (args.background, args.extent)
     motion = {"background": background, "extent": extent}

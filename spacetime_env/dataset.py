@@ -37,7 +37,7 @@ from spacetime_env.motion import (
     motion_of,
     targets,
 )
-from spacetime_env.policies import Policy, RandomPolicy
+from spacetime_env.policies import MixedPolicy, Player, Policy, RandomPolicy, StickyRandomPolicy, policy_for
 from spacetime_env.recorder import SPLITS, record_frames, seed_for, split_folder
 from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
 
@@ -47,11 +47,14 @@ __all__ = [
     "SPLITS",
     "DatasetError",
     "FrameBoxes",
+    "MixedPolicy",
     "Policy",
     "RandomPolicy",
     "Split",
     "SplitMeta",
+    "StickyRandomPolicy",
     "open_split",
+    "policy_for",
     "record",
     "seed_for",
     "split_folder",
@@ -61,7 +64,7 @@ __all__ = [
 def record(
     game: str,
     split: str,
-    policy: Policy,
+    policy: Player,
     config: DataConfig,
     motion: MotionConfig | None = None,
     labels: bool | None = None,
@@ -73,7 +76,7 @@ def record(
     Args:
         game: any name of a game that :func:`spacetime_env.games.canonical` knows.
         split: ``"train"`` (``config.size`` stacks), ``"validation"`` or ``"test"`` (``config.eval_size``).
-        policy: what plays.
+        policy: what plays; :func:`policy_for` makes one of ``data.agent``.
         motion: the published targets where ``None``.
         labels: store ground-truth boxes (needs OCAtari); ``None``: for validation and test.
         progress: show a bar.

@@ -7,27 +7,22 @@ from dataclasses import replace
 import numpy as np
 
 from spacetime_env.config import Config
-from spacetime_env.dataset import (
-    DatasetError,
-    Policy,
-    RandomPolicy,
-    Split,
-    open_split,
-    record,
-    split_folder,
-)
+from spacetime_env.dataset import DatasetError, Split, open_split, policy_for, record, split_folder
 from spacetime_env.frames import resize
 from spacetime_env.labels import LabelsError
 from spacetime_env.motion import targets
 from spacetime_env.naming import motion_truth
 from spacetime_env.optimize import Examples
+from spacetime_env.policies import Player
 from spacetime_env.store import META, read_meta
 
 FLICKER = 0.01  # over this part of what moves, it is worth looking at two frames of the emulator
 
 
-def prepare_split(config: Config, split: str, policy: Policy | None = None) -> Split:
+def prepare_split(config: Config, split: str, policy: Player | None = None) -> Split:
     """Record a split, or what is missing of it, and open it.
+
+    Where ``policy`` is None, ``data.agent`` plays, and the validation split ``data.eval_agent``.
 
     Validation wants ground truth for naming and for figures; where the game has none, or OCAtari is not
     installed, it is recorded without.
@@ -35,7 +30,9 @@ def prepare_split(config: Config, split: str, policy: Policy | None = None) -> S
     Raises:
         DatasetError: what is there is of another game or of other settings, or is damaged.
     """
-    policy = policy or RandomPolicy()
+    if policy is None:
+        key = "data.eval_agent" if split == "validation" else "data.agent"
+        policy = policy_for(config.data.eval_agent if split == "validation" else config.data.agent, key)
     folder = split_folder(config.data, config.game, split, policy.name)
     subframes = config.model.subframes or 2  # 0: both are looked at to find out
     # An unfinished one goes on as it was begun, with or without labels.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from spacetime_env import figures as figures_file
 from spacetime_env import files, report
 from spacetime_env.bundle import save_model
 from spacetime_env.checkpoint import (
@@ -30,7 +30,7 @@ from spacetime_env.checkpoint import (
     save_checkpoint,
 )
 from spacetime_env.config import Config, to_dict
-from spacetime_env.dataset import Policy, Split, open_split
+from spacetime_env.dataset import Split, open_split, policy_for
 from spacetime_env.games import canonical
 from spacetime_env.naming import (
     as_model,
@@ -50,6 +50,7 @@ from spacetime_env.optimize import (
     require_settings,
     train_step,
 )
+from spacetime_env.policies import Player
 from spacetime_env.prepare import load_examples, prepare_split, settle_subframes
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.space.background import FixedBackground
@@ -69,7 +70,7 @@ def pretrain(
     out: str | Path | None = None,
     run: str | Path | None = None,
     restart: bool = False,
-    policy: Policy | None = None,
+    policy: Player | None = None,
     command: str = "",
     export_classifier: bool = False,
 ) -> Path:
@@ -80,7 +81,7 @@ def pretrain(
         out: the model folder; ``models/<name>`` where None.
         run: where checkpoints and logs go; ``runs/<name>`` where None. An unfinished run there is resumed.
         restart: throw away the run that is there: its checkpoints and logs, not the data.
-        policy: who plays the training data; random where None.
+        policy: who plays the training data; ``data.agent`` where None.
         command: the command line, for the card.
         export_classifier: also write ``z_what-classifier_{n}.joblib.pkl`` into ``run`` for each n of
             ``train.few_shot``, where there are labels.
@@ -96,12 +97,13 @@ def pretrain(
     require_settings(config)
     game = canonical(config.game)
     name = config.name or game.lower()
+    policy = policy or policy_for(config.data.agent)
+    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     run = Path(run or Path("runs") / name)
     out = Path(out or Path("models") / name)
     folder = run / "checkpoints"
     if restart:
-        for old in (folder, run / "tensorboard"):
-            shutil.rmtree(old, ignore_errors=True)
+        forget(run)
     folder.mkdir(parents=True, exist_ok=True)
     files.sweep(folder, time.time() - 3600)
     torch.set_num_threads(config.train.threads)
@@ -110,7 +112,7 @@ def pretrain(
     if not config.model.subframes:
         config = settle_subframes(config, train)
         train = prepare_split(config, "train", policy)
-    validation = prepare_split(config, "validation")
+    validation = prepare_split(config, "validation", eval_policy)
     require_classes(config, validation)
     examples = load_examples(train, config)
     require_examples(examples, config)
@@ -123,6 +125,13 @@ def pretrain(
     train_loop(config, state, examples, validation, run)
     use_best(folder, state)
     return finish(config, state, train, validation, out, run, data_seconds, command, export_classifier)
+
+
+def forget(run: Path) -> None:
+    """Throw away a run's checkpoints, logs and figures, and nothing else that lies in its folder."""
+    for old in (run / "checkpoints", run / "tensorboard"):
+        shutil.rmtree(old, ignore_errors=True)
+    (run / figures_file.NAME).unlink(missing_ok=True)
 
 
 def as_yaml(tree: object) -> bytes:
@@ -183,7 +192,7 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
                 require_finite(values, state.step, run)
                 state.step += 1
                 bar.update()
-                done, asked = state.step == steps, interrupt.asked
+                done = state.step == steps
                 logging, evaluating, saving = (
                     state.step % every == 0 or done for every in (t.log_every, t.eval_every, t.save_every)
                 )
@@ -203,7 +212,7 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
                     tqdm.write(f"step {state.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in scores.items()))
                 if best or saving:
                     save(best)
-                if asked and not done:
+                if interrupt.asked:  # in the last step too: another run may come after this one
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             if state.step != saved:
@@ -254,7 +263,7 @@ def finish(
     command: str,
     export_classifier: bool,
 ) -> Path:
-    """Name the objects, measure on every test split that is there, write the model folder."""
+    """Name the objects, measure on every test split that is there, write the model folder and ``figures.json``."""
     found = detect_all(as_model(config, state.space, train.native), validation)
     known = known_samples(config, found, validation)
     classifier, scene = name_objects(config, found, known)
@@ -288,57 +297,6 @@ def finish(
             "config.yaml": as_yaml(to_dict(config)),
         },
     )
+    figures_file.write(run, figures)
     print(card.split("## Limits")[0])
     return folder
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command ``pretrain_space.py``. Exit status: 0 done, 1 an error in plain words, 130 interrupted."""
-    import argparse
-    import os
-    import sys
-
-    from spacetime_env.config import load_config
-
-    parser = argparse.ArgumentParser(
-        prog="pretrain_space.py",
-        description="Record data if it is missing, train SPACE-Time on it, name its objects, write a model "
-        "folder. The same command resumes an unfinished run.",
-    )
-    parser.add_argument("--config", required=True, help="a YAML file such as configs/pong.yaml")
-    parser.add_argument("--out", help="the model folder (default: models/<name>)")
-    parser.add_argument("--run", help="checkpoints, logs and settings of the run (default: runs/<name>)")
-    parser.add_argument("--restart", action="store_true", help="throw away the run that is there")
-    parser.add_argument(
-        "--export-classifier",
-        action="store_true",
-        help="also write z_what-classifier_{n}.joblib.pkl for each n of train.few_shot into the run's folder",
-    )
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="such as train.steps=2000 seed=1")
-    options = parser.parse_intermixed_args(argv)
-    try:
-        config = load_config(options.config, options.overrides)
-        policy = None
-        if config.data.agent != "random":
-            from spacetime_env.agent import as_policy
-
-            policy = as_policy(config.data.agent)
-        words = sys.argv[1:] if argv is None else argv
-        command = " ".join(["python pretrain_space.py", *words])
-        folder = pretrain(config, options.out, options.run, options.restart, policy, command, options.export_classifier)
-    except (ValueError, TrainingError) as error:
-        print(f"pretrain_space.py: {error}", file=sys.stderr)
-        return 130 if isinstance(error, Interrupted) else 1
-    except OSError as error:
-        print(
-            f"pretrain_space.py: {error.filename or 'a file'}: {error.strerror or error}. What is saved is "
-            "kept; the same command goes on from there.",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped. What is saved is kept; the same command goes on from there.", file=sys.stderr)
-        return 130
-    shown = folder if len(folder.parts) > 1 else os.path.join(".", folder)
-    print(f"wrote {folder}; look at it with: python load_model.py --model {shown}")
-    return 0

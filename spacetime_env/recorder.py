@@ -6,7 +6,6 @@ an interrupted recording goes on where it stopped, and any number of processes g
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import multiprocessing
 import os
@@ -19,17 +18,17 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import ale_py
 import numpy as np
 import yaml
 from tqdm import tqdm
 
-from spacetime_env import __version__, files, store
+from spacetime_env import files, store
 from spacetime_env.config import DataConfig, MotionConfig
 from spacetime_env.games import canonical
 from spacetime_env.labels import RamObjects
 from spacetime_env.motion import STEADY_LEVELS, ColorCounts
-from spacetime_env.policies import Policy
+from spacetime_env.policies import Player, Policy, part_for
+from spacetime_env.recipe import require_same_settings, settings_for
 from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
 from spacetime_env.subframes import keep_subframes
 
@@ -61,7 +60,7 @@ def split_folder(config: DataConfig, game: str, split: str, agent: str) -> Path:
 def record_frames(
     game: str,
     split: str,
-    policy: Policy,
+    policy: Player,
     config: DataConfig,
     motion: MotionConfig,
     labels: bool,
@@ -70,13 +69,14 @@ def record_frames(
     """Record what is missing of a split's shards and its index. See :func:`spacetime_env.dataset.record`."""
     game = canonical(game)
     folder = split_folder(config, game, split, policy.name)
-    meta = _settings(game, split, policy, config, motion, labels)
+    seed_for(split, config.seed, 0)  # refuses what has no seed
+    meta = settings_for(game, split, policy, config, motion, labels)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
     if (folder / store.META).exists():
-        meta = _same_settings(folder, meta)
+        meta = require_same_settings(folder, meta)
     else:
         if any(folder.glob("*.npz")):
             raise DatasetError(f"{folder} holds data but no {store.META}. Delete it, or give another folder.")
@@ -96,8 +96,8 @@ def record_frames(
     return folder
 
 
-def record_shard(meta: SplitMeta, shard: int, policy: Policy) -> Shard:
-    """Play one shard.
+def record_shard(meta: SplitMeta, shard: int, policy: Player) -> Shard:
+    """Play one shard; of a mix, by the part whose turn it is.
 
     Raises:
         DatasetError: the game's episodes are too short for a stack.
@@ -106,7 +106,7 @@ def record_shard(meta: SplitMeta, shard: int, policy: Policy) -> Shard:
     count, length, (height, width) = meta.shard_stacks(shard), meta.length, meta.native
     seed = seed_for(meta.split, meta.seed, shard)
     rng = np.random.default_rng([seed, 1])
-    play = _Play(meta, policy, seed)
+    play = _Play(meta, part_for(policy, shard), seed)
     random = meta.order == "random"
     ids = np.empty((count, length, height, width), np.uint8)
     episodes, steps = np.empty(count, np.int32), np.empty((count, length), np.int32)
@@ -154,7 +154,7 @@ def record_shard(meta: SplitMeta, shard: int, policy: Policy) -> Shard:
 
 
 def _record_all(
-    folder: Path, meta: SplitMeta, policy: Policy, missing: list[int], workers: int, progress: bool
+    folder: Path, meta: SplitMeta, policy: Player, missing: list[int], workers: int, progress: bool
 ) -> None:
     """Record and save the missing shards, in this process or in several."""
     total = sum(meta.shard_stacks(i) for i in missing)
@@ -182,7 +182,7 @@ def _record_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _save_shard(folder: Path, meta: SplitMeta, shard: int, policy: Policy) -> int:
+def _save_shard(folder: Path, meta: SplitMeta, shard: int, policy: Player) -> int:
     path = folder / meta.shard_name(shard)
     if not path.exists():  # another command may have recorded it meanwhile; it would be the same
         store.save(path, record_shard(meta, shard, policy).to_bytes())
@@ -336,66 +336,3 @@ def _flat(found: list[tuple[np.ndarray, list[str]]]) -> FrameBoxes:
     names = [name for _, names in found for name in names]
     counts = np.array([len(boxes) for boxes, _ in found])
     return FrameBoxes.of(np.concatenate([boxes for boxes, _ in found]), counts, np.array(names, np.str_))
-
-
-def _settings(
-    game: str, split: str, policy: Policy, config: DataConfig, motion: MotionConfig, labels: bool
-) -> SplitMeta:
-    """What was asked for, with what the environment is like."""
-    size = config.size if split == "train" else config.eval_size
-    seed_for(split, config.seed, 0)
-    for name in ("length", "shard_size", "workers"):
-        if getattr(config, name) < 1:
-            raise DatasetError(f"data.{name}: expected 1 or more, got {getattr(config, name)}.")
-    for name in ("gap", "warmup"):
-        if getattr(config, name) < 0:
-            raise DatasetError(f"data.{name}: expected 0 or more, got {getattr(config, name)}.")
-    if config.subframes not in (1, 2):
-        raise DatasetError(f"data.subframes: expected 1 or 2, got {config.subframes}.")
-    if motion.rarity.window < 1:
-        raise DatasetError(f"motion.rarity.window: expected 1 or more steps, got {motion.rarity.window}.")
-    if size < 1:
-        raise DatasetError(f"expected a size of 1 stack or more, got {size}.")
-    # A copy, so that what the policy loads here does not go to other processes.
-    env = copy.copy(policy).make_env(game)
-    ale = getattr(env.unwrapped, "ale", None)
-    if ale is None:
-        raise DatasetError(f"the environment of {policy.name} has no ALE under it; only Atari is recorded.")
-    env.reset()
-    before = ale.getEpisodeFrameNumber()
-    env.step(0)
-    meta = SplitMeta(
-        game=game,
-        split=split,
-        agent=policy.name,
-        agent_version=getattr(policy, "fingerprint", ""),
-        seed=config.seed,
-        size=size,
-        length=config.length,
-        shard_size=config.shard_size,
-        order=config.order,
-        gap=config.gap,
-        warmup=config.warmup,
-        native=tuple(ale.getScreenDims()),
-        frameskip=ale.getEpisodeFrameNumber() - before,
-        sticky=round(ale.getFloat("repeat_action_probability"), 6),
-        trail=f"{motion.background} of {motion.trail}" if motion.extent == "trail" else "",
-        labels=labels,
-        window=motion.rarity.window if motion.foreground == "rarity" else 0,
-        subframes=config.subframes,
-        package=__version__,
-        ale=ale_py.__version__,
-    )
-    env.close()
-    return meta
-
-
-def _same_settings(folder: Path, asked: SplitMeta) -> SplitMeta:
-    there = store.read_meta(folder)
-    differences = there.differences(asked)
-    if differences:
-        raise DatasetError(
-            f"{folder} was recorded with other settings: {'; '.join(differences)}. Ask for the same, delete "
-            "the folder, or give another one with --data-root (data.root)."
-        )
-    return there

@@ -18,10 +18,11 @@ from torch import Tensor
 from spacetime_env import __version__
 from spacetime_env.bundle import Model
 from spacetime_env.config import Config, to_dict
-from spacetime_env.dataset import Split
+from spacetime_env.dataset import Split, SplitMeta
 from spacetime_env.drawing import enlarge
 from spacetime_env.evaluate import DetectionScores
 from spacetime_env.frames import boxes_to_z_where
+from spacetime_env.policies import shares
 from spacetime_env.scene import Detections
 from spacetime_env.space import SpaceOutput, Targets
 
@@ -155,6 +156,15 @@ def _boxes(image: np.ndarray, z_where: Tensor) -> np.ndarray:
     return image
 
 
+def who_played(meta: SplitMeta) -> str:
+    """``policy 'random'``, or the policies of a mix with what each of them played."""
+    found = shares(meta.agent, [meta.shard_stacks(i) for i in range(meta.shards)])
+    if len(found) == 1:
+        return f"policy {meta.agent!r}"
+    each = [f"{name!r} ({shards} of {meta.shards} shards, {stacks} stacks)" for name, (shards, stacks) in found.items()]
+    return f"policies in turn, a shard each: {', '.join(each[:-1])} and {each[-1]}"
+
+
 def card(
     config: Config, figures: Mapping[str, Figures], seconds: Mapping[str, float], train: Split, command: str
 ) -> str:
@@ -165,7 +175,8 @@ def card(
         "",
         f"Made by `{command or 'spacetime_env.pretrain.pretrain(config)'}`, seed {config.seed}, "
         f"commit {commit()}.",
-        f"Data: {meta.size} stacks of {meta.length} frames, policy {meta.agent!r}, seed {meta.seed}. "
+        f"Data: {meta.size} stacks of {meta.length} frames, {who_played(meta)}, seed {meta.seed}. "
+        f"Validation data: policy {config.data.eval_agent!r}. "
         f"Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
         f"Wall time with {config.train.threads} threads on {platform.machine()}: "
         f"data {seconds['data']:.0f} s "

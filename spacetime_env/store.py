@@ -45,7 +45,7 @@ class SplitMeta:
 
     game: str  # "Pong"
     split: str  # "train", "validation", "test"
-    agent: str  # "random", or the name of the agent's folder
+    agent: str  # "random", the name of the agent's folder, or of a mix its parts' joined by +
     agent_version: str  # the policy's fingerprint; "" for random
     seed: int
     size: int  # stacks
@@ -221,7 +221,8 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
         if labels.offsets[-1] != len(labels.boxes):
             raise DatasetError(f"{path}: its label counts do not add up to its boxes. {again}")
     common = {name: arrays[name] for name in ("ids", "palette", "episodes", "steps")}
-    more = {name: arrays[name] if name in shapes else None for name in ("backgrounds", "steadiness", "before")}
+    optional = ("backgrounds", "steadiness", "before")
+    more: dict[str, Any] = {name: arrays[name] if name in shapes else None for name in optional}
     return Shard(**common, labels=labels, **more, sha256=found)
 
 

@@ -30,7 +30,7 @@ class SubframeEnv(ale_py.AtariEnv):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
         """Takes a step and keeps the frame before its last."""
-        skip = self._frameskip
+        skip: Any = self._frameskip  # type: ignore[has-type]
         frames = int(self.np_random.integers(*skip)) if isinstance(skip, tuple) else skip
         earned = 0.0
         try:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,7 +17,6 @@ import pytest
 from spacetime_env import create, labels
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.create import main, parser
-from spacetime_env.policies import RandomPolicy
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "create_dataset.py"
@@ -80,6 +78,9 @@ def test_record_and_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         (["-g", "Pongg"], "Did you mean Pong"),
         (["-g", "Pong", "--size", "0"], "size of 1 stack or more"),
+        (["-g", "Pong", "--agent", ""], "--agent: expected the name of a policy, got an empty one"),
+        (["-g", "Pong", "--agent", "random+random"], "--agent: the mix 'random+random' has 'random' twice"),
+        (["-g", "Pong", "--agent", "nobody"], "--agent: no agent 'nobody'"),
         (["-g", "Pong", "--config", "configs/none.yaml"], "no config file"),
     ],
 )
@@ -91,12 +92,25 @@ def test_errors_are_sentences(
     assert said.startswith("error: ") and message in said and "Traceback" not in said
 
 
-def test_an_agent_is_asked_of_the_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        sys.modules, "spacetime_env.agent", SimpleNamespace(as_policy=lambda name: f"policy {name}")
-    )
-    assert create.policy_for("agents/pong-ppo") == "policy agents/pong-ppo"
-    assert isinstance(create.policy_for("random"), RandomPolicy)
+def test_who_plays_which_split(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("game: Pong\ndata: {agent: sticky-random, eval_agent: random+sticky-random}\n")
+
+    def player(*words: str) -> str:
+        args = parser().parse_args(["--config", str(file), *words])
+        return create._policy(args, create._config(args)).name
+
+    assert player() == player("-f", "test") == "sticky-random"
+    assert player("-f", "validation") == "random+sticky-random"  # where pretraining looks for it
+    assert player("-f", "validation", "--agent", "random") == player("--agent", "random") == "random"
+
+
+def test_a_mix_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("game: Pong\ndata: {size: 2, shard_size: 1, length: 2, warmup: 5, workers: 1}\n")
+    words = ["--config", str(file), "--data-root", str(tmp_path), "--agent", "random+sticky-random"]
+    assert main(words) == 0
+    assert f"{tmp_path / 'Pong' / 'train-random+sticky-random'}: 2 stacks" in capsys.readouterr().out
 
 
 def test_labels_without_ocatari(

@@ -18,7 +18,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spacetime_env import evaluate, load_model, naming, prepare, pretrain
+from spacetime_env import evaluate, figures, load_model, naming, prepare, pretrain
 from spacetime_env.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
 from spacetime_env.config import Config, ConfigError, SceneConfig, Schedule, from_dict, to_dict
 from spacetime_env.dataset import DatasetError, RandomPolicy, Split, open_split
@@ -27,7 +27,8 @@ from spacetime_env.labels import LabelsError
 from spacetime_env.motion import targets
 from spacetime_env.naming import NothingFoundError
 from spacetime_env.optimize import Examples
-from spacetime_env.pretrain import Interrupted, TrainingError, main
+from spacetime_env.pretrain import Interrupted, TrainingError
+from spacetime_env.pretrain_cli import main
 from spacetime_env.scene import Detections, in_regions
 from spacetime_env.space import Space
 from spacetime_env.tracker import Tracker
@@ -108,6 +109,10 @@ def test_what_a_run_leaves(whole: Path, data: Config) -> None:
         "step-0000006.pt",
     ]
     assert from_dict(Config, yaml.safe_load((model / "config.yaml").read_text())) == data
+    found = figures.read(run)
+    assert found is not None and list(found) == ["test-random"]
+    f1 = f"{found['test-random']['detection.f1']:.4f}"
+    assert f"| F1 at IoU 0.5 | {f1} |" in (model / "CARD.md").read_text()
     assert from_dict(Config, yaml.safe_load((run / "run.yaml").read_text())["config"]) == data
 
 
@@ -283,7 +288,7 @@ def test_kill_9_while_it_saves_and_the_same_command_again(whole: Path, data: Con
     # The sixth file that is made safe is best.pt of the last step.
     code = """
 import os, signal, sys
-from spacetime_env import pretrain
+from spacetime_env import pretrain_cli
 real, calls = os.fsync, []
 def dying(handle):
     calls.append(handle)
@@ -291,7 +296,7 @@ def dying(handle):
         os.kill(os.getpid(), signal.SIGKILL)
     real(handle)
 os.fsync = dying
-pretrain.main(sys.argv[1:])
+pretrain_cli.main(sys.argv[1:])
 """
     killed = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -342,6 +347,8 @@ def test_damaged_checkpoints(whole: Path, data: Config, tmp_path: Path, capsys: 
 def test_restart_throws_the_run_away_and_nothing_else(whole: Path, data: Config, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole / "run", tmp_path / "run"))
     (run / "notes.txt").write_text("mine")
+    pretrain.forget(Path(shutil.copytree(run, tmp_path / "forgotten")))
+    assert sorted(path.name for path in (tmp_path / "forgotten").iterdir()) == ["notes.txt", "run.yaml"]
     other = with_train(data, steps=1)
     with pytest.raises(ConfigError, match=r"started with other settings: train.steps: 6 then, 1 now"):
         pretrain.pretrain(other, tmp_path / "model", run)
@@ -410,6 +417,24 @@ def test_data_of_another_game(tmp_path: Path) -> None:
     config = replace(CONFIG, game="Boxing", data=replace(CONFIG.data, root=str(tmp_path)))
     with pytest.raises(DatasetError, match=r"train-random was recorded with other settings: game is 'Pong' there"):
         prepare.prepare_split(config, "train")
+
+
+def test_who_plays_each_split(tmp_path: Path) -> None:
+    mixed = "random+sticky-random"
+    write_split(tmp_path, "train", agent=mixed)
+    write_split(tmp_path, "validation", labels=True, agent="sticky-random")
+    asked = replace(CONFIG.data, root=str(tmp_path / "data"), agent=mixed, eval_agent="sticky-random")
+    shutil.move(tmp_path / "Pong", tmp_path / "data" / "Pong")
+    config = with_train(replace(CONFIG, data=asked), steps=1)
+    assert prepare.prepare_split(config, "train").path.name == f"train-{mixed}"
+    assert prepare.prepare_split(config, "validation").path.name == "validation-sticky-random"
+    card = (pretrain.pretrain(config, tmp_path / "model", tmp_path / "run") / "CARD.md").read_text()
+    assert "in turn, a shard each: 'random' (1 of 2 shards, 4 stacks) and 'sticky-random' (1 of 2 shards, 2 st" in card
+    assert "Validation data: policy 'sticky-random'" in card
+    assert sorted(path.name for path in (tmp_path / "data" / "Pong").iterdir()) == [
+        f"train-{mixed}",
+        "validation-sticky-random",
+    ]
 
 
 def test_data_of_other_settings(data: Config) -> None:
@@ -546,8 +571,8 @@ def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
     blind = replace(data, scene=SceneConfig(threshold=1.0))
     model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
     known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
-    figures = naming.full_scores(blind, model, known, [test])
-    assert figures.detection.f1 == 0 and figures.few_shot == {} and figures.target_f1 > 0.8
+    scores = naming.full_scores(blind, model, known, [test])
+    assert scores.detection.f1 == 0 and scores.few_shot == {} and scores.target_f1 > 0.8
     assert naming.known_samples(blind, naming.detect_all(model, test), test) is None
 
 
@@ -584,7 +609,8 @@ def test_where_things_go_by_default(data: Config, tmp_path: Path, monkeypatch: p
         (["train.device=gpu"], "train.device: 'gpu' cannot be used"),
         (["model.grid=5"], "turn a 38x32 frame into 4x4 cells, but model.grid is 5"),
         (["scene.classes=[Bal]"], "Did you mean 'Ball'"),
-        (["data.agent=agents/nobody"], "agents/nobody"),
+        (["data.agent=agents/nobody"], "data.agent: no agent 'agents/nobody'"),
+        (["data.eval_agent=random+"], "data.eval_agent: expected the name of a policy, got an empty one"),
         (["data.size=9"], "size is 6 there, 9 asked for"),
     ],
 )

@@ -51,6 +51,7 @@ def test_card(tmp_path: Path) -> None:
         "# Pong: a space+motion model",
         "Made by `make it`, seed 9, commit ",
         "6 stacks of 3 frames, policy 'random', seed 0",
+        "Validation data: policy 'random'",
         "Trained for 6 steps of 2 stacks",
         "data 61 s (less where it was there already), training with its evaluations 13 s",
         "### test-pong-ppo: 12 frames, policy 'pong-ppo', seed 5",
@@ -64,6 +65,15 @@ def test_card(tmp_path: Path) -> None:
     bare = report.card(CONFIG, {}, {"data": 0, "training": 0}, split, "")
     assert "None: no test split with ground truth" in bare and "Nothing is reported in" not in bare
     assert "Made by `spacetime_env.pretrain.pretrain(config)`" in bare
+
+
+def test_a_mix_in_words(tmp_path: Path) -> None:
+    meta = open_split(write_split(tmp_path, "train")).meta
+    mixed = replace(meta, agent="random+sticky-random+pong-ppo", size=13)  # files of 4: 4, 4, 4, 1
+    assert report.who_played(mixed) == (
+        "policies in turn, a shard each: 'random' (2 of 4 shards, 5 stacks), 'sticky-random' (1 of 4 shards, 4 stacks) "
+        "and 'pong-ppo' (1 of 4 shards, 4 stacks)"
+    )
 
 
 def test_boxes_as_detections() -> None:

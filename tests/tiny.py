@@ -100,14 +100,20 @@ def make_frames(count: int = 2, seed: int = 0) -> np.ndarray:
 
 
 def write_split(
-    root: Path, split: str, config: Config = CONFIG, labels: bool = False, seed: int = 0, game: str = "Pong"
+    root: Path,
+    split: str,
+    config: Config = CONFIG,
+    labels: bool = False,
+    seed: int = 0,
+    game: str = "Pong",
+    agent: str = "random",
 ) -> Path:
     """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left."""
     data = config.data
     meta = store.SplitMeta(
         game=game,
         split=split,
-        agent="random",
+        agent=agent,
         agent_version="",
         seed=data.seed,
         size=data.size if split == "train" else data.eval_size,
@@ -123,7 +129,7 @@ def write_split(
         labels=labels,
         classes=tuple(COLORS) if labels else (),
     )
-    folder = root / game / f"{split}-random"
+    folder = root / game / f"{split}-{agent}"
     folder.mkdir(parents=True)
     store.write_meta(folder, meta)
     palette = np.zeros((256, 3), np.uint8)

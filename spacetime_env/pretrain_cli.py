@@ -1,0 +1,81 @@
+"""The command ``pretrain_space.py``: one run, or with ``--sweep`` one for every combination of settings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from spacetime_env.config import ConfigError, load_config
+from spacetime_env.pretrain import Interrupted, TrainingError, pretrain
+from spacetime_env.sweep import run_sweep
+from spacetime_env.sweep_plan import plan
+
+EXAMPLES = """examples:
+  python pretrain_space.py --config configs/pong.yaml
+  python pretrain_space.py --config configs/pong.yaml train.steps=2000 seed=1
+  python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
+
+A sweep does every combination, one after the other, in runs/sweep/<name>/<settings>/ with the model in model/ there,
+and writes table.csv and table.md. Values are split at commas that are outside of brackets and quotes:
+train.few_shot=[1,4],[16] are two lists. Words without such a comma hold for all runs, as words before --sweep do.
+The same command goes on where it stopped, does what failed again, and leaves alone what is done."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    make = argparse.ArgumentParser(
+        prog="pretrain_space.py",
+        description="Record data if it is missing, train SPACE-Time on it, name its objects, write a model "
+        "folder. The same command resumes an unfinished run.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    make.add_argument("--config", required=True, help="a YAML file such as configs/pong.yaml")
+    make.add_argument("--out", help="the model folder (default: models/<name>); not with --sweep")
+    make.add_argument(
+        "--run", help="checkpoints, logs and settings of the run (default: runs/<name>; of a sweep runs/sweep/<name>)"
+    )
+    make.add_argument("--restart", action="store_true", help="throw away the run that is there; all runs of a sweep")
+    make.add_argument(
+        "--export-classifier",
+        action="store_true",
+        help="also write z_what-classifier_{n}.joblib.pkl for each n of train.few_shot into the run's folder",
+    )
+    make.add_argument(
+        "--sweep", nargs="+", metavar="key=v1,v2", help="settings to vary: one run for every combination of values"
+    )
+    make.add_argument("overrides", nargs="*", metavar="key=value", help="such as train.steps=2000 seed=1")
+    return make
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 an error in plain words (of a sweep: a run failed), 130 interrupted."""
+    options = parser().parse_intermixed_args(argv)
+    command = " ".join(["python pretrain_space.py", *(sys.argv[1:] if argv is None else argv)])
+    restart, export = options.restart, options.export_classifier
+    try:
+        if options.sweep is not None:
+            if options.out is not None:
+                raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
+            sweep = plan(options.config, options.overrides, options.sweep, options.run)
+            return 1 if run_sweep(sweep, restart, command, export) else 0
+        config = load_config(options.config, options.overrides)
+        folder = pretrain(config, options.out, options.run, restart, None, command, export)
+    except (ValueError, TrainingError) as error:
+        print(f"pretrain_space.py: {error}", file=sys.stderr)
+        return 130 if isinstance(error, Interrupted) else 1
+    except OSError as error:
+        print(
+            f"pretrain_space.py: {error.filename or 'a file'}: {error.strerror or error}. What is saved is "
+            "kept; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. What is saved is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    shown = folder if len(folder.parts) > 1 else os.path.join(".", folder)
+    print(f"wrote {folder}; look at it with: python load_model.py --model {shown}")
+    return 0

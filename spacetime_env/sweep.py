@@ -1,0 +1,171 @@
+"""A sweep: one pretraining run for every combination of settings, and one table of what they came to.
+
+::
+
+    runs/sweep/pong/
+        table.csv                   a row a run: settings, wall time, all figures
+        table.md                    a row for each combination but of seeds: mean and standard deviation over them
+        seed=0,variant=space/       a run as any other: checkpoints, logs, figures.json
+            model/                  its model folder
+            sweep.json              its config, its seconds so far, and whether it is done; written last
+            error.txt               why it failed, where it did
+        data/                       only where runs ask for data of different settings
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from spacetime_env import figures
+from spacetime_env.checkpoint import differences
+from spacetime_env.config import ConfigError, to_dict
+from spacetime_env.dataset import DatasetError, open_split
+from spacetime_env.files import write_atomically
+from spacetime_env.games import canonical
+from spacetime_env.prepare import require_same
+from spacetime_env.pretrain import Interrupted, TrainingError, forget, pretrain
+from spacetime_env.store import INDEX
+from spacetime_env.sweep_plan import RECORD, Run, Sweep
+from spacetime_env.table import Row, as_csv, as_markdown
+
+ERROR = "error.txt"
+
+
+def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_classifier: bool = False) -> list[Run]:
+    """Do all runs that are not done, one after the other, and write the table after each.
+
+    Args:
+        sweep: see :func:`spacetime_env.sweep_plan.plan`.
+        restart: throw away all runs first: their checkpoints, logs and figures.
+        command: the command line, for the cards.
+        export_classifier: see :func:`spacetime_env.pretrain.pretrain`.
+
+    Returns:
+        The runs that failed. Each was reported; why is in its ``error.txt``.
+
+    Raises:
+        ConfigError: the folder has a run of other settings; none is started then.
+        OSError: the sweep's folder or table cannot be written.
+        Interrupted, KeyboardInterrupt: Ctrl-C; what is done is kept.
+    """
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    for run in sweep.runs:
+        if restart:
+            forget(run.folder)
+            for name in (RECORD, ERROR):
+                (run.folder / name).unlink(missing_ok=True)
+        else:
+            require_same_run(run)
+    failed = []
+    for number, run in enumerate(sweep.runs, start=1):
+        title = f"run {number} of {len(sweep.runs)}: {run.title}"
+        if run.done():
+            print(f"{title}: it is done already")
+            continue
+        print(title, flush=True)
+        try:
+            do(run, f"{command}  # {run.title}" if command else "", export_classifier)
+        except (Interrupted, KeyboardInterrupt):
+            if restart:
+                print("Leave out --restart to go on with what is done.", file=sys.stderr)
+            raise
+        except Exception as error:  # whatever it is, the other runs may do better
+            failed.append(run)
+            with contextlib.suppress(OSError):
+                write_atomically(run.folder / ERROR, traceback.format_exc().encode())
+            print(f"{title} failed: {in_words(error)} ({run.folder / ERROR})", file=sys.stderr)
+        finally:
+            write_tables(sweep)
+    write_tables(sweep)
+    print((sweep.folder / "table.md").read_text())
+    print(f"{len(sweep.runs) - len(failed)} of {len(sweep.runs)} runs are done; see {sweep.folder / 'table.csv'}")
+    if failed:
+        print(
+            f"{len(failed)} failed: {'; '.join(run.title for run in failed)}. The same command tries them again.",
+            file=sys.stderr,
+        )
+    return failed
+
+
+def require_same_run(run: Run) -> None:
+    """Refuse a run that was begun with other settings than now: a table of both would compare nothing.
+
+    Raises:
+        ConfigError: naming the settings.
+    """
+    now = to_dict(run.config)
+    changed = differences(run.record().get("config", now), now)
+    if changed:
+        raise ConfigError(
+            f"{run.folder} was begun with other settings: {'; '.join(changed[:5])}. Use these to go on with it, or "
+            "start anew in another folder (--run) or with --restart."
+        )
+
+
+def do(run: Run, command: str, export_classifier: bool) -> None:
+    """Do a run, or the rest of it, and note how long it took."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / ERROR).unlink(missing_ok=True)
+    before, began, done = float(run.record().get("seconds", 0)), time.perf_counter(), False
+    run.write(before, done)
+    try:
+        if run.config.data.root != run.source:
+            share_data(run)
+        pretrain(run.config, run.model, run.folder, command=command, export_classifier=export_classifier)
+        done = True
+    finally:
+        run.write(before + time.perf_counter() - began, done)
+
+
+def share_data(run: Run) -> None:
+    """Copy into the run's own data root what it can use of the one that was asked for.
+
+    That is the test splits, and validation splits of its settings: they may have ground truth that cannot be
+    recorded again without OCAtari.
+    """
+    game = canonical(run.config.game)
+    there, here = Path(run.source) / game, Path(run.config.data.root) / game
+    here.mkdir(parents=True, exist_ok=True)
+    for split in sorted([*there.glob("test-*"), *there.glob("validation-*")]):
+        if (here / split.name).exists() or not (split / INDEX).is_file():
+            continue
+        if split.name.startswith("validation-"):
+            try:
+                require_same(open_split(split, game, run.config.motion), run.config, "validation")
+            except DatasetError:
+                continue
+        half = here / f".{split.name}.tmp"
+        shutil.rmtree(half, ignore_errors=True)  # of a copy that was killed
+        shutil.copytree(split, half)
+        os.replace(half, here / split.name)
+
+
+def in_words(error: Exception) -> str:
+    """What to show of an error: its sentence, with its kind where it was not written for users."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}."
+    if isinstance(error, (ValueError, TrainingError)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def write_tables(sweep: Sweep) -> None:
+    """Write ``table.csv`` and ``table.md`` of what is done by now.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    rows = []
+    for run in sweep.runs:
+        done = run.done()
+        state = "done" if done else "failed" if (run.folder / ERROR).is_file() else "not done"
+        found = figures.read(run.folder) if done else None
+        rows.append(Row(run.settings, state, float(run.record().get("seconds", 0)), found or {}))
+    write_atomically(sweep.folder / "table.csv", as_csv(rows).encode())
+    write_atomically(sweep.folder / "table.md", as_markdown(sweep.name, rows).encode())

@@ -1,0 +1,129 @@
+"""Tables of many runs: CSV with all that was measured, Markdown with means over the seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spacetime_env.figures import Numbers
+
+SEED = "seed"  # the setting that means are taken over
+# The figures that come first: what their names in figures.json match, and what they are called.
+MAIN = {
+    r"detection\.f1": "F1 at IoU 0.5",
+    r"detection\.center_f1": "F1 by centre distance",
+    "target_f1": "target F1",
+    r"few_shot\.(\d+)\.mean": "{}-shot accuracy",
+    r"detection\.name_accuracy": "name accuracy",
+}
+_SPREAD = ".std"  # of a figure itself, over draws: in the CSV only
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run."""
+
+    settings: Mapping[str, str]  # the same keys in every row
+    state: str  # "done", "failed", "not done"
+    seconds: float  # wall time, all sessions
+    figures: Mapping[str, Numbers]  # test split -> figure -> value; empty unless done
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """A line a run: settings, state, wall_seconds, then ``<test split>: <figure>`` for all figures of any run."""
+    columns = [(split, figure) for split in splits_of(rows) for figure in figures_of(rows, split)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    settings = list(rows[0].settings)
+    writer.writerow([*settings, "state", "wall_seconds", *(f"{split}: {figure}" for split, figure in columns)])
+    for row in rows:
+        values = [row.figures.get(split, {}).get(figure, "") for split, figure in columns]
+        writer.writerow([*row.settings.values(), row.state, f"{row.seconds:.1f}", *values])
+    return text.getvalue()
+
+
+def as_markdown(name: str, rows: Sequence[Row]) -> str:
+    """A table a test split: a line for each combination of the settings but the seed, over the runs that are done."""
+    lines = [
+        f"# {name}: {sum(row.state == 'done' for row in rows)} of {len(rows)} runs",
+        "",
+        "Mean ± standard deviation (n - 1 in its denominator) over the n seeds that are done.",
+    ]
+    left = [row for row in rows if row.state != "done"]
+    if left:
+        each = (f"{' '.join(f'{key}={value}' for key, value in row.settings.items())} ({row.state})" for row in left)
+        lines += ["", f"Not in it: {', '.join(each)}."]
+    done = [row for row in rows if row.state == "done"]
+    if done and not splits_of(done):
+        lines += ["", "No figures: there was no test split with ground truth."]
+    for split in splits_of(done):
+        counts = {figure for row in done for figure, value in row.figures.get(split, {}).items() if type(value) is int}
+        shown = [one for one in figures_of(done, split) if one not in counts and not one.endswith(_SPREAD)]
+        keys = [key for key in rows[0].settings if key != SEED]
+        heads = [*keys, "n", *(title(figure) for figure in shown), "wall time, s"]
+        lines += ["", f"## {split}", "", _line(heads), _line(["---"] * len(heads))]
+        for values, group in by_settings(done, keys).items():
+            cells = [mean([row.figures.get(split, {}).get(figure) for row in group]) for figure in shown]
+            seconds = mean([row.seconds for row in group], 0)
+            lines.append(_line([*values, str(len(group)), *cells, seconds]))
+    return "\n".join(lines) + "\n"
+
+
+def by_settings(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
+    """The rows by their values of ``keys``, in the order in which these come up."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.settings[key] for key in keys), []).append(row)
+    return groups
+
+
+def mean(values: Sequence[float | None], digits: int = 4) -> str:
+    """``0.9772 ± 0.0012``; no ± of a single value, and how many there are where some are missing.
+
+    >>> mean([0.5, None, 1.5], 1)
+    '1.0 ± 0.7 (n = 2)'
+    """
+    there = [value for value in values if value is not None]
+    if not there:
+        return "-"
+    text = f"{statistics.fmean(there):.{digits}f}"
+    if len(there) > 1:
+        text += f" ± {statistics.stdev(there):.{digits}f}"
+    return text if len(there) == len(values) else f"{text} (n = {len(there)})"
+
+
+def splits_of(rows: Iterable[Row]) -> list[str]:
+    """The test splits of any row, those of all splits together first."""
+    found = dict.fromkeys(split for row in rows for split in row.figures)
+    return sorted(found, key=lambda split: (split.startswith("test-"), split))
+
+
+def figures_of(rows: Iterable[Row], split: str) -> list[str]:
+    """The figures of a split in any row, the main ones first."""
+    found = list(dict.fromkeys(figure for row in rows for figure in row.figures.get(split, {})))
+    return sorted(found, key=lambda figure: (_place(figure), found.index(figure)))
+
+
+def title(figure: str) -> str:
+    """A figure in words: ``detection.f1`` -> ``F1 at IoU 0.5``."""
+    for pattern, words in MAIN.items():
+        match = re.fullmatch(pattern, figure)
+        if match:
+            return words.format(*match.groups())
+    return figure.removeprefix("detection.").replace("_", " ").replace(".", " ")
+
+
+def _place(figure: str) -> tuple[int, int]:
+    for place, pattern in enumerate(MAIN):
+        match = re.fullmatch(pattern, figure)
+        if match:
+            return place, int(match[1]) if match.groups() else 0
+    return len(MAIN), 0
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

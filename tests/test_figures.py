@@ -1,0 +1,68 @@
+"""figures.json: every number of whatever was measured, and files that are none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spacetime_env import figures
+from spacetime_env.evaluate import DetectionScores
+from spacetime_env.report import Figures
+
+FIGURES = Figures(
+    detection=DetectionScores(12, 0.5, 0.25, 0.75, 0.875, {"Ball": 0.125}, 0.625),
+    few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
+    target_f1=0.9375,
+    agent="pong-ppo",
+    seed="5",
+)
+
+
+def test_all_numbers_of_the_figures() -> None:
+    assert figures.numbers(FIGURES) == {
+        "detection.frames": 12,
+        "detection.precision": 0.5,
+        "detection.recall": 0.25,
+        "detection.f1": 0.75,
+        "detection.center_f1": 0.875,
+        "detection.class_recall.Ball": 0.125,
+        "detection.name_accuracy": 0.625,
+        "few_shot.1.mean": 0.5,
+        "few_shot.1.std": 0.25,
+        "few_shot.16.mean": 1.0,
+        "few_shot.16.std": 0.0,
+        "target_f1": 0.9375,
+    }
+
+
+def test_what_others_may_add() -> None:
+    @dataclass(frozen=True)
+    class More:
+        ap: np.float32
+        ami: float | None
+        names: tuple[str, ...]
+        at: tuple[float, float, float]
+        broken: float
+
+    found = figures.numbers(More(np.float32(0.5), None, ("Ball",), (0.1, 0.2, 0.3), float("nan")))
+    assert found == {"ap": 0.5, "at.0": 0.1, "at.1": 0.2, "at.2": 0.3}
+    assert type(found["ap"]) is float
+
+
+def test_written_and_read(tmp_path: Path) -> None:
+    figures.write(tmp_path, {"test-random": FIGURES})
+    assert figures.read(tmp_path) == {"test-random": figures.numbers(FIGURES)}
+    assert type(json.loads((tmp_path / "figures.json").read_text())["test-random"]["detection.frames"]) is int
+    figures.write(tmp_path, {})
+    assert figures.read(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"a": 1}', '{"a": {"b": "c"}}'])
+def test_files_that_are_none(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "figures.json").write_text(text)
+    assert figures.read(tmp_path) is None
