@@ -151,6 +151,7 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
         "data.root",
         "data.eval_size",
         "data.eval_agent",
+        "data.test_agent",
         "data.workers",
         *(f"train.{k}" for k in ("eval_every", "save_every", "log_every", "picture_every")),
         *(f"train.{k}" for k in ("keep", "threads", "device")),

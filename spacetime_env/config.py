@@ -38,6 +38,7 @@ class DataConfig:
     # random+sticky-random+agents/pong-ppo, whose parts take turns, a shard each.
     agent: str = "random"
     eval_agent: str = "random"  # the same of the validation split of pretraining
+    test_agent: str = ""  # the same of a test split; "": none is recorded, and those that are there are used
     size: int = 1024  # stacks in the train split
     eval_size: int = 256  # stacks in the validation split and in each test split
     length: int = 4  # T, consecutive frames in a stack

@@ -22,6 +22,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from spacetime_env import store
 from spacetime_env.config import DataConfig, MotionConfig, to_dict
@@ -296,7 +297,9 @@ class Split:
 
     @functools.cached_property
     def _motion(self) -> _Motion:
-        parts = [self._shard_motion(i) for i in range(self.meta.shards)]
+        title = f"motion of {self.meta.game} {self.meta.split}-{self.meta.agent}"
+        shards = tqdm(range(self.meta.shards), title, unit="file", delay=2)
+        parts = [self._shard_motion(i) for i in shards]
         return _Motion(FrameBoxes.join([p.boxes for p in parts]), np.concatenate([p.masks for p in parts]))
 
     def _shard_motion(self, number: int) -> _Motion:

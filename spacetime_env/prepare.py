@@ -60,6 +60,23 @@ def settle_subframes(config: Config, train: Split) -> Config:
     return replace(config, model=replace(config.model, subframes=chosen))
 
 
+def test_splits(config: Config) -> list[Split]:
+    """The test splits that are there and have labels; where ``data.test_agent`` names a policy, also of its play.
+
+    Raises:
+        DatasetError: one was recorded with settings that ``config`` cannot use.
+    """
+    if config.data.test_agent:
+        prepare_split(config, "test", policy_for(config.data.test_agent, "data.test_agent"))
+    folders = sorted(split_folder(config.data, config.game, "test", "*").parent.glob("test-*"))
+    found = [
+        open_split(folder, config.game, config.motion, config.model.subframes)
+        for folder in folders
+        if (folder / META).is_file()
+    ]
+    return [split for split in found if split.meta.labels]
+
+
 def require_same(found: Split, config: Config, split: str) -> None:
     """Refuse a split that was recorded with other settings than ``config.data`` asks for."""
     data = config.data

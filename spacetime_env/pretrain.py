@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,7 @@ from spacetime_env.checkpoint import (
     save_checkpoint,
 )
 from spacetime_env.config import Config, to_dict
-from spacetime_env.dataset import Split, open_split, policy_for
+from spacetime_env.dataset import Split, policy_for
 from spacetime_env.games import canonical
 from spacetime_env.naming import (
     as_model,
@@ -51,10 +52,9 @@ from spacetime_env.optimize import (
     train_step,
 )
 from spacetime_env.policies import Player
-from spacetime_env.prepare import load_examples, prepare_split, settle_subframes
+from spacetime_env.prepare import load_examples, prepare_split, settle_subframes, test_splits
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.space.background import FixedBackground
-from spacetime_env.store import META
 
 
 class TrainingError(RuntimeError):
@@ -114,6 +114,7 @@ def pretrain(
         train = prepare_split(config, "train", policy)
     validation = prepare_split(config, "validation", eval_policy)
     require_classes(config, validation)
+    tests = test_splits(config)
     examples = load_examples(train, config)
     require_examples(examples, config)
     data_seconds = time.perf_counter() - began
@@ -124,7 +125,7 @@ def pretrain(
     files.write_atomically(run / "run.yaml", as_yaml(report.provenance(config)))
     train_loop(config, state, examples, validation, run)
     use_best(folder, state)
-    return finish(config, state, train, validation, out, run, data_seconds, command, export_classifier)
+    return finish(config, state, train, validation, tests, out, run, data_seconds, command, export_classifier)
 
 
 def forget(run: Path) -> None:
@@ -257,13 +258,14 @@ def finish(
     state: State,
     train: Split,
     validation: Split,
+    tests: Sequence[Split],
     out: Path,
     run: Path,
     data_seconds: float,
     command: str,
     export_classifier: bool,
 ) -> Path:
-    """Name the objects, measure on every test split that is there, write the model folder and ``figures.json``."""
+    """Name the objects, measure on the test splits, write the model folder and ``figures.json``."""
     found = detect_all(as_model(config, state.space, train.native), validation)
     known = known_samples(config, found, validation)
     classifier, scene = name_objects(config, found, known)
@@ -271,12 +273,6 @@ def finish(
         paths = export_classifiers(config, known, run)
         print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
     model = as_model(config, state.space, train.native, classifier)
-    tests = [
-        open_split(path, config.game, config.motion, config.model.subframes)
-        for path in sorted((Path(config.data.root) / canonical(config.game)).glob("test-*"))
-        if (path / META).is_file()
-    ]
-    tests = [test for test in tests if test.meta.labels]
     figures = {test.path.name: full_scores(config, model, known, [test]) for test in tests}
     if len(tests) > 1:
         figures["all test splits"] = full_scores(config, model, known, tests)

@@ -135,6 +135,8 @@ def load_checked(config: str | Path, words: Sequence[str], settings: Mapping[str
         require_settings(asked)
         policy_for(asked.data.agent)
         policy_for(asked.data.eval_agent, "data.eval_agent")
+        if asked.data.test_agent:
+            policy_for(asked.data.test_agent, "data.test_agent")
         with torch.device("meta"):  # shapes without weights
             Space(asked.model)
     except ValueError as error:
