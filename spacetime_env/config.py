@@ -234,6 +234,7 @@ class SceneConfig:
     """How detections become a scene (see :mod:`spacetime_env.scene`). Written into a model's ``model.yaml``."""
 
     classes: tuple[str, ...] = ()  # () where no labels are: classes come from clusters of z_what
+    still: tuple[str, ...] = ()  # of these, what does not move (shields, pills): figures of what moves leave it out
     slots: Mapping[str, int] = field(
         default_factory=dict
     )  # objects a class that the observation has room for

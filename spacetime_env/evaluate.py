@@ -1,154 +1,314 @@
-"""How good is a model: detection, naming, few-shot accuracy. Ground truth is read from the stored splits."""
+"""How good is a model: all figures of a model on labelled splits. ``python evaluate.py --help``.
+
+>>> model = load_model("pong")                                                            # doctest: +SKIP
+>>> tests = labelled_tests("data", model.game)                                            # doctest: +SKIP
+>>> found = evaluate_model(model, tests, open_split("data/Pong/validation-random"))       # doctest: +SKIP
+>>> found.sets["moving"]["f1"], found.classes["Ball"]["ap"]                               # doctest: +SKIP
+
+The metrics are in :mod:`spacetime_env.metrics`, what is written in :mod:`spacetime_env.results`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from tqdm import tqdm
 
-from spacetime_env.classifier import fit_ridge
+from spacetime_env.bundle import Model, find, load_model
+from spacetime_env.dataset import Split, open_split
+from spacetime_env.metrics.boxes import (
+    IOUS,
+    DetectionScores,
+    Truth,
+    average_precision,
+    centeredness,
+    detection_scores,
+    divide,
+    iou,
+    match,
+    named,
+)
+from spacetime_env.metrics.latents import (
+    centroid_accuracy,
+    cluster_scores,
+    draw_samples,
+    few_shot_accuracy,
+    kalman_accuracy,
+    labelled,
+    true_names,
+)
+from spacetime_env.metrics.tracks import identity_switches
+from spacetime_env.naming import truth_sets
 from spacetime_env.scene import Detections
+from spacetime_env.seen import EvaluationError, Seen, labelled_tests, look, require_apart, samples_of, stacks_of
+from spacetime_env.store import META
+
+__all__ = [
+    "DetectionScores",
+    "Evaluation",
+    "EvaluationError",
+    "Seen",
+    "Truth",
+    "average_precision",
+    "centeredness",
+    "detection_scores",
+    "draw_samples",
+    "evaluate_model",
+    "few_shot_accuracy",
+    "figures",
+    "iou",
+    "labelled",
+    "labelled_tests",
+    "look",
+    "main",
+    "match",
+]
+
+SHOTS = (1, 4, 16, 64)
+SCORES = ("precision", "recall", "f1", "center_precision", "center_recall", "center_f1")
+COUNTS = ("perfect", "overcount", "undercount", "error_rate")
+RECONSTRUCTED = 256  # frames that the reconstruction's error is measured on
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Objects of one frame."""
+class Evaluation:
+    """All figures of a model. A figure that cannot be had (no such object, no labels, no library) is NaN."""
 
-    boxes: np.ndarray  # (n, 4) x, y, w, h in native pixels
-    names: tuple[str, ...]  # n class names
-
-
-@dataclass(frozen=True)
-class DetectionScores:
-    """Over all frames. F1, precision and recall count a detection at IoU >= 0.5; ``center`` by distance."""
-
+    model: str  # of its folder
+    sha256: str  # of its weights
+    splits: tuple[str, ...]
     frames: int
-    precision: float
-    recall: float
-    f1: float
-    center_f1: float  # a detection counts if its centre is within half the true box's diagonal
-    class_recall: dict[str, float]  # IoU >= 0.5, whatever the detection is called
-    name_accuracy: float  # of the matched detections
-
-    def lines(self) -> list[str]:
-        """A Markdown table."""
-        rows = [
-            ("F1 at IoU 0.5", self.f1),
-            ("precision", self.precision),
-            ("recall", self.recall),
-            ("F1 by centre distance", self.center_f1),
-            ("name accuracy", self.name_accuracy),
-            *((f"recall of {name}", value) for name, value in self.class_recall.items()),
-        ]
-        return ["| figure | value |", "|---|---|", *(f"| {name} | {value:.4f} |" for name, value in rows)]
+    reconstruction_mse: float  # mean squared difference of the pixels' colours, each from 0 to 1
+    sets: Mapping[str, Mapping[str, float]]  # "all", "moving", "relevant" -> figure -> value
+    classes: Mapping[str, Mapping[str, float]]  # name -> figure -> value
+    notes: tuple[str, ...]  # why something is missing, in sentences
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes x, y, w, h: (n, 4) and (m, 4) -> (n, m)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, :2] + a[:, None, 2:], b[None, :, :2] + b[None, :, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=2)
-    union = np.prod(a[:, 2:], axis=1)[:, None] + np.prod(b[:, 2:], axis=1)[None] - common
-    return common / np.maximum(union, 1e-9)
-
-
-def centeredness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """1 - distance of centres / diagonal of the true box ``b``: the published measure; over 0.5 is found."""
-    centers = a[:, None, :2] + a[:, None, 2:] / 2 - b[None, :, :2] - b[None, :, 2:] / 2
-    diagonal = np.linalg.norm(b[:, 2:], axis=1)[None]
-    return 1 - np.linalg.norm(centers, axis=2) / np.maximum(diagonal, 1e-9)
-
-
-def match(score: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """One-to-one pairs with a score of at least ``least``, as many as there can be, of the highest sum."""
-    allowed = score >= least
-    rows, columns = linear_sum_assignment(np.where(allowed, 1000.0 + score, 0.0), maximize=True)
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
-
-
-def detection_scores(found: Sequence[Detections], truth: Sequence[Truth]) -> DetectionScores:
-    """Compare detections with the truth, frame by frame.
-
-    Raises:
-        ValueError: not one for each other, or no frames at all.
-    """
-    if len(found) != len(truth) or not found:
-        raise ValueError(
-            f"expected detections and truth of the same frames, got {len(found)} and {len(truth)}."
-        )
-    hits = centered = predicted = actual = named = 0
-    class_hits: dict[str, int] = {}
-    class_total: dict[str, int] = {}
-    for one, true in zip(found, truth, strict=True):
-        predicted, actual = predicted + len(one), actual + len(true.names)
-        pairs = match(iou(one.boxes, true.boxes), 0.5)
-        hits += len(pairs)
-        centered += len(match(centeredness(one.boxes, true.boxes), 0.5))
-        for name in true.names:
-            class_total[name] = class_total.get(name, 0) + 1
-        names = one.names
-        for i, j in pairs:
-            class_hits[true.names[j]] = class_hits.get(true.names[j], 0) + 1
-            named += names[i] == true.names[j]
-    precision, recall = hits / max(predicted, 1), hits / max(actual, 1)
-    return DetectionScores(
-        frames=len(found),
-        precision=precision,
-        recall=recall,
-        f1=2 * hits / max(predicted + actual, 1),
-        center_f1=2 * centered / max(predicted + actual, 1),
-        class_recall={name: class_hits.get(name, 0) / class_total[name] for name in sorted(class_total)},
-        name_accuracy=named / max(hits, 1),
-    )
-
-
-def labelled(found: Sequence[Detections], truth: Sequence[Truth]) -> tuple[np.ndarray, list[str]]:
-    """z_what of every detection that matches a true object at IoU >= 0.5, with that object's name."""
-    z_what, names = [], []
-    for one, true in zip(found, truth, strict=True):
-        for i, j in match(iou(one.boxes, true.boxes), 0.5):
-            z_what.append(one.z_what[i])
-            names.append(true.names[j])
-    dimension = found[0].z_what.shape[1] if len(found) else 0
-    return np.array(z_what, dtype=np.float32).reshape(-1, dimension), names
-
-
-def draw_samples(names: Sequence[str], count: int, generator: np.random.Generator) -> np.ndarray:
-    """Indices of ``count`` random samples of each class; all of a class that has fewer."""
-    array = np.array(names)
-    picks = [generator.permutation(np.flatnonzero(array == name))[:count] for name in sorted(set(names))]
-    return np.concatenate(picks) if picks else np.zeros(0, dtype=int)
-
-
-def few_shot_accuracy(
-    train: tuple[np.ndarray, list[str]],
-    test: tuple[np.ndarray, list[str]],
-    counts: Sequence[int] = (1, 4, 16, 64),
-    draws: int = 5,
+def evaluate_model(
+    model: Model,
+    tests: Sequence[Split],
+    few_shot_from: Split | None = None,
+    name: str = "",
     seed: int = 0,
-) -> dict[int, tuple[float, float]]:
-    """Accuracy on ``test`` of ridge classifiers fitted on a few samples a class of ``train``.
+    progress: bool = False,
+) -> Evaluation:
+    """All figures of a model on labelled splits, taken together. The same model and splits give the same figures.
 
     Args:
-        train, test: z_what (n, D) and n names each, as :func:`labelled` gives them.
-        counts: samples a class.
-        draws: of samples, for each count.
-        seed: the same seed draws the same samples.
+        model: see :func:`spacetime_env.load_model`.
+        tests: what it is tested on.
+        few_shot_from: where few-shot samples are drawn from; no few-shot figures where ``None``.
+        name: of the model, for the reader.
+        seed: of draws, clusters and trees.
+        progress: show bars.
 
-    Returns:
-        samples a class -> mean and standard deviation over the draws; empty where a side has no samples.
+    Raises:
+        EvaluationError: no split, one without labels, or few-shot samples from a tested one.
+        DatasetError: damaged files.
     """
-    if not train[1] or not test[1]:
-        return {}
-    classes = sorted({*train[1], *test[1]})
-    result = {}
-    for count in counts:
-        accuracies = []
-        for draw in range(draws):
-            picks = draw_samples(train[1], count, np.random.default_rng((seed, count, draw)))
-            classifier = fit_ridge(train[0][picks], [train[1][i] for i in picks], classes)
-            accuracies.append(float(np.mean(classifier.predict(test[0]) == np.array(test[1]))))
-        result[count] = (float(np.mean(accuracies)), float(np.std(accuracies)))
-    return result
+    require_apart(tests, few_shot_from)
+    seen = look(model, tests, progress)
+    known = look(model, [few_shot_from], progress) if few_shot_from is not None else None
+    return figures(model, seen, known, tests, name, seed, progress)
+
+
+def figures(
+    model: Model, seen: Seen, known: Seen | None, tests: Sequence[Split], name: str, seed: int, progress: bool = False
+) -> Evaluation:
+    """All figures, of what was seen in the ``tests`` and, for few-shot samples, elsewhere (``known``)."""
+    notes = [] if known else ["There is no split to draw few-shot samples from, so what needs them is missing."]
+    names = true_names(seen.found, seen.truth)
+    known_names = true_names(known.found, known.truth) if known else []
+    called = with_true_classes(model, seen, known, known_names)
+    if called is None:
+        notes.append("The model's classes are clusters, and no few-shot samples say what they are: no name is judged.")
+    with tqdm(total=6, desc="scoring", disable=not progress) as bar:
+        switches = _switches(model, seen, notes)
+        bar.update()
+        sets: dict[str, dict[str, float]] = {}
+        members_of = truth_sets(model.scene, seen.classes)
+        for key, members in members_of.items():
+            same = next((other for other in sets if members_of[other] == members), None)
+            if same is not None:
+                sets[key] = sets[same]
+                bar.update()
+                continue
+            truth, others = divide(seen.truth, members)
+            here: dict[str, float] = box_figures(called or seen.found, truth, others)
+            here |= {} if called else {"name_accuracy": NAN}
+            train = samples_of(known, known_names, members, kalman=False)
+            test = samples_of(seen, names, members, kalman=False)
+            shots = few_shot_accuracy(train, test, SHOTS, seed=seed)
+            for count in SHOTS:
+                here[f"few_shot_{count}"], here[f"few_shot_{count}_std"] = shots.get(count, (NAN, NAN))
+            here |= {"centroid_accuracy": centroid_accuracy(train, test), **cluster_scores(test, seed)}
+            here["identity_switches"] = sum(switches.get(m, 0) for m in members) if switches is not None else NAN
+            here["kalman_accuracy"] = kalman_accuracy(
+                samples_of(known, known_names, members, kalman=True), stacks_of(seen, names, members), seed=seed
+            )
+            sets[key] = here
+            bar.update()
+        any_name = detection_scores(seen.found, seen.truth).class_recall
+        classes = {}
+        for member in sorted(seen.classes):
+            of_class = divide(seen.truth, (member,))[0]
+            classes[member] = box_figures(named(called, member) if called else None, of_class)
+            classes[member]["recall_any_name"] = any_name.get(member, NAN)
+            classes[member]["name_accuracy"] = _called_right(called, names, member)
+            classes[member]["identity_switches"] = NAN if switches is None else switches.get(member, NAN)
+        bar.update()
+        mse = reconstruction_mse(model, tests)
+        bar.update()
+    splits = tuple(test.path.name for test in tests)
+    frames = len(seen.found)
+    return Evaluation(name, model.settings.sha256, splits, frames, mse, sets, classes, tuple(notes))
+
+
+def box_figures(
+    found: Sequence[Detections] | None, truth: Sequence[Truth], ignored: Sequence[Truth] | None = None
+) -> dict[str, float]:
+    """Detection figures by name; all NaN but ``objects`` where there is no object, or ``found`` is not known."""
+    result: dict[str, float] = {"objects": sum(len(one.names) for one in truth)}
+    keys = ("ap", *(f"ap_{round(100 * least)}" for least in IOUS), *SCORES, *COUNTS, "name_accuracy")
+    if found is None or not result["objects"]:
+        return result | dict.fromkeys(keys, NAN)
+    aps = average_precision(found, truth, ignored).tolist()
+    scores = detection_scores(found, truth, ignored)
+    values = (float(np.mean(aps)), *aps, *(float(getattr(scores, key)) for key in keys[len(aps) + 1 :]))
+    result |= dict(zip(keys, values, strict=True))
+    return result if scores.recall else result | {"name_accuracy": NAN}
+
+
+def with_true_classes(
+    model: Model, seen: Seen, known: Seen | None, known_names: Sequence[Sequence[str]]
+) -> list[Detections] | None:
+    """Detections with names that the truth has. A model of clusters has others: each cluster is then called what most
+    of its objects in the few-shot split are. ``None`` where that is not known either."""
+    if set(model.class_names) & seen.classes:
+        return seen.found
+    if known is None:
+        return None
+    most: dict[str, Counter[str]] = {name: Counter() for name in model.class_names}
+    for one, names in zip(known.found, known_names, strict=True):
+        for cluster, name in zip(one.names, names, strict=True):
+            most[cluster].update([name] if name else [])
+    called = tuple(counts.most_common(1)[0][0] if counts else cluster for cluster, counts in most.items())
+    return [replace(one, class_names=called) for one in seen.found]
+
+
+def _called_right(called: Sequence[Detections] | None, names: Sequence[Sequence[str]], member: str) -> float:
+    """Of the objects of a class that are found, the part that is called so; NaN where none is found."""
+    if called is None:
+        return NAN
+    pairs = zip(called, names, strict=True)
+    both = (each for one, true in pairs for each in zip(one.names, true, strict=True))
+    right = [mine == member for mine, name in both if name == member]
+    return float(np.mean(right)) if right else NAN
+
+
+def reconstruction_mse(model: Model, splits: Sequence[Split], frames: int = RECONSTRUCTED) -> float:
+    """Mean squared difference of frames and what the network draws, in native size, colours from 0 to 1.
+
+    Args:
+        frames: of about so many, stacks spread evenly over each split.
+    """
+    total, count = 0.0, 0
+    for split in splits:
+        stacks = min(len(split), -(-frames // (split.meta.length * len(splits))))
+        for stack in np.linspace(0, len(split) - 1, stacks).astype(int).tolist():
+            pictures = split.frames([stack])[0]
+            drawn = model.reconstruct(pictures)["reconstruction"].astype(np.float64)
+            total += float(np.sum(((drawn - pictures) / 255) ** 2))
+            count += drawn.size
+    return total / count
+
+
+def _switches(model: Model, seen: Seen, notes: list[str]) -> dict[str, int] | None:
+    try:
+        return identity_switches(seen.found, seen.truth, seen.runs, model.scene, model.native)
+    except ImportError:
+        notes.append("Identity switches are missing: install motmetrics with pip install 'spacetime-env[eval]'.")
+    except ValueError as error:
+        notes.append(f"Identity switches are missing, since the model cannot be tracked: {error}")
+    return None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    make = argparse.ArgumentParser(
+        "evaluate.py",
+        description="Measure a model on labelled splits: what it finds, names, tracks and draws. Writes a row of "
+        "evaluation.csv, evaluation.md, TensorBoard scalars and plots of z_what.",
+    )
+    make.add_argument("--model", required=True, help="a bundled model's name or a model folder")
+    make.add_argument("--split", nargs="+", type=Path, metavar="PATH", help="default: the game's labelled test-*")
+    make.add_argument("--few-shot-from", type=Path, metavar="PATH", help="default: the game's validation-random")
+    make.add_argument("--data-root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
+    make.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/evaluate/<model name>")
+    make.add_argument("--seed", type=int, default=0, help="of draws, clusters, trees and t-SNE (default: %(default)s)")
+    make.add_argument("--no-plots", action="store_true", help="no pca.png and tsne.png")
+    make.add_argument("--save-crops", action="store_true", help="also write what the boxes hold, with boxes and names")
+    make.add_argument("--max-crops", type=int, default=256, metavar="N", help="at most (default: %(default)s)")
+    return make
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``evaluate.py``. Exit status: 0 done, 1 an error in plain words, 130 interrupted."""
+    options = parser().parse_args(argv)
+    try:
+        run(options)
+    except (ValueError, OSError) as error:  # BundleError, DatasetError too
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("evaluate.py: stopped; nothing of this evaluation is written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Evaluate as the command line asks, write what it asks for, and print the tables.
+
+    Raises:
+        EvaluationError, BundleError, DatasetError, OSError: in plain sentences.
+    """
+    from spacetime_env import plots, results
+
+    if options.max_crops < 1 or options.seed < 0:
+        raise EvaluationError(
+            f"expected --max-crops 1 or more and --seed 0 or more, got {options.max_crops} and {options.seed}."
+        )
+    folder = find("models", options.model)
+    model, name = load_model(folder), folder.resolve().name
+    paths = dict.fromkeys(path.resolve() for path in options.split or ())
+    looks = model.config.subframes
+    tests = [open_split(path, model.game, None, looks) for path in paths]
+    tests = tests or labelled_tests(options.data_root, model.game, looks)
+    default = options.data_root / model.game / "validation-random"
+    source = options.few_shot_from or (default if (default / META).is_file() else None)
+    few_shot_from = open_split(source, model.game, None, looks) if source else None
+    if few_shot_from is not None and not few_shot_from.meta.labels and not options.few_shot_from:
+        few_shot_from = None
+    require_apart(tests, few_shot_from)
+    seen = look(model, tests, progress=True)
+    known = look(model, [few_shot_from], progress=True) if few_shot_from is not None else None
+    evaluation = figures(model, seen, known, tests, name, options.seed, progress=True)
+    out = options.out or Path("runs") / "evaluate" / name
+    steps = model.settings.trained.get("steps", "")
+    written, notes = results.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
+    if not options.no_plots:
+        more, said = plots.write(labelled(seen.found, seen.truth), out, name, options.seed)
+        written, notes = written + more, notes + said
+    if options.save_crops:
+        from spacetime_env.crops import save_crops
+
+        written.append(save_crops(out / "crops", tests, seen.found, seen.truth, options.max_crops))
+    print(results.markdown(evaluation))
+    print("\n".join([*notes, f"wrote {', '.join(map(str, written))}"]))

@@ -3,63 +3,91 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from spacetime_env import evaluate, report
+from spacetime_env import report
 from spacetime_env.bundle import Model, Settings
 from spacetime_env.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge
 from spacetime_env.config import Config, ConfigError, SceneConfig
 from spacetime_env.dataset import Split
 from spacetime_env.games import canonical
+from spacetime_env.metrics.boxes import Truth, average_precision, detection_scores, divide
+from spacetime_env.metrics.latents import Samples, draw_samples, few_shot_accuracy, labelled
 from spacetime_env.scene import Detections, in_regions
 from spacetime_env.space import Space
 
 CLUSTERS = 8  # classes where no labels are and scene.classes names none
 QUICK = 64  # validation stacks looked at during training
 
-Samples = tuple[np.ndarray, list[str]]  # z_what (n, D) of objects that were found, and their n true names
-
 
 class NothingFoundError(ValueError):
     """The network finds no object, so there is nothing to name."""
 
 
-def motion_truth(split: Split, scene: SceneConfig) -> list[evaluate.Truth]:
-    """Motion boxes of each frame, without those in ``scene.ignore``."""
-    boxes = (split.motion_boxes[f] for f in range(len(split.motion_boxes)))
+def motion_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
+    """Motion boxes of each frame, or of the first ``frames``, without those in ``scene.ignore``."""
+    boxes = (split.motion_boxes[f] for f in range(len(split.motion_boxes))[:frames])
     kept = (each[~in_regions(each, scene.ignore)] for each in boxes)
-    return [evaluate.Truth(each, ("moving",) * len(each)) for each in kept]
+    return [Truth(each, ("moving",) * len(each)) for each in kept]
 
 
-def label_truth(split: Split, scene: SceneConfig) -> list[evaluate.Truth]:
-    """Visible ground truth of each frame: the scene's classes (all if it names none), ignored regions out."""
+def visible_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
+    """Visible ground truth of each frame, or of the first ``frames``: all classes, ignored regions out."""
     result = []
-    for f in range(len(split.labels)):
+    for f in range(len(split.labels))[:frames]:
         boxes, names = split.labels[f], split.labels.names_of(f)
         kept = ~in_regions(boxes, scene.ignore)
-        if scene.classes:
-            kept &= np.isin(names, scene.classes)
-        result.append(evaluate.Truth(boxes[kept], tuple(np.array(names)[kept].tolist())))
+        result.append(Truth(boxes[kept], tuple(name for name, keep in zip(names, kept.tolist(), strict=True) if keep)))
     return result
 
 
+def label_truth(split: Split, scene: SceneConfig) -> list[Truth]:
+    """Visible ground truth of each frame: the scene's classes (all if it names none), ignored regions out."""
+    found = visible_truth(split, scene)
+    return divide(found, scene.classes)[0] if scene.classes else found
+
+
+def truth_sets(scene: SceneConfig, classes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Which classes count as ``all``, ``moving`` and ``relevant``, sorted by name.
+
+    Relevant are those of ``scene.classes``. Where it has none of the truth's (they are clusters), all are. What moves
+    is relevant and not in ``scene.still``.
+
+    Args:
+        scene: its classes and still.
+        classes: all that the ground truth can name.
+    """
+    every = tuple(sorted(classes))
+    relevant = tuple(name for name in every if name in scene.classes) or every
+    return {"all": every, "moving": tuple(n for n in relevant if n not in scene.still), "relevant": relevant}
+
+
+def moving_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> tuple[list[Truth], list[Truth]]:
+    """What moves in each frame, or in the first ``frames``, and what else is to be seen; see :func:`truth_sets`."""
+    found = visible_truth(split, scene, frames)
+    classes = {*split.meta.classes, *(name for one in found for name in one.names)}
+    return divide(found, truth_sets(scene, classes)["moving"])
+
+
 def require_classes(config: Config, validation: Split) -> None:
-    """Refuse names in ``scene.classes`` that the ground truth does not have.
+    """Refuse names in ``scene.classes`` and ``scene.still`` that the ground truth does not have.
 
     Raises:
         ConfigError: naming the nearest that it has.
     """
     known = validation.meta.classes
-    for name in config.scene.classes if validation.meta.labels and known else ():
+    asked = [("classes", name) for name in config.scene.classes] + [("still", name) for name in config.scene.still]
+    for key, name in asked if validation.meta.labels and known else ():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"scene.classes: the ground truth of {config.game} has no {name!r}; "
+                f"scene.{key}: the ground truth of {config.game} has no {name!r}; "
                 f"it has {', '.join(known)}.{hint}"
             )
 
@@ -80,27 +108,35 @@ def as_model(
     )
 
 
-def detect_all(model: Model, split: Split, stacks: Sequence[int] | None = None) -> list[Detections]:
-    """Detections of all frames of some stacks (all where None), stack by stack."""
+def detect_all(
+    model: Model, split: Split, stacks: Sequence[int] | None = None, progress: bool = False
+) -> list[Detections]:
+    """Detections of all frames of some stacks (all where None), stack by stack; ``progress`` shows a bar."""
     found = []
     wanted = np.arange(len(split)) if stacks is None else np.asarray(stacks, int)
-    for part in np.array_split(wanted, max(1, len(wanted) // 16)):
+    parts = np.array_split(wanted, max(1, len(wanted) // 16))
+    for part in tqdm(parts, desc=f"detecting in {split.path.name}", disable=not progress):
         found += model.detect(split.frames(part.tolist()).reshape(-1, *split.native, 3))
     return found
 
 
 def quick_scores(config: Config, space: Space, validation: Split) -> dict[str, float]:
-    """Figures on a few validation stacks: against motion, which needs no labels, and against any labels."""
+    """Figures on a few validation stacks: against motion, which needs no labels, and against any labels.
+
+    ``f1``, ``center_f1`` and ``ap`` (the mean over IoU 0.1 to 0.9) are of what moves, and finding something else that
+    is there costs nothing; see :func:`moving_truth`.
+    """
     stacks = range(min(QUICK, len(validation)))
     frames = len(stacks) * validation.meta.length
     found = detect_all(as_model(config, space, validation.native), validation, stacks)
     space.train()
-    scores = {
-        "motion_f1": evaluate.detection_scores(found, motion_truth(validation, config.scene)[:frames]).f1
-    }
+    scores = {"motion_f1": detection_scores(found, motion_truth(validation, config.scene, frames)).f1}
     if validation.meta.labels:
-        detection = evaluate.detection_scores(found, label_truth(validation, config.scene)[:frames])
-        scores["f1"] = detection.f1
+        truth, others = moving_truth(validation, config.scene, frames)
+        detection = detection_scores(found, truth, others)
+        scores |= {"f1": detection.f1, "center_f1": detection.center_f1}
+        if detection.objects:
+            scores["ap"] = float(average_precision(found, truth, others).mean())
         scores.update({f"recall_{name}": value for name, value in detection.class_recall.items()})
     return scores
 
@@ -109,14 +145,14 @@ def known_samples(config: Config, found: Sequence[Detections], split: Split) -> 
     """What few-shot naming draws from; None where the split has no labels, or nothing found has one."""
     if not split.meta.labels:
         return None
-    z_what, names = evaluate.labelled(found, label_truth(split, config.scene))
+    z_what, names = labelled(found, label_truth(split, config.scene))
     return (z_what, names) if names else None
 
 
 def few_shot_classifier(config: Config, known: Samples, count: int) -> LinearClassifier:
     """Ridge on ``count`` samples a class, drawn with the run's seed."""
     z_what, names = known
-    picks = evaluate.draw_samples(names, count, np.random.default_rng(config.seed))
+    picks = draw_samples(names, count, np.random.default_rng(config.seed))
     return fit_ridge(z_what[picks], [names[i] for i in picks], config.scene.classes or sorted(set(names)))
 
 
@@ -172,14 +208,18 @@ def full_scores(config: Config, model: Model, known: Samples | None, tests: Sequ
     """Detection, naming and few-shot figures on whole test splits that have labels, taken together."""
     found = [one for test in tests for one in detect_all(model, test)]
     truth = [one for test in tests for one in label_truth(test, config.scene)]
-    moving = [report.from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
-    shots = {}
-    if known is not None:
-        shots = evaluate.few_shot_accuracy(known, evaluate.labelled(found, truth), config.train.few_shot)
+    moving: list[Truth] = []
+    others: list[Truth] = []
+    for test in tests:
+        for part, more in zip((moving, others), moving_truth(test, config.scene), strict=True):
+            part += more
+    targets = [report.from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
+    shots = few_shot_accuracy(known, labelled(found, truth), config.train.few_shot) if known is not None else {}
     return report.Figures(
-        evaluate.detection_scores(found, truth),
+        detection_scores(found, moving, others),
+        detection_scores(found, truth),
         shots,
-        evaluate.detection_scores(moving, truth).f1,
+        detection_scores(targets, moving, others).f1,
         " and ".join(test.meta.agent for test in tests),
         " and ".join(str(seed) for seed in sorted({test.meta.seed for test in tests})),
     )

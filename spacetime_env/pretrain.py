@@ -1,7 +1,7 @@
 """Pretraining: from recorded frames to a model folder. :func:`pretrain` reads from top to bottom.
 
 It records what data is missing, trains on motion, evaluates alongside, names the objects from a few labels
-(or, where there are none, by clusters) and writes the folder that :func:`spacetime_env.load_model` reads.
+(or, where there are none, by clusters), writes the folder that :func:`spacetime_env.load_model` reads, and measures it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from spacetime_env import figures as figures_file
-from spacetime_env import files, report
-from spacetime_env.bundle import save_model
+from spacetime_env import files, report, results
+from spacetime_env.bundle import load_model, save_model
 from spacetime_env.checkpoint import (
     BEST,
     CheckpointError,
@@ -32,6 +32,7 @@ from spacetime_env.checkpoint import (
 )
 from spacetime_env.config import Config, to_dict
 from spacetime_env.dataset import Split, policy_for
+from spacetime_env.evaluate import evaluate_model
 from spacetime_env.games import canonical
 from spacetime_env.naming import (
     as_model,
@@ -295,4 +296,14 @@ def finish(
     )
     figures_file.write(run, figures)
     print(card.split("## Limits")[0])
+    if tests:
+        measure(folder, tests, validation if validation.meta.labels else None, run, state.step)
     return folder
+
+
+def measure(folder: Path, tests: Sequence[Split], few_shot_from: Split | None, run: Path, step: int) -> None:
+    """What ``evaluate.py`` measures of a model folder: a row of ``evaluation.csv`` and scalars, in the run's folder."""
+    name = folder.resolve().name
+    evaluation = evaluate_model(load_model(folder), tests, few_shot_from, name, progress=True)
+    written, notes = results.write(evaluation, run, step)
+    print("\n".join([*evaluation.notes, *notes, f"wrote {', '.join(map(str, written))}"]))

@@ -20,8 +20,8 @@ from spacetime_env.bundle import Model
 from spacetime_env.config import Config, to_dict
 from spacetime_env.dataset import Split, SplitMeta
 from spacetime_env.drawing import enlarge
-from spacetime_env.evaluate import DetectionScores
 from spacetime_env.frames import boxes_to_z_where
+from spacetime_env.metrics.boxes import DetectionScores
 from spacetime_env.policies import shares
 from spacetime_env.scene import Detections
 from spacetime_env.space import SpaceOutput, Targets
@@ -33,9 +33,10 @@ _SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they sh
 class Figures:
     """What was measured on one test split."""
 
-    detection: DetectionScores
+    detection: DetectionScores  # of what moves; finding something else that is there costs nothing
+    relevant: DetectionScores  # of the scene's classes; finding anything else is false
     few_shot: dict[int, tuple[float, float]]
-    target_f1: float  # of the motion targets themselves, against the same ground truth
+    target_f1: float  # of the motion targets themselves, against what moves
     agent: str
     seed: str
 
@@ -183,7 +184,8 @@ def card(
         f"(less where it was there already), training with its evaluations {seconds['training']:.0f} s.",
         "",
         "## Figures",
-        "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only.",
+        "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only. They are "
+        "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing.",
     ]
     if not figures:
         lines.append(
@@ -194,6 +196,7 @@ def card(
             "",
             f"### {name}: {figure.detection.frames} frames, policy {figure.agent!r}, seed {figure.seed}",
             *figure.detection.lines(),
+            f"| F1 at IoU 0.5 where all but the scene's classes is false | {figure.relevant.f1:.4f} |",
             f"| F1 of the motion targets themselves | {figure.target_f1:.4f} |",
             *(
                 f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"

@@ -21,6 +21,13 @@ def dependencies() -> list[str]:
     return re.findall(r'^    "([\w-]+)>=', found[1], re.M)
 
 
+def extras(name: str) -> list[str]:
+    project = (ROOT / "pyproject.toml").read_text()
+    found = re.search(rf"^{name} = \[(.*)\]$", project, re.M)
+    assert found
+    return re.findall(r'"([\w-]+)>=', found[1])
+
+
 def test_import_is_light() -> None:
     code = f"import sys, spacetime_env; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -37,7 +44,18 @@ def test_every_import_is_a_declared_dependency() -> None:
                 names.append(node.module)
             imported |= {name.split(".")[0] for name in names}
     needed = {of.get(name, name.replace("_", "-")) for name in imported - set(sys.stdlib_module_names)}
-    assert needed - set(dependencies()) == {"spacetime-env"}
+    assert needed - set(dependencies()) - set(extras("eval")) == {"spacetime-env"}
+
+
+def test_what_only_evaluation_needs_is_optional_and_pinned() -> None:
+    assert extras("eval") == ["matplotlib", "motmetrics"] and not set(extras("eval")) & set(dependencies())
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "constraints.txt").read_text(), re.M)
+    assert set(extras("eval")) <= set(pinned)
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(('matplotlib', 'motmetrics'))\n"
+        "import spacetime_env.evaluate, spacetime_env.plots, spacetime_env.results, spacetime_env.crops"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_constraints_name_every_dependency_once_a_python() -> None:

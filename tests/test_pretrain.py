@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -131,6 +132,7 @@ def test_the_folder_loads_and_detects(whole: Path, data: Config, splits: tuple[S
 def test_scalars_and_pictures(whole: Path) -> None:
     events = EventAccumulator(str(whole / "run" / "tensorboard")).Reload()
     scalars = events.Tags()["scalars"]
+    assert {"validation/center_f1", "validation/ap"} <= set(scalars)
     assert {"train/total", "train/motion_z_pres", "train/gradient_norm", "validation/motion_f1"} <= set(scalars)
     assert {"validation/f1", "validation/recall_Ball"} <= set(scalars)
     assert [event.step for event in events.Scalars("train/total")] == [2, 4, 6]
@@ -184,6 +186,22 @@ def test_the_best_weights_are_used_and_not_the_last(
     assert (best["step"], best["best"]) == (4, 0.75)
     used = load_model(tmp_path / "model").space.state_dict()
     assert same(used, best["space"]) and not same(used, weights(folder / "step-0000006.pt"))
+
+
+def test_the_complete_evaluation_is_in_the_run(trained: Path, data: Config) -> None:
+    """One row, the same figures as TensorBoard's, and those that the command has for the folder."""
+    with open(trained / "run" / "evaluation.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 1 and (rows[0]["model"], rows[0]["splits"], rows[0]["frames"]) == ("model", "test-random", "12")
+    events = EventAccumulator(str(trained / "run" / "tensorboard")).Reload()
+    (f1,) = events.Scalars("evaluation/moving/f1")
+    assert f1.step == 100 and f1.value == pytest.approx(float(rows[0]["moving/f1"]))
+    assert rows[0]["moving/few_shot_4"] and (trained / "run" / "evaluation.md").is_file()
+    words = ["--model", str(trained / "model"), "--data-root", data.data.root, "--out", str(trained / "again")]
+    assert evaluate.main([*words, "--no-plots"]) == 0
+    with open(trained / "again" / "evaluation.csv", newline="") as file:
+        (again,) = csv.DictReader(file)
+    assert {**again, "time": ""} == {**rows[0], "time": ""}
 
 
 # Interruptions
@@ -563,7 +581,24 @@ def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, 
     wrong = replace(data, scene=SceneConfig(classes=("Player", "Bal")))
     with pytest.raises(ConfigError, match=r"Pong has no 'Bal'; it has Player, Ball\. Did you mean 'Ball'\?"):
         naming.require_classes(wrong, splits[1])
+    with pytest.raises(ConfigError, match=r"scene\.still: the ground truth of Pong has no 'Bal'"):
+        naming.require_classes(replace(data, scene=SceneConfig(still=("Bal",))), splits[1])
     naming.require_classes(data, splits[1])
+
+
+def test_what_moves_and_what_else_is_there(splits: tuple[Split, Split]) -> None:
+    scene = SceneConfig(classes=("Player", "Ball"), still=("Ball",))
+    moving, others = naming.moving_truth(splits[1], scene)
+    assert [one.names for one in moving] == [("Player",)] * 12 and [one.names for one in others] == [("Ball",)] * 12
+    assert len(naming.moving_truth(splits[1], scene, frames=5)[1]) == 5
+    known = ("Shield", "Player", "Ball")
+    assert naming.truth_sets(SceneConfig(classes=("Player", "Shield", "Ghost"), still=("Shield",)), known) == {
+        "all": ("Ball", "Player", "Shield"),
+        "moving": ("Player",),
+        "relevant": ("Player", "Shield"),
+    }
+    clusters = naming.truth_sets(SceneConfig(classes=("object0",)), known)  # none of them is the truth's
+    assert clusters["relevant"] == clusters["moving"] == clusters["all"] == ("Ball", "Player", "Shield")
 
 
 def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:

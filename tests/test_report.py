@@ -14,12 +14,29 @@ from spacetime_env import __version__, report
 from spacetime_env.bundle import Model, Settings
 from spacetime_env.config import Config, from_dict
 from spacetime_env.dataset import open_split
-from spacetime_env.evaluate import DetectionScores
+from spacetime_env.metrics.boxes import DetectionScores
 from spacetime_env.space import Targets
 from tests.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space, write_split
 
+SCORES = DetectionScores(
+    frames=12,
+    objects=24,
+    precision=0.5,
+    recall=0.25,
+    f1=0.75,
+    center_precision=0.75,
+    center_recall=0.875,
+    center_f1=0.875,
+    perfect=0.5,
+    overcount=0.25,
+    undercount=0.25,
+    error_rate=0.375,
+    class_recall={"Ball": 0.125},
+    name_accuracy=0.625,
+)
 FIGURES = report.Figures(
-    detection=DetectionScores(12, 0.5, 0.25, 0.75, 0.875, {"Ball": 0.125}, 0.625),
+    detection=SCORES,
+    relevant=replace(SCORES, f1=0.6875),
     few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
     target_f1=0.9375,
     agent="pong-ppo",
@@ -57,6 +74,7 @@ def test_card(tmp_path: Path) -> None:
         "### test-pong-ppo: 12 frames, policy 'pong-ppo', seed 5",
         "| F1 at IoU 0.5 | 0.7500 |",
         "| recall of Ball | 0.1250 |",
+        "| F1 at IoU 0.5 where all but the scene's classes is false | 0.6875 |",
         "| F1 of the motion targets themselves | 0.9375 |",
         "| 1-shot accuracy, mean of 5 draws (spread) | 0.5000 (0.2500) |",
         "Nothing is reported in [(0, 0, 36, 7)]",

@@ -1,0 +1,13 @@
+"""Measure a model on labelled splits: ``python evaluate.py --help``.
+
+python evaluate.py --model models/pong
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spacetime_env.evaluate import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""From frame to frame: which true object is which, and how often the tracker takes one for another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from spacetime_env.config import SceneConfig
+from spacetime_env.metrics.boxes import Truth, iou
+from spacetime_env.scene import Detections
+from spacetime_env.tracker import REACH, Tracker
+
+
+def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]:
+    """Follow true objects through consecutive frames: ground truth from RAM has boxes and names, but no identities.
+
+    In each frame the objects of a class go to those of the frames before so that the sum of the centres' distances is
+    least. True boxes do not shake, so this errs only where objects of one class pass through each other.
+
+    Args:
+        truth: consecutive frames.
+        reach: pixels an object may move in a step; one further away is another.
+        keep: steps an object that is not drawn (Atari's objects flicker) may come back after.
+
+    Returns:
+        For each frame, a number for each object, from 0 on.
+    """
+    result, fresh = [], 0
+    last: dict[int, tuple[str, np.ndarray, int]] = {}  # number -> name, centre, frame it was last seen in
+    for frame, one in enumerate(truth):
+        last = {number: seen for number, seen in last.items() if frame - seen[2] <= keep + 1}
+        centers = one.boxes[:, :2] + one.boxes[:, 2:] / 2
+        numbers = [-1] * len(one.names)
+        for name in sorted(set(one.names)):
+            here = [i for i, each in enumerate(one.names) if each == name]
+            known = [number for number, seen in last.items() if seen[0] == name]
+            if known:
+                before = np.array([last[number][1] for number in known])
+                steps = np.array([frame - last[number][2] for number in known])
+                distance = np.linalg.norm(centers[here][:, None] - before[None], axis=2) / (reach * steps)
+                # One that is out of reach costs as much as a new one: nobody is moved aside for it.
+                for i, j in zip(*linear_sum_assignment(np.minimum(distance, 1.0)), strict=True):
+                    if distance[i, j] < 1.0:
+                        numbers[here[i]] = known[j]
+        for i, name in enumerate(one.names):
+            if numbers[i] < 0:
+                numbers[i], fresh = fresh, fresh + 1
+            last[numbers[i]] = (name, centers[i], frame)
+        result.append(numbers)
+    return result
+
+
+def identity_switches(
+    found: Sequence[Detections],
+    truth: Sequence[Truth],
+    runs: Sequence[range],
+    scene: SceneConfig,
+    native: tuple[int, int],
+) -> dict[str, int]:
+    """How often a true object is in another slot of the tracker than when it was last seen.
+
+    It is motmetrics' ``num_switches``, after Bernardin and Stiefelhagen 2008, https://doi.org/10.1155/2008/246309: a
+    slot has an object where their boxes have an IoU of at least 0.5. Numpy 2 has broken the distances that motmetrics
+    1.4 offers, but not its accumulator, which gets ours.
+
+    Args:
+        found, truth: of each frame.
+        runs: ranges of frames that follow each other; the tracker begins anew in each.
+        scene: classes, slots, keep and max_speed of the tracker.
+        native: H, W of the frames in pixels.
+
+    Returns:
+        Class name -> switches of its objects, for every class in ``truth``.
+
+    Raises:
+        ImportError: motmetrics is not installed.
+        ValueError: the scene has no slots.
+    """
+    from motmetrics import MOTAccumulator
+
+    tracker, events = Tracker(scene, native), MOTAccumulator(auto_id=True)
+    name_of: dict[int, str] = {}
+    for number, run in enumerate(runs):
+        tracker.reset()
+        first, slots = len(name_of), np.arange(len(tracker.slot_names)) + number * len(tracker.slot_names)
+        linked = link([truth[f] for f in run], REACH * scene.max_speed, scene.keep)
+        for f, numbers in zip(run, linked, strict=True):
+            tracker.update(found[f])
+            sources = np.array(tracker.sources)
+            boxes = found[f].boxes[sources[sources >= 0]]
+            objects = [first + each for each in numbers]
+            name_of |= dict(zip(objects, truth[f].names, strict=True))
+            overlap = iou(truth[f].boxes, boxes).astype(np.float64)
+            events.update(objects, slots[sources >= 0], np.where(overlap >= 0.5, 1 - overlap, np.nan))
+    switches = dict.fromkeys(sorted(set(name_of.values())), 0)
+    happened = events.mot_events
+    for number in happened.OId[happened.Type == "SWITCH"]:
+        switches[name_of[int(number)]] += 1
+    return switches
