@@ -258,12 +258,26 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)
+    # Several games for one network, with the scene of each. ``game`` is then empty and ``scene`` as it is by default;
+    # spacetime_env.joint.each_game makes a Config of one game for each.
+    games: Mapping[str, SceneConfig] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.games and self.game:
+            raise ConfigError(
+                f"game is {self.game!r}, and games are {', '.join(self.games)}: give one or the other. (In Python, "
+                "give game='' beside games.)"
+            )
+        if self.games and self.scene != SceneConfig():
+            raise ConfigError("scene: each of several games has a scene of its own, in games.")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read ``path`` (YAML) over the defaults, then apply ``overrides`` such as ``"train.steps=100"``.
 
-    A file may say ``base: default.yaml``: it then goes over that file, which lies beside it.
+    A file may say ``base: default.yaml``: it then goes over that file, which lies beside it. In ``games``, a game's
+    scene is given in place or by the name of that game's config file, whose other settings are not used; ``scene``
+    beside ``games`` is what all of them start from.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
@@ -279,7 +293,31 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         except yaml.YAMLError:
             raise ConfigError(f"the value in {word!r} is not YAML; put quotes around it.") from None
         tree = _set(tree, key.split("."), parsed, word)
-    return from_dict(Config, tree, str(path))
+    return from_dict(Config, _with_scenes(tree, path), str(path))
+
+
+def _with_scenes(tree: Any, path: Path) -> Any:
+    """The tree with the scene of each of ``games``, where it has some, and without a game and a scene of all."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict) or not tree["games"]:
+        return tree
+    tree = _read_scenes(tree, path, ())
+    games = {name: _over(tree.get("scene"), scene) for name, scene in tree["games"].items()}
+    return {"game": "", **{key: value for key, value in tree.items() if key != "scene"}, "games": games}
+
+
+def _read_scenes(tree: Any, path: Path, above: tuple[Path, ...]) -> Any:
+    """The tree with the scenes of those of ``games`` that are given as a file beside ``path``."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict):
+        return tree
+    scenes = {}
+    for name, given in tree["games"].items():
+        if isinstance(given, str):
+            file = _read(_below(path, "games", given, above), above)
+            if not isinstance(file, dict) or file.get("game") != name:
+                raise ConfigError(f"{path}: games: {name}: {given} is not of the game {name!r}.")
+            given = file.get("scene")
+        scenes[name] = {} if given is None else given
+    return {**tree, "games": scenes}
 
 
 def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
@@ -293,15 +331,22 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
         raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
+    above = (path, *above)
+    tree = _read_scenes(tree, path, above)
     if not isinstance(tree, dict) or "base" not in tree:
         return tree
     base = tree.pop("base")
     if not isinstance(base, str):
         raise ConfigError(f"{path}: base: expected the name of a file, such as default.yaml, got {base!r}.")
-    below = path.parent / base
-    if below.resolve() in (one.resolve() for one in (path, *above)):
-        raise ConfigError(f"{path}: base: {base} leads back to itself.")
-    return _over(_read(below, (path, *above)), tree)
+    return _over(_read(_below(path, "base", base, above), above), tree)
+
+
+def _below(path: Path, key: str, name: str, above: tuple[Path, ...]) -> Path:
+    """The file that ``path`` names beside it, if that is none of those ``above``, which led here."""
+    below = path.parent / name
+    if below.resolve() in (one.resolve() for one in above):
+        raise ConfigError(f"{path}: {key}: {name} leads back to itself.")
+    return below
 
 
 def _over(base: Any, tree: Any) -> Any:

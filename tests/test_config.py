@@ -19,7 +19,7 @@ from spacetime_env.config import (
     load_config,
     to_dict,
 )
-from spacetime_env.games import canonical
+from spacetime_env.joint import each_game, run_name
 from spacetime_env.optimize import require_settings
 from spacetime_env.space import Space
 from tests.tiny import CONFIG
@@ -74,10 +74,11 @@ def test_there_and_back(config: Config) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_files_load_and_build_their_network(path: Path) -> None:
     config = load_config(path)
-    assert canonical(config.game).lower() == path.stem
+    assert path.stem in (run_name(config), "default")
     require_settings(config)
     assert Space(config.model).config == config.model
-    assert set(config.scene.slots) <= set(config.scene.classes)
+    for one in each_game(config).values():
+        assert set(one.scene.slots) | set(one.scene.still) <= set(one.scene.classes)
 
 
 def test_there_are_shipped_files() -> None:
