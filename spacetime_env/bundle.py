@@ -2,59 +2,48 @@
 
 A folder holds ``model.safetensors`` (network and classifier), ``model.yaml`` (what they mean, and the SHA-256
 of the weights) and ``CARD.md``. Loading never unpickles anything and refuses what does not fit.
+
+A joint model is one network for several games: its folder has a classifier and a fixed background for each, and it is
+loaded for one game at a time. :func:`spacetime_env.joint_bundle.save_joint` writes it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from spacetime_env import __version__
 from spacetime_env.classifier import LinearClassifier
-from spacetime_env.config import ConfigError, ModelConfig, SceneConfig, from_dict, to_dict
-from spacetime_env.files import write_together
+from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import require_frames, resize, to_tensor
+from spacetime_env.model_files import CARD, WEIGHTS, of_game, read_weights, write_folder
 from spacetime_env.scene import Detections, describe_all
+from spacetime_env.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
 from spacetime_env.space import Space
 
 __all__ = [
+    "CARD",
     "BundleError",
     "Model",
     "Settings",
+    "SeveralGamesError",
     "UnknownModelError",
     "available_models",
     "find",
     "folders",
     "load_model",
+    "model_games",
     "read_settings",
     "save_model",
 ]
-
-WEIGHTS, SETTINGS, CARD = "model.safetensors", "model.yaml", "CARD.md"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``model.yaml``."""
-
-    game: str
-    native: tuple[int, int]  # H, W of the frames it was trained on
-    class_names: tuple[str, ...]
-    model: ModelConfig
-    scene: SceneConfig
-    sha256: str  # of model.safetensors
-    version: str  # of spacetime_env
-    trained: dict[str, str] = field(default_factory=dict)  # seed, steps, commit ... for the reader
 
 
 @dataclass
@@ -189,16 +178,31 @@ def available_models() -> tuple[str, ...]:
     return available("models", SETTINGS)
 
 
-def load_model(name: str | os.PathLike[str]) -> Model:
+def model_games(name: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The games that a model knows: one, or several of a joint one. See :func:`load_model` for names and errors."""
+    return read_settings(find("models", name)).names
+
+
+def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
     """Load a bundled model by name (``"pong"``) or any model folder by path.
+
+    Args:
+        name: of the model.
+        game: of a joint model, which of its games; any name that :func:`spacetime_env.games.canonical` knows. Of
+            other models it is their game, or left out.
 
     Raises:
         UnknownModelError: there is none.
-        BundleError: a file is missing, truncated, changed, or does not fit the others.
+        SeveralGamesError: it is of several games, and none is asked for.
+        BundleError: it is not of that game, or a file is missing, truncated, changed, or does not fit the others.
+        UnknownGameError: no such game.
     """
     folder = find("models", name)
-    settings = read_settings(folder)
-    tensors = _read_weights(folder / WEIGHTS, settings.sha256)
+    described = read_settings(folder)
+    settings = described.of(game, str(name))
+    tensors = read_weights(folder / WEIGHTS, described.sha256)
+    if isinstance(described, JointSettings):
+        tensors = of_game(tensors, described.names, settings.game)
     try:
         space = Space(settings.model)
         classifier = _classifier(tensors, settings)
@@ -212,27 +216,6 @@ def load_model(name: str | os.PathLike[str]) -> Model:
         raise BundleError(f"{folder / SETTINGS} does not describe a network: {error}") from error
     _load_checked(space, tensors, folder)
     return Model(space, classifier, settings)
-
-
-def read_settings(folder: Path) -> Settings:
-    """Read ``model.yaml``.
-
-    Raises:
-        BundleError: it is missing, not YAML, or has unknown or missing keys.
-    """
-    path = folder / SETTINGS
-    try:
-        return from_dict(Settings, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except FileNotFoundError:
-        raise BundleError(f"{folder} is no model folder: it has no {SETTINGS}.") from None
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BundleError(
-            f"{path} is damaged: not YAML ({error}). Make or download the model again."
-        ) from None
-    except ConfigError as error:
-        raise BundleError(f"{error} The file is damaged, or of another version of spacetime_env.") from None
 
 
 def save_model(
@@ -261,56 +244,20 @@ def save_model(
     Raises:
         BundleError: it cannot be written.
     """
-    from safetensors.torch import save
-
-    folder = Path(folder)
-    tensors = {f"space.{k}": v.detach().cpu().contiguous() for k, v in space.state_dict().items()}
+    tensors = {f"space.{k}": v for k, v in space.state_dict().items()}
     tensors["classifier.coef"] = torch.from_numpy(np.ascontiguousarray(classifier.coef))
     tensors["classifier.intercept"] = torch.from_numpy(np.ascontiguousarray(classifier.intercept))
-    blob = save(tensors)
     settings = Settings(
         game=game,
         native=native,
         class_names=classifier.class_names,
         model=space.config,
         scene=scene_config,
-        sha256=hashlib.sha256(blob).hexdigest(),
+        sha256="",
         version=__version__,
         trained={k: str(v) for k, v in (trained or {}).items()},
     )
-    text = yaml.safe_dump(to_dict(settings), sort_keys=False, width=110)
-    contents = {WEIGHTS: blob, SETTINGS: text.encode(), **(extras or {})}
-    if card:
-        contents[CARD] = card.encode()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_together({folder / name: content for name, content in contents.items()})
-    except OSError as error:
-        raise BundleError(
-            f"cannot write the model to {folder}: {error.strerror or error}. What was there is unchanged."
-        ) from error
-    return folder
-
-
-def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        blob = path.read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"{path.parent} is no model folder: it has no {path.name}.") from None
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}.") from None
-    if hashlib.sha256(blob).hexdigest() != sha256:
-        raise BundleError(
-            f"{path} is not the file that {SETTINGS} describes (its SHA-256 differs): it is truncated or was "
-            "changed. Make or download the model again."
-        )
-    try:
-        return load(blob)
-    except SafetensorError as error:
-        raise BundleError(f"{path} is not a safetensors file ({error}).") from None
+    return write_folder(Path(folder), settings, tensors, card, extras)
 
 
 def _classifier(tensors: dict[str, Tensor], settings: Settings) -> LinearClassifier:

@@ -121,7 +121,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         Args:
             env: an Atari environment with native RGB frames, as ``gym.make("ALE/Pong-v5")`` has them.
             model: name of a bundled model, path of a model folder, or a loaded model. ``None``: the bundled
-                model of the game.
+                model of the game. Of a model of several games, the one that ``env`` plays is loaded.
             obs_format: ``"objects"``, ``"flat"``, ``"dict"`` or ``"latents"``.
             history: how many steps a row holds, 1 or more.
             overlay: let :meth:`render` draw the boxes and names, on the frame at three times its size. Only
@@ -130,7 +130,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
         Raises:
             ValueError: the observations are not native RGB frames, an option has a value that it cannot have,
-                or the model was trained on another game.
+                or the model was trained on another game, or on several others.
             spacetime_env.bundle.UnknownModelError: there is no such model, or none for this game.
         """
         if obs_format not in OBS_FORMATS:
@@ -156,9 +156,9 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             allow_game_mismatch=allow_game_mismatch,
         )
         gym.Wrapper.__init__(self, env)
-        game = _game(env)
+        game = self._game = _game(env)
         self._given = _default_model(game) if given is None else given
-        self.model: ObjectModel = _load(self._given)
+        self.model: ObjectModel = _load(self._given, game)
         _require_match(self.model, game, size, allow_game_mismatch)
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
@@ -264,7 +264,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if "model" not in state:
-            self.model = _load(self._given)
+            self.model = _load(self._given, self._game)
 
 
 class SpaceTimeEnv(SpaceTimeObservation):
@@ -378,12 +378,18 @@ def _default_model(game: str | None) -> str:
     return name
 
 
-def _load(model: str | ObjectModel) -> ObjectModel:
+def _load(model: str | ObjectModel, game: str | None) -> ObjectModel:
+    """The model; of one of several games, that of ``game``."""
     if not isinstance(model, str):
         return model
-    from spacetime_env.bundle import load_model
+    from spacetime_env.bundle import SeveralGamesError, load_model
 
-    return load_model(model)
+    try:
+        return load_model(model)
+    except SeveralGamesError:
+        if game is None:
+            raise
+    return load_model(model, game)
 
 
 def _require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:

@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 
 from spacetime_env.agent import load_agent
-from spacetime_env.bundle import CARD, available_models, find, load_model
+from spacetime_env.bundle import CARD, available_models, find, load_model, model_games
 from spacetime_env.config import load_config
 from spacetime_env.dataset import open_split
+from spacetime_env.joint import each_game
 from spacetime_env.metrics.boxes import detection_scores
 from spacetime_env.naming import detect_all, moving_truth
 from spacetime_env.shipped import available
 
 ROOT = Path(__file__).parent.parent
 AGENTS = available("agents", "agent.yaml")
+JOINT = [name for name in available_models() if len(model_games(name)) > 1]
 
 
 def test_pong_is_there():
     assert "pong" in available_models() and "pong-ppo" in AGENTS
 
 
-@pytest.mark.parametrize("name", available_models())
+@pytest.mark.parametrize("name", [name for name in available_models() if name not in JOINT])
 def test_model_sees_its_game(name):
     """On a third of the shipped test frames, from seeds and policies that it was not trained on: as its card says."""
     model, config = load_model(name), load_config(ROOT / "configs" / f"{name}.yaml")
@@ -43,6 +45,24 @@ def test_model_sees_its_game(name):
         assert told is not None, f"the card has no figures of {path.parent.name}"
         assert abs(scores.f1 - float(told[1])) < 0.015 and scores.f1 > 0.9, (path, scores)
         assert scores.center_f1 > 0.94 and scores.name_accuracy > 0.98, (path, scores)
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_joint_model_sees_its_games(name):
+    """On a third of the frames, of those of its games that have shipped test splits."""
+    config, card = load_config(ROOT / "configs" / f"{name}.yaml"), (find("models", name) / CARD).read_text()
+    assert set(model_games(name)) == set(each_game(config))
+    for game in model_games(name):
+        model = load_model(name, game)
+        for path in sorted((ROOT / "data" / game).glob("test-*/meta.yaml")):
+            split = open_split(path.parent, game, config.motion, model.config.subframes)
+            stacks = range(0, len(split), 3)
+            truth, others = moving_truth(split, model.scene)
+            frames = [stack * split.meta.length + t for stack in stacks for t in range(split.meta.length)]
+            found = detect_all(model, split, stacks)
+            scores = detection_scores(found, [truth[f] for f in frames], [others[f] for f in frames])
+            told = re.search(rf"### {game}, {path.parent.name}:.*?\| F1 at IoU 0.5 \| ([\d.]+)", card, re.S)
+            assert told is not None and abs(scores.f1 - float(told[1])) < 0.015, (path, scores)
 
 
 def test_the_seed_documents_call():

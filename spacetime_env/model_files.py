@@ -1,0 +1,81 @@
+"""The files of a model folder, and what its tensors are called. See :mod:`spacetime_env.bundle`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from torch import Tensor
+
+from spacetime_env.config import to_dict
+from spacetime_env.files import write_together
+from spacetime_env.settings import SETTINGS, JointSettings, Settings
+from spacetime_env.shipped import BundleError
+
+WEIGHTS, CARD = "model.safetensors", "CARD.md"
+
+
+def write_folder(
+    folder: Path,
+    settings: Settings | JointSettings,
+    tensors: Mapping[str, Tensor],
+    card: str,
+    extras: Mapping[str, bytes] | None,
+) -> Path:
+    """All files of a folder, together; ``settings`` get the hash of the weights."""
+    from safetensors.torch import save
+
+    blob = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    settings = replace(settings, sha256=hashlib.sha256(blob).hexdigest())
+    text = yaml.safe_dump(to_dict(settings), sort_keys=False, width=110)
+    contents = {WEIGHTS: blob, SETTINGS: text.encode(), **(extras or {})}
+    if card:
+        contents[CARD] = card.encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_together({folder / name: content for name, content in contents.items()})
+    except OSError as error:
+        raise BundleError(
+            f"cannot write the model to {folder}: {error.strerror or error}. What was there is unchanged."
+        ) from error
+    return folder
+
+
+def game_keys(game: str) -> dict[str, str]:
+    """What a joint model's file has for each game: the name in the file of a single game -> in that of several."""
+    return {
+        "classifier.coef": f"classifier.{game}.coef",
+        "classifier.intercept": f"classifier.{game}.intercept",
+        "space.background.image": f"background.{game}",
+    }
+
+
+def of_game(tensors: Mapping[str, Tensor], games: Sequence[str], game: str) -> dict[str, Tensor]:
+    """The tensors of one of the games, under the names that the file of a single game has."""
+    others = {name for other in games if other != game for name in game_keys(other).values()}
+    own = {name: plain for plain, name in game_keys(game).items()}
+    return {own.get(name, name): value for name, value in tensors.items() if name not in others}
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        blob = path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{path.parent} is no model folder: it has no {path.name}.") from None
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}.") from None
+    if hashlib.sha256(blob).hexdigest() != sha256:
+        raise BundleError(
+            f"{path} is not the file that {SETTINGS} describes (its SHA-256 differs): it is truncated or was "
+            "changed. Make or download the model again."
+        )
+    try:
+        return load(blob)
+    except SafetensorError as error:
+        raise BundleError(f"{path} is not a safetensors file ({error}).") from None

@@ -1,0 +1,131 @@
+"""``model.yaml``: what a model folder says of itself, of one game or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import yaml
+
+from spacetime_env.config import ConfigError, ModelConfig, SceneConfig, from_dict
+from spacetime_env.games import canonical
+from spacetime_env.shipped import BundleError
+
+SETTINGS = "model.yaml"
+
+
+class SeveralGamesError(BundleError):
+    """A model of several games, and it was not said which is meant."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``model.yaml`` of one game."""
+
+    game: str
+    native: tuple[int, int]  # H, W of the frames it was trained on
+    class_names: tuple[str, ...]
+    model: ModelConfig
+    scene: SceneConfig
+    sha256: str  # of model.safetensors
+    version: str  # of spacetime_env
+    trained: dict[str, str] = field(default_factory=dict)  # seed, steps, commit ... for the reader
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The games that the model knows."""
+        return (self.game,)
+
+    def of(self, game: str | None, folder: str) -> Settings:
+        """These settings, if ``game`` is None or the model's.
+
+        Raises:
+            BundleError: another game is asked for.
+            UnknownGameError: no such game.
+        """
+        if game is not None and canonical(game) != canonical(self.game):
+            raise BundleError(f"the model {folder!r} is of {self.game}, and {canonical(game)} is asked for.")
+        return self
+
+
+@dataclass(frozen=True)
+class GameSettings:
+    """What ``model.yaml`` says of one of several games."""
+
+    native: tuple[int, int]  # H, W of its frames
+    class_names: tuple[str, ...]
+    subframes: int  # 1 or 2; see ModelConfig
+    scene: SceneConfig
+
+
+@dataclass(frozen=True)
+class JointSettings:
+    """``model.yaml`` of several games that share a network."""
+
+    games: Mapping[str, GameSettings]
+    model: ModelConfig  # but for subframes, which each game has its own
+    sha256: str  # of model.safetensors
+    version: str  # of spacetime_env
+    trained: dict[str, str] = field(default_factory=dict)  # seed, steps, commit ... for the reader
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The games that the model knows."""
+        return tuple(self.games)
+
+    def of(self, game: str | None, folder: str) -> Settings:
+        """What ``model.yaml`` of a model of one of the games alone would say.
+
+        Raises:
+            SeveralGamesError: ``game`` is None, and there are several.
+            BundleError: the model does not know that game.
+            UnknownGameError: no such game.
+        """
+        known = ", ".join(self.games)
+        if game is None and len(self.games) != 1:
+            raise SeveralGamesError(
+                f"the model {folder!r} is of several games ({known}): say which, such as "
+                f"load_model({folder!r}, game={next(iter(self.games), '')!r}), or --game on a command line."
+            )
+        name = canonical(game) if game is not None else next(iter(self.games))
+        if name not in self.games:
+            raise BundleError(f"the model {folder!r} does not know {name}; it knows {known}.")
+        one = self.games[name]
+        return Settings(
+            game=name,
+            native=one.native,
+            class_names=one.class_names,
+            model=replace(self.model, subframes=one.subframes),
+            scene=one.scene,
+            sha256=self.sha256,
+            version=self.version,
+            trained=self.trained,
+        )
+
+
+def read_settings(folder: Path) -> Settings | JointSettings:
+    """Read ``model.yaml``.
+
+    Raises:
+        BundleError: it is missing, not YAML, or has unknown or missing keys.
+    """
+    path = folder / SETTINGS
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(tree, Mapping) or "games" not in tree:
+            return from_dict(Settings, tree, str(path))
+        joint = from_dict(JointSettings, tree, str(path))
+        if not joint.games:
+            raise ConfigError(f"{path}: games: expected one or more, got none.")
+        return joint
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is no model folder: it has no {SETTINGS}.") from None
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BundleError(
+            f"{path} is damaged: not YAML ({error}). Make or download the model again."
+        ) from None
+    except ConfigError as error:
+        raise BundleError(f"{error} The file is damaged, or of another version of spacetime_env.") from None
