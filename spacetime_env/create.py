@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument("words", nargs="*", metavar="key=value", help="with --config: settings over the file's")
     make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
-    make.add_argument("-g", "--game", help="such as Pong or space_invaders")
+    make.add_argument("-g", "--game", help="such as Pong or space_invaders; over that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
     make.add_argument(
         "--agent",
@@ -191,11 +191,14 @@ def _config(args: argparse.Namespace) -> Config:
     size = {"size" if args.split == "train" else "eval_size": args.size}
     asked = {"length": args.length, "seed": args.seed, "workers": args.workers}
     asked |= {"root": args.data_root, "order": args.order, **size}
+    if config.games and not args.game:
+        raise ConfigError(f"{args.config} is of several games ({', '.join(config.games)}): say with --game which.")
     background, extent = args.root or (args.background, args.extent)
     motion = {"background": background, "extent": extent}
     return dataclasses.replace(
         config,
         game=args.game or config.game,
+        games={},
         data=dataclasses.replace(config.data, **{k: v for k, v in asked.items() if v is not None}),
         motion=dataclasses.replace(config.motion, **{k: v for k, v in motion.items() if v is not None}),
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from spacetime_env.bundle import Model, find, load_model
+from spacetime_env.bundle import Model, find, load_model, model_games
 from spacetime_env.dataset import Split, open_split
 from spacetime_env.metrics.boxes import (
     IOUS,
@@ -46,8 +46,17 @@ from spacetime_env.metrics.latents import (
 from spacetime_env.metrics.tracks import identity_switches
 from spacetime_env.naming import truth_sets
 from spacetime_env.scene import Detections
-from spacetime_env.seen import EvaluationError, Seen, labelled_tests, look, require_apart, samples_of, stacks_of
-from spacetime_env.store import META
+from spacetime_env.seen import (
+    EvaluationError,
+    NoTestError,
+    Seen,
+    labelled_tests,
+    look,
+    require_apart,
+    samples_of,
+    stacks_of,
+)
+from spacetime_env.store import META, read_meta
 
 __all__ = [
     "DetectionScores",
@@ -248,6 +257,7 @@ def parser() -> argparse.ArgumentParser:
         "evaluation.csv, evaluation.md, TensorBoard scalars and plots of z_what.",
     )
     make.add_argument("--model", required=True, help="a bundled model's name or a model folder")
+    make.add_argument("--game", help="of a model of several games: which (default: all, and a table of them)")
     make.add_argument("--split", nargs="+", type=Path, metavar="PATH", help="default: the game's labelled test-*")
     make.add_argument("--few-shot-from", type=Path, metavar="PATH", help="default: the game's validation-random")
     make.add_argument("--data-root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
@@ -279,16 +289,51 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         EvaluationError, BundleError, DatasetError, OSError: in plain sentences.
     """
-    from spacetime_env import plots, results
+    from spacetime_env import results
 
     if options.max_crops < 1 or options.seed < 0:
         raise EvaluationError(
             f"expected --max-crops 1 or more and --seed 0 or more, got {options.max_crops} and {options.seed}."
         )
     folder = find("models", options.model)
-    model, name = load_model(folder), folder.resolve().name
-    paths = dict.fromkeys(path.resolve() for path in options.split or ())
+    name, knows = folder.resolve().name, model_games(folder)
+    out = options.out or Path("runs") / "evaluate" / name
+    if len(knows) == 1 or options.game:
+        model = load_model(folder, options.game) if options.game else load_model(folder)
+        run_game(model, options, name, out if len(knows) == 1 or options.out else out / model.game)
+        return
+    if options.few_shot_from:
+        raise EvaluationError("--few-shot-from is of one game: say with --game which of the model's is meant.")
+    paths: dict[str, list[Path]] = {}
+    for path in options.split or ():
+        paths.setdefault(read_meta(path).game, []).append(path)
+    strange = [game for game in paths if game not in knows]
+    if strange:
+        raise EvaluationError(f"{name} does not know {', '.join(strange)}; it knows {', '.join(knows)}.")
+    done, left = {}, []
+    for game in paths or knows:
+        one = argparse.Namespace(**{**vars(options), "split": paths.get(game)})
+        try:
+            done[game] = run_game(load_model(folder, game), one, name, out / game)
+        except NoTestError as error:
+            left.append(str(error))
+    if not done:
+        raise EvaluationError(f"none of the model's games has a labelled test split. {left[0]}")
+    print("\n".join([results.games_markdown(name, done), *left]))
+    print(f"wrote {', '.join(map(str, results.write_games(name, done, out)))}")
+
+
+def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) -> Evaluation:
+    """Evaluate one model, or one game of several, as the command line asks; see :func:`run`.
+
+    Args:
+        name: of the model's folder.
+        out: where to write.
+    """
+    from spacetime_env import plots, results
+
     looks = model.config.subframes
+    paths = dict.fromkeys(path.resolve() for path in options.split or ())
     tests = [open_split(path, model.game, None, looks) for path in paths]
     tests = tests or labelled_tests(options.data_root, model.game, looks)
     default = options.data_root / model.game / "validation-random"
@@ -300,7 +345,6 @@ def run(options: argparse.Namespace) -> None:
     seen = look(model, tests, progress=True)
     known = look(model, [few_shot_from], progress=True) if few_shot_from is not None else None
     evaluation = figures(model, seen, known, tests, name, options.seed, progress=True)
-    out = options.out or Path("runs") / "evaluate" / name
     steps = model.settings.trained.get("steps", "")
     written, notes = results.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
     if not options.no_plots:
@@ -312,3 +356,4 @@ def run(options: argparse.Namespace) -> None:
         written.append(save_crops(out / "crops", tests, seen.found, seen.truth, options.max_crops))
     print(results.markdown(evaluation))
     print("\n".join([*notes, f"wrote {', '.join(map(str, written))}"]))
+    return evaluation

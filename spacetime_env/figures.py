@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def numbers(value: Any, name: str = "") -> Numbers:
     for part, item in inside.items():
         found |= numbers(item, f"{name}.{part}".lstrip("."))
     return found
+
+
+def mean(figures: Sequence[Numbers]) -> Numbers:
+    """The mean of each figure that all of them have, such as games; numbers of things (whole ones) are left out."""
+    shared = [name for name in (figures[0] if figures else {}) if all(name in one for one in figures)]
+    values = {name: [one[name] for one in figures] for name in shared}
+    return {name: statistics.fmean(each) for name, each in values.items() if not all(type(v) is int for v in each)}
 
 
 def write(run: Path, figures: Mapping[str, Any]) -> None:

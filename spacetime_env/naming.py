@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from spacetime_env.classifier import LinearClassifier, export_joblib, fit_cluste
 from spacetime_env.config import Config, ConfigError, SceneConfig
 from spacetime_env.dataset import Split
 from spacetime_env.games import canonical
+from spacetime_env.joint import each_game
 from spacetime_env.metrics.boxes import Truth, average_precision, detection_scores, divide
 from spacetime_env.metrics.latents import Samples, draw_samples, few_shot_accuracy, labelled
 from spacetime_env.scene import Detections, in_regions
@@ -139,6 +140,20 @@ def quick_scores(config: Config, space: Space, validation: Split) -> dict[str, f
             scores["ap"] = float(average_precision(found, truth, others).mean())
         scores.update({f"recall_{name}": value for name, value in detection.class_recall.items()})
     return scores
+
+
+def mean_scores(config: Config, space: Space, validation: Mapping[str, Split]) -> dict[str, float]:
+    """Of several games, the mean of each of :func:`quick_scores` but for recalls, over those that have it.
+
+    The scores of each game are there too, as ``Pong/f1``.
+
+    Args:
+        validation: a split for each of :func:`~spacetime_env.joint.each_game`.
+    """
+    each = {game: quick_scores(one, space, validation[game]) for game, one in each_game(config).items()}
+    names = dict.fromkeys(name for scores in each.values() for name in scores if not name.startswith("recall_"))
+    mean = {name: float(np.mean([scores[name] for scores in each.values() if name in scores])) for name in names}
+    return mean | {f"{game}/{name}": value for game, scores in each.items() for name, value in scores.items()}
 
 
 def known_samples(config: Config, found: Sequence[Detections], split: Split) -> Samples | None:

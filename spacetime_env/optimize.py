@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,36 @@ class Examples:
         mask = tensor(self.masks).float().unsqueeze(1)
         return frames, Targets(tensor(self.z_pres), tensor(self.z_where), mask, self.frames.shape[1])
 
+    def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+        """What :meth:`batch` takes, endlessly; see :func:`batches`."""
+        return batches(len(self.frames), batch_size, seed, start)
+
+
+@dataclass(frozen=True)
+class JointExamples:
+    """The training splits of several games. Their stacks are of the same length and size."""
+
+    games: Sequence[Examples]
+    fixed: bool  # each frame comes with its game's background
+
+    def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
+        """As :meth:`Examples.batch`. ``index`` (n, 2): game and stack; what is of one game becomes neighbours."""
+        frames, targets, backgrounds = [], [], []
+        for number in np.unique(index[:, 0]).tolist():
+            game = self.games[number]
+            own, wanted = game.batch(index[index[:, 0] == number, 1], device)
+            frames.append(own)
+            targets.append(wanted)
+            if self.fixed:
+                backgrounds.append((torch.from_numpy(game.background).to(device).float() / 255).expand_as(own))
+        z_pres, z_where, mask = (torch.cat([one[i] for one in targets]) for i in range(3))
+        behind = torch.cat(backgrounds) if backgrounds else None
+        return torch.cat(frames), Targets(z_pres, z_where, mask, targets[0].length, behind)
+
+    def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+        """What :meth:`batch` takes, endlessly; see :func:`joint_batches`."""
+        return joint_batches([len(game.frames) for game in self.games], batch_size, seed, start)
+
 
 def batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
     """Endless shuffled batches of indices below ``count``, from step ``start`` on.
@@ -49,6 +79,30 @@ def batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[np.n
         for i in range(place, per_epoch):
             yield order[i * batch_size : (i + 1) * batch_size]
             step += 1
+
+
+def joint_batches(counts: Sequence[int], batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+    """Endless batches of several games, (batch_size, 2) with the game and the index below its count, from ``start`` on.
+
+    In a batch all games are equally frequent, or some have one more; in each ``len(counts)`` batches from the first on,
+    all are exactly so. Each game's indices are shuffled, and each comes once before any comes again. Batch ``i``
+    depends on the seed and on ``i`` alone.
+    """
+    games, step = len(counts), start
+    shuffled: dict[int, tuple[int, np.ndarray]] = {}  # of each game: its epoch, and the order in it
+    while True:
+        block, place = divmod(step, games)
+        turn = np.random.default_rng((seed, block)).permutation(games)  # which game follows which in these batches
+        batch = np.empty((batch_size, 2), np.int64)
+        for i, slot in enumerate(range(place * batch_size, (place + 1) * batch_size)):
+            game = int(turn[slot % games])
+            drawn = block * batch_size + slot // games  # how many of this game were drawn before
+            epoch, at = divmod(drawn, counts[game])
+            if shuffled.get(game, (-1,))[0] != epoch:
+                shuffled[game] = epoch, np.random.default_rng((seed, epoch, game + 1)).permutation(counts[game])
+            batch[i] = game, shuffled[game][1][at]
+        yield batch
+        step += 1
 
 
 def make_optimizers(space: Space, config: Config) -> list[torch.optim.Optimizer]:
@@ -82,7 +136,8 @@ def train_step(
     kind = frames.device.type
     amp = config.train.amp == "on" or (config.train.amp == "auto" and kind == "cuda")
     with torch.autocast(kind, torch.bfloat16, enabled=amp):
-        output = space(frames, hints, value_at(config.loss.tau, progress), sample=True)
+        tau = value_at(config.loss.tau, progress)
+        output = space(frames, hints, tau, sample=True, backgrounds=targets.backgrounds)
     total, terms = objective(
         frames, output.foreground, output.background, targets, config.model, config.loss, progress, mismatch
     )
@@ -134,13 +189,13 @@ def require_settings(config: Config) -> None:
 
 
 def require_examples(examples: Examples, config: Config) -> None:
-    """Refuse a split that cannot be trained on, in a sentence."""
+    """Refuse a split of ``config.game`` that cannot be trained on, in a sentence."""
     stacks = len(examples.frames)
     if stacks == 0:
-        raise ConfigError("the training split holds no frames; record some with create_dataset.py.")
+        raise ConfigError(f"the training split of {config.game} holds no frames; record some with create_dataset.py.")
     moving = float(examples.z_pres.sum()) / (stacks * examples.frames.shape[1])
     if config.model.variant != "space" and moving == 0:
         raise ConfigError(
-            "nothing moves in the training split, so there is nothing to learn from motion. Look at it with "
-            "create_dataset.py --plot-boxes, and check motion.min_area, motion.max_area and scene.ignore."
+            f"nothing moves in the training split of {config.game}, so there is nothing to learn from motion. Look at "
+            "it with create_dataset.py --plot-boxes, and check motion.min_area, motion.max_area and scene.ignore."
         )

@@ -9,18 +9,15 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import torch
-import yaml
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from spacetime_env import figures as figures_file
-from spacetime_env import files, report, results
-from spacetime_env.bundle import load_model, save_model
+from spacetime_env import files, report
 from spacetime_env.checkpoint import (
     BEST,
     CheckpointError,
@@ -30,23 +27,14 @@ from spacetime_env.checkpoint import (
     resume,
     save_checkpoint,
 )
-from spacetime_env.config import Config, to_dict
+from spacetime_env.config import Config
 from spacetime_env.dataset import Split, policy_for
-from spacetime_env.evaluate import evaluate_model
-from spacetime_env.games import canonical
-from spacetime_env.naming import (
-    as_model,
-    detect_all,
-    export_classifiers,
-    full_scores,
-    known_samples,
-    name_objects,
-    quick_scores,
-    require_classes,
-)
+from spacetime_env.finish import GameData, as_yaml, finish, measure, set_background
+from spacetime_env.joint import each_game, run_name
+from spacetime_env.naming import mean_scores, quick_scores, require_classes
 from spacetime_env.optimize import (
     Examples,
-    batches,
+    JointExamples,
     make_optimizers,
     require_examples,
     require_settings,
@@ -55,7 +43,6 @@ from spacetime_env.optimize import (
 from spacetime_env.policies import Player
 from spacetime_env.prepare import load_examples, prepare_split, settle_subframes, test_splits
 from spacetime_env.space import CountMismatch, Space
-from spacetime_env.space.background import FixedBackground
 
 
 class TrainingError(RuntimeError):
@@ -96,8 +83,7 @@ def pretrain(
     """
     began = time.perf_counter()
     require_settings(config)
-    game = canonical(config.game)
-    name = config.name or game.lower()
+    name, each = run_name(config), each_game(config)
     policy = policy or policy_for(config.data.agent)
     eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     run = Path(run or Path("runs") / name)
@@ -109,6 +95,39 @@ def pretrain(
     files.sweep(folder, time.time() - 3600)
     torch.set_num_threads(config.train.threads)
 
+    games: dict[str, GameData] = {}
+    for game, one in each.items():
+        if config.games:
+            print(f"{game}: {len(games) + 1} of {len(each)} games")
+        games[game] = gather(one, policy, eval_policy)
+    data_seconds = time.perf_counter() - began
+    examples: Examples | JointExamples
+    validation: Split | dict[str, Split]
+    if config.games:
+        fixed = config.model.background.kind == "fixed"
+        examples = JointExamples([data.examples for data in games.values()], fixed)
+        validation = {game: data.validation for game, data in games.items()}
+    else:
+        (data,) = games.values()
+        config, examples, validation = data.config, data.examples, data.validation
+
+    state = start(config, examples)
+    if resume(folder, state, config) is not None:
+        print(f"resuming {run} at step {state.step} of {config.train.steps}")
+    files.write_atomically(run / "run.yaml", as_yaml(report.provenance(config)))
+    train_loop(config, state, examples, validation, run)
+    use_best(folder, state)
+    written = finish(config, state, games, out, run, data_seconds, command, export_classifier)
+    measure(written, games, run, state.step)
+    return written
+
+
+def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
+    """The splits of one game, recorded where they are missing, and its examples.
+
+    Raises:
+        ConfigError, DatasetError: they do not fit the settings.
+    """
     train = prepare_split(config, "train", policy)
     if not config.model.subframes:
         config = settle_subframes(config, train)
@@ -118,15 +137,7 @@ def pretrain(
     tests = test_splits(config)
     examples = load_examples(train, config)
     require_examples(examples, config)
-    data_seconds = time.perf_counter() - began
-
-    state = start(config, examples)
-    if resume(folder, state, config) is not None:
-        print(f"resuming {run} at step {state.step} of {config.train.steps}")
-    files.write_atomically(run / "run.yaml", as_yaml(report.provenance(config)))
-    train_loop(config, state, examples, validation, run)
-    use_best(folder, state)
-    return finish(config, state, train, validation, tests, out, run, data_seconds, command, export_classifier)
+    return GameData(config, train, validation, tests, examples)
 
 
 def forget(run: Path) -> None:
@@ -136,23 +147,26 @@ def forget(run: Path) -> None:
     (run / figures_file.NAME).unlink(missing_ok=True)
 
 
-def as_yaml(tree: object) -> bytes:
-    """Plain lists, dicts and scalars as YAML."""
-    return yaml.safe_dump(tree, sort_keys=False).encode()
-
-
-def start(config: Config, examples: Examples) -> State:
+def start(config: Config, examples: Examples | JointExamples) -> State:
     """A fresh network, its optimizers and the state of its schedule, from the seed."""
     torch.manual_seed(config.seed)
     space = Space(config.model)
-    if isinstance(space.background, FixedBackground):
-        space.background.image.copy_(torch.from_numpy(examples.background).float() / 255)
+    if isinstance(examples, Examples):  # of several games, each frame brings its own
+        set_background(space, examples)
     space.to(config.train.device)
     return State(space, make_optimizers(space, config), CountMismatch(config.loss))
 
 
-def train_loop(config: Config, state: State, examples: Examples, validation: Split, run: Path) -> None:
+def train_loop(
+    config: Config,
+    state: State,
+    examples: Examples | JointExamples,
+    validation: Split | Mapping[str, Split],
+    run: Path,
+) -> None:
     """Train to the last step, with scalars, pictures, evaluations and checkpoints on the way.
+
+    Of several games, ``validation`` has a split for each.
 
     Raises:
         TrainingError: NaN.
@@ -162,7 +176,7 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
     folder = run / "checkpoints"
     before, began = state.seconds, time.perf_counter()
     saved = state.step or -1  # the step of the last checkpoint
-    order = batches(len(examples.frames), t.batch_size, config.seed, state.step)
+    order = examples.order(t.batch_size, config.seed, state.step)
     state.space.train()
 
     def save(best: bool) -> None:
@@ -171,7 +185,8 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
         save_checkpoint(folder, state, config, t.keep, best)
         saved = state.step
 
-    bar = tqdm(total=steps, initial=state.step, desc=f"training {config.game}", unit="step", smoothing=0.1)
+    title = run_name(config) if config.games else config.game
+    bar = tqdm(total=steps, initial=state.step, desc=f"training {title}", unit="step", smoothing=0.1)
     with (
         SummaryWriter(str(run / "tensorboard"), purge_step=state.step) as writer,
         bar,
@@ -207,11 +222,15 @@ def train_loop(config: Config, state: State, examples: Examples, validation: Spl
                     writer.add_image("pictures", picture, state.step, dataformats="HWC")
                 best = False
                 if evaluating:
-                    scores = quick_scores(config, state.space, validation)
+                    if isinstance(validation, Mapping):
+                        scores = mean_scores(config, state.space, validation)
+                    else:
+                        scores = quick_scores(config, state.space, validation)
                     add_scalars(writer, "validation", scores, state.step)
                     best = scores["motion_f1"] >= state.best
                     state.best = max(state.best, scores["motion_f1"])
-                    tqdm.write(f"step {state.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+                    shown = (f"{k} {v:.3f}" for k, v in scores.items() if "/" not in k)  # not of each game
+                    tqdm.write(f"step {state.step}: {', '.join(shown)}")
                 if best or saving:
                     save(best)
                 if interrupt.asked:  # in the last step too: another run may come after this one
@@ -252,58 +271,3 @@ def require_finite(values: dict[str, float], step: int, run: Path) -> None:
             f"{run / 'checkpoints'} are from before. Lower train.learning_rate or train.clip_norm, or raise "
             "loss.sigma_fg, and use --restart."
         )
-
-
-def finish(
-    config: Config,
-    state: State,
-    train: Split,
-    validation: Split,
-    tests: Sequence[Split],
-    out: Path,
-    run: Path,
-    data_seconds: float,
-    command: str,
-    export_classifier: bool,
-) -> Path:
-    """Name the objects, measure on the test splits, write the model folder and ``figures.json``."""
-    found = detect_all(as_model(config, state.space, train.native), validation)
-    known = known_samples(config, found, validation)
-    classifier, scene = name_objects(config, found, known)
-    if export_classifier:
-        paths = export_classifiers(config, known, run)
-        print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
-    model = as_model(config, state.space, train.native, classifier)
-    figures = {test.path.name: full_scores(config, model, known, [test]) for test in tests}
-    if len(tests) > 1:
-        figures["all test splits"] = full_scores(config, model, known, tests)
-    seconds = {"data": data_seconds, "training": state.seconds}
-    card = report.card(config, figures, seconds, train, command)
-    picture = report.example(model, validation.frames([0])[0, :1])
-    folder = save_model(
-        out,
-        state.space,
-        classifier,
-        game=canonical(config.game),
-        native=train.native,
-        scene_config=scene,
-        trained=report.provenance(config)["versions"] | {"seed": config.seed, "steps": config.train.steps},
-        card=card,
-        extras={
-            "example.png": cv2.imencode(".png", picture[..., ::-1])[1].tobytes(),
-            "config.yaml": as_yaml(to_dict(config)),
-        },
-    )
-    figures_file.write(run, figures)
-    print(card.split("## Limits")[0])
-    if tests:
-        measure(folder, tests, validation if validation.meta.labels else None, run, state.step)
-    return folder
-
-
-def measure(folder: Path, tests: Sequence[Split], few_shot_from: Split | None, run: Path, step: int) -> None:
-    """What ``evaluate.py`` measures of a model folder: a row of ``evaluation.csv`` and scalars, in the run's folder."""
-    name = folder.resolve().name
-    evaluation = evaluate_model(load_model(folder), tests, few_shot_from, name, progress=True)
-    written, notes = results.write(evaluation, run, step)
-    print("\n".join([*evaluation.notes, *notes, f"wrote {', '.join(map(str, written))}"]))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from spacetime_env.config import ConfigError, load_config
+from spacetime_env.joint import each_game
 from spacetime_env.pretrain import Interrupted, TrainingError, pretrain
 from spacetime_env.sweep import run_sweep
 from spacetime_env.sweep_plan import plan
@@ -15,6 +16,7 @@ from spacetime_env.sweep_plan import plan
 EXAMPLES = """examples:
   python pretrain_space.py --config configs/pong.yaml
   python pretrain_space.py --config configs/pong.yaml train.steps=2000 seed=1
+  python pretrain_space.py --config configs/joint.yaml
   python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
 
 A sweep does every combination, one after the other, in runs/sweep/<name>/<settings>/ with the model in model/ there,
@@ -77,5 +79,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Stopped. What is saved is kept; the same command goes on from there.", file=sys.stderr)
         return 130
     shown = folder if len(folder.parts) > 1 else os.path.join(".", folder)
-    print(f"wrote {folder}; look at it with: python load_model.py --model {shown}")
+    which = f" --game {next(iter(each_game(config)))}" if config.games else ""
+    print(f"wrote {folder}; look at it with: python load_model.py --model {shown}{which}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ from spacetime_env.config import Config, to_dict
 from spacetime_env.dataset import Split, SplitMeta
 from spacetime_env.drawing import enlarge
 from spacetime_env.frames import boxes_to_z_where
+from spacetime_env.joint import each_game
 from spacetime_env.metrics.boxes import DetectionScores
 from spacetime_env.policies import shares
 from spacetime_env.scene import Detections
@@ -170,47 +171,108 @@ def card(
     config: Config, figures: Mapping[str, Figures], seconds: Mapping[str, float], train: Split, command: str
 ) -> str:
     """``CARD.md``: data, command, seed, wall time, figures, limits."""
-    meta = train.meta
     lines = [
         f"# {config.game}: a {config.model.variant} model",
         "",
-        f"Made by `{command or 'spacetime_env.pretrain.pretrain(config)'}`, seed {config.seed}, "
-        f"commit {commit()}.",
-        f"Data: {meta.size} stacks of {meta.length} frames, {who_played(meta)}, seed {meta.seed}. "
-        f"Validation data: policy {config.data.eval_agent!r}. "
-        f"Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
-        f"Wall time with {config.train.threads} threads on {platform.machine()}: "
-        f"data {seconds['data']:.0f} s "
-        f"(less where it was there already), training with its evaluations {seconds['training']:.0f} s.",
-        "",
-        "## Figures",
-        "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only. They are "
-        "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing.",
+        *_made(config, seconds, [train], command),
+        *_TRUTH,
     ]
     if not figures:
         lines.append(
             "None: no test split with ground truth was there. Classes are clusters of z_what unless labelled."
         )
     for name, figure in figures.items():
-        lines += [
-            "",
-            f"### {name}: {figure.detection.frames} frames, policy {figure.agent!r}, seed {figure.seed}",
-            *figure.detection.lines(),
-            f"| F1 at IoU 0.5 where all but the scene's classes is false | {figure.relevant.f1:.4f} |",
-            f"| F1 of the motion targets themselves | {figure.target_f1:.4f} |",
-            *(
-                f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"
-                for count, (mean, spread) in figure.few_shot.items()
-            ),
-        ]
+        lines += ["", *_figure(f"### {name}", figure)]
     ignored = (
         f" Nothing is reported in {list(config.scene.ignore)} (x, y, w, h)." if config.scene.ignore else ""
     )
-    lines += [
+    return "\n".join([*lines, "", *_LIMITS, _SEES + ignored, ""])
+
+
+def joint_card(
+    config: Config,
+    figures: Mapping[str, Mapping[str, Figures]],
+    seconds: Mapping[str, float],
+    trains: Sequence[Split],
+    command: str,
+) -> str:
+    """``CARD.md`` of several games.
+
+    Args:
+        figures: of each game, those of its test splits; the last one counts. Empty where it has none.
+        trains: a training split a game.
+    """
+    lines = [
+        f"# {', '.join(figures)}: one {config.model.variant} model",
         "",
-        "## Limits",
-        "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be "
-        "seen." + ignored,
+        *_made(config, seconds, trains, command),
+        *_TRUTH,
         "",
+        "| game | F1 at IoU 0.5 | precision | recall | F1 by centre distance | F1 of the motion targets |",
+        "|---|---|---|---|---|---|",
     ]
-    return "\n".join(lines)
+    rows: list[tuple[float, ...]] = []
+    for game, each in figures.items():
+        if not each:
+            lines.append(f"| {game} | - | - | - | - | - |")
+            continue
+        last = list(each.values())[-1]
+        found = last.detection
+        rows.append((found.f1, found.precision, found.recall, found.center_f1, last.target_f1))
+        lines.append(f"| {game} | {' | '.join(f'{value:.4f}' for value in rows[-1])} |")
+    if rows:
+        means = " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0))
+        lines.append(f"| mean of {len(rows)} | {means} |")
+    left = [game for game, each in figures.items() if not each]
+    if left:
+        lines += ["", f"No test split with ground truth was there of {', '.join(left)}."]
+    for game, each in figures.items():
+        for name, figure in each.items():
+            lines += ["", *_figure(f"### {game}, {name}", figure)]
+    lines += ["", *_LIMITS, _SEES, ""]
+    for game, one in each_game(config).items():
+        if one.scene.ignore:
+            lines.append(f"- {game}: nothing is reported in {list(one.scene.ignore)} (x, y, w, h).")
+    return "\n".join([*lines, ""])
+
+
+_TRUTH = (
+    "",
+    "## Figures",
+    "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only. They are "
+    "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing.",
+)
+_LIMITS = ("## Limits",)
+_SEES = (
+    "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be seen."
+)
+
+
+def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Split], command: str) -> list[str]:
+    """How it was made; ``trains``: the training split of each game."""
+    meta = trains[0].meta
+    each = " of each game" if len(trains) > 1 else ""
+    return [
+        f"Made by `{command or 'spacetime_env.pretrain.pretrain(config)'}`, seed {config.seed}, "
+        f"commit {commit()}.",
+        f"Data: {meta.size} stacks of {meta.length} frames{each}, {who_played(meta)}, seed {meta.seed}. "
+        f"Validation data: policy {config.data.eval_agent!r}. "
+        f"Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
+        f"Wall time with {config.train.threads} threads on {platform.machine()}: "
+        f"data {seconds['data']:.0f} s "
+        f"(less where it was there already), training with its evaluations {seconds['training']:.0f} s.",
+    ]
+
+
+def _figure(title: str, figure: Figures) -> list[str]:
+    """The figures of one test split under a title."""
+    return [
+        f"{title}: {figure.detection.frames} frames, policy {figure.agent!r}, seed {figure.seed}",
+        *figure.detection.lines(),
+        f"| F1 at IoU 0.5 where all but the scene's classes is false | {figure.relevant.f1:.4f} |",
+        f"| F1 of the motion targets themselves | {figure.target_f1:.4f} |",
+        *(
+            f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"
+            for count, (mean, spread) in figure.few_shot.items()
+        ),
+    ]

@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import math
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +134,74 @@ def _cell(figure: str, values: Mapping[str, float]) -> str:
         return str(int(value))
     spread = values.get(f"{figure}_std")
     return f"{value:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+
+
+GAMES = {  # columns of the table of several games: set, figure, title
+    ("moving", "f1"): "F1 at IoU 0.5",
+    ("moving", "precision"): "precision",
+    ("moving", "recall"): "recall",
+    ("moving", "ap"): "AP",
+    ("moving", "center_f1"): "F1 by centre distance",
+    ("relevant", "f1"): "F1, all else is false",
+    ("moving", "name_accuracy"): "name accuracy",
+    ("moving", "few_shot_16"): "ridge accuracy, 16 a class",
+}
+MEAN = "mean"
+
+
+def game_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
+    """Game -> ``<set>/<figure>`` -> value, and last their mean over the games that have it. What none has is left out.
+
+    Args:
+        evaluations: game -> its evaluation.
+    """
+    rows = {}
+    for game, one in evaluations.items():
+        each = {f"{key}/{figure}": value for key, values in one.sets.items() for figure, value in values.items()}
+        rows[game] = {"frames": one.frames, "reconstruction_mse": one.reconstruction_mse, **each}
+    names = dict.fromkeys(name for row in rows.values() for name, value in row.items() if not math.isnan(value))
+    found: dict[str, list[float]] = {
+        name: [row[name] for row in rows.values() if not math.isnan(row.get(name, math.nan))] for name in names
+    }
+    return rows | {MEAN: {name: statistics.fmean(values) for name, values in found.items()}}
+
+
+def games_markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
+    """A line a game, and the mean, with the number of games it is over where some lack a figure."""
+    rows = game_rows(evaluations)
+    lines = [
+        f"# {model}: {len(evaluations)} games",
+        "",
+        "Of what moves, where nothing else is said. The mean is over the games that have a figure.",
+        "",
+        f"| game | frames | {' | '.join(GAMES.values())} |",
+        "|---|---|" + "---|" * len(GAMES),
+    ]
+    for game, row in rows.items():
+        values = (row.get("/".join(key), math.nan) for key in GAMES)
+        frames = "" if game == MEAN else str(int(row["frames"]))
+        lines.append(f"| {game} | {frames} | {' | '.join('-' if math.isnan(v) else f'{v:.4f}' for v in values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_games(model: str, evaluations: Mapping[str, Evaluation], out: Path) -> list[Path]:
+    """Write ``games.csv`` and ``games.md``, a row a game and the mean, into a folder; gives back the two.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    rows = game_rows(evaluations)
+    names = list(rows[MEAN])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "game", "splits", *names])
+    for game, row in rows.items():
+        splits = " ".join(evaluations[game].splits) if game in evaluations else ""
+        writer.writerow([model, game, splits, *(_exact(row.get(name, math.nan)) for name in names)])
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / "games.csv", text.getvalue().encode())
+    write_atomically(out / "games.md", games_markdown(model, evaluations).encode())
+    return [out / "games.csv", out / "games.md"]
 
 
 def add_scalars(writer: SummaryWriter, evaluation: Evaluation, step: int) -> None:

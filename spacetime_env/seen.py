@@ -21,6 +21,10 @@ class EvaluationError(ValueError):
     """Nothing can be evaluated; the message says why and what to do."""
 
 
+class NoTestError(EvaluationError):
+    """A game has no labelled test split."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a model finds in some splits, taken together, and what is there."""
@@ -80,14 +84,14 @@ def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Spli
     """The labelled ``test-*`` splits in ``<root>/<game>``, by name, as a model with ``model.subframes`` sees them.
 
     Raises:
-        EvaluationError: there is none.
+        NoTestError: there is none.
         DatasetError: one is not complete.
     """
     folder = Path(root) / game
     tests = [open_split(path.parent, game, None, subframes) for path in sorted(folder.glob(f"test-*/{META}"))]
     tests = [test for test in tests if test.meta.labels]
     if not tests:
-        raise EvaluationError(
+        raise NoTestError(
             f"no labelled test split in {folder}: record one with python create_dataset.py --game {game} "
             "--split test --labels, or give the folder of one with --split, or of all games with --data-root."
         )

@@ -24,10 +24,10 @@ from pathlib import Path
 
 from spacetime_env import figures
 from spacetime_env.checkpoint import differences
-from spacetime_env.config import ConfigError, to_dict
+from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.dataset import DatasetError, open_split
 from spacetime_env.files import write_atomically
-from spacetime_env.games import canonical
+from spacetime_env.joint import each_game
 from spacetime_env.prepare import require_same
 from spacetime_env.pretrain import Interrupted, TrainingError, forget, pretrain
 from spacetime_env.store import INDEX
@@ -129,15 +129,20 @@ def share_data(run: Run) -> None:
     That is the test splits, and validation splits of its settings: they may have ground truth that cannot be
     recorded again without OCAtari.
     """
-    game = canonical(run.config.game)
-    there, here = Path(run.source) / game, Path(run.config.data.root) / game
+    for game, config in each_game(run.config).items():
+        share_game(game, config, run.source)
+
+
+def share_game(game: str, config: Config, source: str) -> None:
+    """:func:`share_data` of one game, whose ``config`` has the run's own root."""
+    there, here = Path(source) / game, Path(config.data.root) / game
     here.mkdir(parents=True, exist_ok=True)
     for split in sorted([*there.glob("test-*"), *there.glob("validation-*")]):
         if (here / split.name).exists() or not (split / INDEX).is_file():
             continue
         if split.name.startswith("validation-"):
             try:
-                require_same(open_split(split, game, run.config.motion), run.config, "validation")
+                require_same(open_split(split, game, config.motion), config, "validation")
             except DatasetError:
                 continue
         half = here / f".{split.name}.tmp"

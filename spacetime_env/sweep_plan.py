@@ -17,7 +17,7 @@ from spacetime_env import figures
 from spacetime_env.config import Config, ConfigError, load_config, to_dict
 from spacetime_env.dataset import policy_for
 from spacetime_env.files import write_atomically
-from spacetime_env.games import canonical
+from spacetime_env.joint import each_game, run_name
 from spacetime_env.optimize import require_settings
 from spacetime_env.space import Space
 
@@ -108,7 +108,7 @@ def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder:
         if word.partition("=")[0] in axes:
             raise ConfigError(f"{word!r} is for all runs, and --sweep varies it. Leave one of them out.")
     base = load_config(config, fixed)
-    name = base.name or canonical(base.game).lower()
+    name = run_name(base)
     folder = Path(folder or Path("runs") / "sweep" / name)
     names = short_names(list(axes))
     runs: list[Run] = []
@@ -131,7 +131,7 @@ def load_checked(config: str | Path, words: Sequence[str], settings: Mapping[str
     """
     try:
         asked = load_config(config, words)
-        canonical(asked.game)
+        each_game(asked)
         require_settings(asked)
         policy_for(asked.data.agent)
         policy_for(asked.data.eval_agent, "data.eval_agent")

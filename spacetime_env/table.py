@@ -97,9 +97,9 @@ def mean(values: Sequence[float | None], digits: int = 4) -> str:
 
 
 def splits_of(rows: Iterable[Row]) -> list[str]:
-    """The test splits of any row, those of all splits together first."""
+    """The test splits of any row, those of all games or all splits together first."""
     found = dict.fromkeys(split for row in rows for split in row.figures)
-    return sorted(found, key=lambda split: (split.startswith("test-"), split))
+    return sorted(found, key=lambda split: ("/" in split, split.startswith("test-"), split))
 
 
 def figures_of(rows: Iterable[Row], split: str) -> list[str]:

@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.drawing import draw, side_by_side
 from spacetime_env.frames import resize
+from spacetime_env.games import canonical
 from spacetime_env.scene import Detections
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser().parse_args(words)
     try:
         if options.image:
-            look_at_image(options.model or "pong", options.image, options.out)
+            look_at_image(_named(options.model, options.game), options.image, options.out, options.game)
         else:
             watch(**{key: value for key, value in vars(options).items() if key != "image"})
     except (ValueError, OSError, gym.error.Error) as error:  # BundleError, AgentError, UnknownGameError too
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(prog="load_model.py", description="Look at what a model sees.")
     made.add_argument("--model", help="a bundled model's name or a model folder (default: the agent's own, or pong)")
+    made.add_argument("--game", help="of a model of several games: which; without --model, the game's own")
     made.add_argument("--steps", type=_positive, default=300, help="steps to play (default: %(default)s)")
     made.add_argument("--every", type=_positive, default=50, help="steps between two tables and pictures")
     made.add_argument("--out", type=Path, default=Path("look"), help="folder for the pictures (default: look)")
@@ -77,6 +79,7 @@ def watch(
     agent: str = "random",
     seed: int = 0,
     human: bool = False,
+    game: str | None = None,
 ) -> list[Path]:
     """Play, print and draw.
 
@@ -88,6 +91,7 @@ def watch(
         agent: ``"random"``, the name of a shipped agent or an agent folder.
         seed: of the first episode and of the random agent.
         human: show each step in a window, which ends it too.
+        game: of a model of several games, which to play; of others their own. An agent plays the game it knows.
 
     Returns:
         The files written, the GIF last.
@@ -97,7 +101,7 @@ def watch(
         ValueError: there is no such model or agent, or they do not fit.
     """
     window = Window() if human else None
-    act, env = _actor(agent, model, seed)
+    act, env = _actor(agent, model, seed, game)
     folder = _made(out)  # only now: a wrong name leaves no empty folder
     loaded = env.get_wrapper_attr("model")
     print(f"{loaded.game}: {', '.join(loaded.class_names)}. Pictures go to {folder}.")
@@ -132,15 +136,20 @@ def watch(
     return written
 
 
-def look_at_image(model: str | Model, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
+def look_at_image(
+    model: str | Model, path: str | os.PathLike[str], out: str | os.PathLike[str], game: str | None = None
+) -> list[Path]:
     """Find the objects in one picture; print them and write the two pictures of :func:`watch`.
+
+    Args:
+        model, game: see :func:`watch`.
+        path: of the picture.
+        out: folder for the pictures.
 
     Raises:
         ViewerError: the file is not there or is not a picture.
     """
-    from spacetime_env.bundle import load_model
-
-    loaded: Any = load_model(model) if isinstance(model, (str, os.PathLike)) else model
+    loaded: Any = _loaded(model, game)
     path = Path(path)
     try:
         with Image.open(path) as picture:
@@ -257,21 +266,35 @@ class Window:
         cv2.destroyWindow(self.TITLE)
 
 
-def _actor(agent: str, model: Any, seed: int) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
+def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
     """What chooses actions, and the env it plays."""
     if agent == "random":
-        from spacetime_env.bundle import load_model
-
-        loaded: Any = model if model is not None else "pong"
-        loaded = load_model(loaded) if isinstance(loaded, (str, os.PathLike)) else loaded
+        loaded = _loaded(_named(model, game), game)
         env = gym.make(f"SpaceTime/{loaded.game}-v5", model=loaded, render_mode="rgb_array")
         env.action_space.seed(seed)
         return lambda observation: env.action_space.sample(), env
+    if game is not None:
+        raise ViewerError(f"--game is for random play; the agent {agent} plays the game that it was trained on.")
     from spacetime_env.agent import load_agent
 
     given = {} if model is None else {"model": model, "any_model": True}
     player, env = load_agent(agent, render_mode="rgb_array", **given)
     return lambda observation: player.predict(observation, deterministic=True)[0], env
+
+
+def _named(model: Any, game: str | None) -> Any:
+    """The model that is asked for; where none is, that of the game, or pong."""
+    if model is not None:
+        return model
+    return canonical(game).lower() if game is not None else "pong"
+
+
+def _loaded(model: Any, game: str | None) -> Any:
+    from spacetime_env.bundle import load_model
+
+    if not isinstance(model, (str, os.PathLike)):
+        return model
+    return load_model(model) if game is None else load_model(model, game)
 
 
 def _made(folder: str | os.PathLike[str]) -> Path:

@@ -166,3 +166,12 @@ def _alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_config_of_several_games_needs_one_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "both.yaml"
+    file.write_text("games: {Pong: {}, Boxing: {}}\ndata: {gap: 41}\n")
+    config = config_of("--config", str(file), "--game", "boxing")
+    assert (config.game, config.games, config.data.gap) == ("boxing", {}, 41)
+    with pytest.raises(ConfigError, match=r"both\.yaml is of several games \(Pong, Boxing\): say with --game which"):
+        config_of("--config", str(file))

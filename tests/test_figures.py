@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,25 @@ from spacetime_env import figures
 from spacetime_env.evaluate import DetectionScores
 from spacetime_env.report import Figures
 
+SCORES = DetectionScores(
+    frames=12,
+    objects=24,
+    precision=0.5,
+    recall=0.25,
+    f1=0.75,
+    center_precision=0.375,
+    center_recall=0.4375,
+    center_f1=0.875,
+    perfect=0.1875,
+    overcount=0.3125,
+    undercount=0.5625,
+    error_rate=1.5,
+    class_recall={"Ball": 0.125},
+    name_accuracy=0.625,
+)
 FIGURES = Figures(
-    detection=DetectionScores(12, 0.5, 0.25, 0.75, 0.875, {"Ball": 0.125}, 0.625),
+    detection=SCORES,
+    relevant=replace(SCORES, f1=0.6875),
     few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
     target_f1=0.9375,
     agent="pong-ppo",
@@ -23,12 +40,20 @@ FIGURES = Figures(
 
 
 def test_all_numbers_of_the_figures() -> None:
-    assert figures.numbers(FIGURES) == {
+    found = figures.numbers(FIGURES)
+    assert {name: value for name, value in found.items() if not name.startswith("relevant.")} == {
         "detection.frames": 12,
+        "detection.objects": 24,
         "detection.precision": 0.5,
         "detection.recall": 0.25,
         "detection.f1": 0.75,
+        "detection.center_precision": 0.375,
+        "detection.center_recall": 0.4375,
         "detection.center_f1": 0.875,
+        "detection.perfect": 0.1875,
+        "detection.overcount": 0.3125,
+        "detection.undercount": 0.5625,
+        "detection.error_rate": 1.5,
         "detection.class_recall.Ball": 0.125,
         "detection.name_accuracy": 0.625,
         "few_shot.1.mean": 0.5,
@@ -37,6 +62,7 @@ def test_all_numbers_of_the_figures() -> None:
         "few_shot.16.std": 0.0,
         "target_f1": 0.9375,
     }
+    assert found["relevant.f1"] == 0.6875
 
 
 def test_what_others_may_add() -> None:
@@ -66,3 +92,10 @@ def test_files_that_are_none(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "figures.json").write_text(text)
     assert figures.read(tmp_path) is None
+
+
+def test_the_mean_of_several_games() -> None:
+    one = {"detection.frames": 12, "detection.f1": 0.5, "detection.class_recall.Ball": 1.0, "target_f1": 0}
+    other = {"detection.frames": 16, "detection.f1": 0.75, "detection.class_recall.Ghost": 1.0, "target_f1": 0.5}
+    assert figures.mean([one, other]) == {"detection.f1": 0.625, "target_f1": 0.25}
+    assert figures.mean([]) == {}

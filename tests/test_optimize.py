@@ -12,7 +12,9 @@ import torch
 from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
 from spacetime_env.optimize import (
     Examples,
+    JointExamples,
     batches,
+    joint_batches,
     make_optimizers,
     require_examples,
     require_settings,
@@ -71,6 +73,79 @@ def test_a_batch_is_frame_after_frame() -> None:
     assert torch.equal(targets.z_where[2], torch.from_numpy(made.z_where[4, 2]))
     assert targets.mask.shape == (6, 1, 38, 32) and targets.mask.dtype == torch.float32
     assert torch.equal(targets.mask[4, 0], torch.from_numpy(made.masks[1, 1]).float())
+
+
+def take_joint(counts: list[int], size: int, seed: int, start: int, number: int) -> list[list[list[int]]]:
+    return [batch.tolist() for batch in islice(joint_batches(counts, size, seed, start), number)]
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 5, 13])
+def test_joint_batches_from_a_later_step_are_the_same(start: int) -> None:
+    counts = [4, 5, 2]
+    assert take_joint(counts, 4, 3, start, 9) == take_joint(counts, 4, 3, 0, start + 9)[start:]
+    assert take_joint(counts, 4, 4, 0, 9) != take_joint(counts, 4, 3, 0, 9)
+
+
+@pytest.mark.parametrize(("games", "size"), [(3, 4), (3, 3), (3, 2), (5, 2), (1, 4)])
+def test_joint_batches_mix_the_games_evenly(games: int, size: int) -> None:
+    found = take_joint([7] * games, size, 0, 0, 6 * games)
+    for batch in found:
+        counts = [sum(game == one for game, _ in batch) for one in range(games)]
+        assert sum(counts) == size and max(counts) - min(counts) <= 1
+    for block in range(6):
+        seen = [game for batch in found[block * games : (block + 1) * games] for game, _ in batch]
+        assert [seen.count(game) for game in range(games)] == [size] * games
+    together = {tuple(sorted(game for game, _ in batch)) for batch in found}
+    assert len(together) > 1 or size % games == 0  # not always the same neighbours
+
+
+def test_joint_batches_take_each_stack_of_a_game_once_before_any_again() -> None:
+    counts = [4, 6]
+    found = [one for batch in take_joint(counts, 4, 0, 0, 12) for one in batch]
+    for game, count in enumerate(counts):
+        stacks = [stack for which, stack in found if which == game]
+        assert len(stacks) == 24
+        epochs = [stacks[at : at + count] for at in range(0, 24, count)]
+        assert all(sorted(epoch) == list(range(count)) for epoch in epochs) and len(set(map(str, epochs))) > 1
+
+
+def test_a_joint_batch_brings_each_games_background() -> None:
+    one, other = examples(), replace(examples(4), background=np.full((3, 38, 32), 51, np.uint8))
+    joint = JointExamples([one, other], fixed=True)
+    frames, targets = joint.batch(np.array([[1, 3], [0, 4], [1, 0]]), "cpu")
+    assert frames.shape == (9, 3, 38, 32) and targets.length == 3
+    for at, (game, stack) in enumerate([(one, 4), (other, 3), (other, 0)]):  # stacks of a game are neighbours
+        own, wanted = game.batch(np.array([stack]), "cpu")
+        part = slice(3 * at, 3 * at + 3)
+        assert torch.equal(frames[part], own) and torch.equal(targets.mask[part], wanted.mask)
+        assert torch.equal(targets.z_where[part], wanted.z_where) and torch.equal(targets.z_pres[part], wanted.z_pres)
+    assert targets.backgrounds is not None and targets.backgrounds.shape == frames.shape
+    assert (targets.backgrounds[:3] == 0).all() and torch.allclose(targets.backgrounds[3:], torch.tensor(0.2))
+    assert JointExamples([one, other], fixed=False).batch(np.array([[0, 0]]), "cpu")[1].backgrounds is None
+    assert one.batch(np.array([0]), "cpu")[1].backgrounds is None
+    batch = next(joint.order(4, 0, 0))
+    assert batch.shape == (4, 2) and batch.tolist() == take_joint([5, 4], 4, 0, 0, 1)[0]
+    assert next(one.order(4, 0, 0)).tolist() == take(5, 4, 0, 0, 1)[0]
+
+
+def test_a_step_draws_objects_before_the_background_of_their_game() -> None:
+    """With the same image for all it is the step of a network that has it."""
+    image = np.full((3, 38, 32), 51, np.uint8)
+    plain = replace(examples(), background=image)
+    joint = JointExamples([plain, plain], fixed=True)
+    found = []
+    for known, (frames, targets) in (
+        (0.2, plain.batch(np.array([0, 2]), "cpu")),
+        (0.9, joint.batch(np.array([[0, 0], [1, 2]]), "cpu")),
+    ):
+        space = make_space(0).train()
+        space.background.image.fill_(known)  # type: ignore[operator,union-attr]
+        torch.manual_seed(1)
+        optimizers = make_optimizers(space, CONFIG)
+        logs, output = train_step(space, optimizers, CountMismatch(CONFIG.loss), frames, targets, CONFIG, 0.0)
+        assert torch.allclose(output.background.image, torch.tensor(0.2))
+        found.append(logs["total"].item())
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
 def step(config: Config, progress: float = 0.0, seed: int = 0):
@@ -151,7 +226,7 @@ def test_examples_that_cannot_be_trained_on() -> None:
     with pytest.raises(ConfigError, match="holds no frames"):
         require_examples(examples(stacks=0), CONFIG)
     still = replace(made, z_pres=np.zeros_like(made.z_pres))
-    with pytest.raises(ConfigError, match=r"nothing moves in the training split.*motion.min_area"):
+    with pytest.raises(ConfigError, match=r"nothing moves in the training split of Pong,.*motion.min_area"):
         require_examples(still, CONFIG)
     require_examples(still, replace(CONFIG, model=replace(MODEL, variant="space")))
 

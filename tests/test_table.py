@@ -78,3 +78,9 @@ def test_main_figures_come_first_and_are_called_as_in_the_cards() -> None:
 )
 def test_mean(values: list[float | None], text: str) -> None:
     assert mean(values, 2) == text
+
+
+def test_the_mean_over_games_comes_before_each_of_them() -> None:
+    names = ["Pong/test-random", "test-random", "mean over games", "Boxing/test-random"]
+    found = splits_of([Row({}, "done", 1.0, {name: {"f1": 0.5} for name in names})])
+    assert found == ["mean over games", "test-random", "Boxing/test-random", "Pong/test-random"]

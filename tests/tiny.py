@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,8 +108,13 @@ def write_split(
     seed: int = 0,
     game: str = "Pong",
     agent: str = "random",
+    native: tuple[int, int] = NATIVE,
+    floor: tuple[int, int, int] = (0, 0, 0),
 ) -> Path:
-    """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left."""
+    """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left.
+
+    ``floor`` is the colour of what does not move. In a larger frame all is larger, and moves further.
+    """
     data = config.data
     meta = store.SplitMeta(
         game=game,
@@ -122,7 +128,7 @@ def write_split(
         order="random",
         gap=data.gap,
         warmup=data.warmup,
-        native=NATIVE,
+        native=native,
         frameskip=4,
         sticky=0.25,
         trail="",
@@ -133,19 +139,20 @@ def write_split(
     folder.mkdir(parents=True)
     store.write_meta(folder, meta)
     palette = np.zeros((256, 3), np.uint8)
-    palette[1:3] = list(COLORS.values())
+    palette[:3] = [floor, *COLORS.values()]
+    scale = native[0] // NATIVE[0]
     generator = np.random.default_rng((seed, ("train", "validation", "test").index(split)))
     index = {}
     for number in range(meta.shards):
         n = meta.shard_stacks(number)
-        ids = np.zeros((n, data.length, *NATIVE), np.uint8)
+        ids = np.zeros((n, data.length, *native), np.uint8)
         boxes = []
         for stack in ids:
             places = {"Player": generator.integers((24, 1), (30, 30)), "Ball": generator.integers((1, 1), (18, 34))}
             for frame in stack:
                 for color, (name, place) in enumerate(places.items(), start=1):
                     place += (0, 1)
-                    (x, y), (w, h) = place, SIZES[name]
+                    (x, y), (w, h) = place * scale, np.array(SIZES[name]) * scale
                     frame[y : y + h, x : x + w] = color
                     boxes.append((x, y, w, h))
         found = store.FrameBoxes.of(
@@ -167,3 +174,27 @@ def write_data(root: Path, labels: bool = True, test: bool = False) -> Config:
     if test:
         write_split(root, "test", labels=labels)
     return replace(CONFIG, data=replace(CONFIG.data, root=str(root)))
+
+
+# As ALE has them, so that a model of these data can play. H differs.
+JOINT_NATIVES = {"Carnival": (214, 160), "Pong": (210, 160)}
+
+
+def write_joint_data(root: Path, unlabelled: Sequence[str] = ()) -> Config:
+    """Train, validation and test splits of two games with different backgrounds; returns the config of both.
+
+    Args:
+        unlabelled: games whose splits have no ground truth.
+    """
+    for seed, (game, native) in enumerate(JOINT_NATIVES.items()):
+        for split in ("train", "validation", "test"):
+            labels = split != "train" and game not in unlabelled
+            write_split(root, split, labels=labels, seed=seed, game=game, native=native, floor=(80 * seed, 0, 60))
+    scene = SceneConfig(threshold=0.0, overlap=1.0, classes=("Player", "Ball"), slots={"Player": 2})
+    return replace(
+        CONFIG,
+        game="",
+        data=replace(CONFIG.data, root=str(root)),
+        scene=SceneConfig(),
+        games={"Pong": replace(scene, ignore=((0, 200, 160, 10),)), "Carnival": scene},
+    )

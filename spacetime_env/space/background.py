@@ -21,7 +21,10 @@ class BackgroundOutput(NamedTuple):
 
 
 class FixedBackground(nn.Module):
-    """The mode image of the training frames: right for games whose background does not move."""
+    """The mode image of the training frames: right for games whose background does not move.
+
+    While several games are trained together, each frame brings the image of its game.
+    """
 
     image: Tensor
 
@@ -29,8 +32,13 @@ class FixedBackground(nn.Module):
         super().__init__()
         self.register_buffer("image", torch.zeros(3, *config.frame_size))
 
-    def forward(self, frames: Tensor, sample: bool = False) -> BackgroundOutput:
-        image = self.image.expand(len(frames), -1, -1, -1)
+    def forward(self, frames: Tensor, sample: bool = False, images: Tensor | None = None) -> BackgroundOutput:
+        """The image, or for each of (B, 3, H, W) ``frames`` its own of ``images`` (B, 3, H, W), in [0, 1]."""
+        if images is not None and images.shape != frames.shape:
+            raise ValueError(
+                f"expected a background for each frame, {tuple(frames.shape)}, got shape {tuple(images.shape)}."
+            )
+        image = self.image.expand(len(frames), -1, -1, -1) if images is None else images
         mask = frames.new_ones(len(frames), 1, 1, *image.shape[2:])
         return BackgroundOutput(image, image.unsqueeze(1), mask, frames.new_zeros(len(frames)))
 

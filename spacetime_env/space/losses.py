@@ -24,12 +24,13 @@ _EPS = 1e-15
 
 
 class Targets(NamedTuple):
-    """Motion targets of a batch of B = (stacks * T) frames, stack by stack."""
+    """Motion targets of a batch of B = (stacks * T) frames, stack by stack, and what else is known of them."""
 
     z_pres: Tensor  # (B, N, 1), 0 or 1
     z_where: Tensor  # (B, N, 4), 0 where z_pres is 0
     mask: Tensor  # (B, 1, H, W) in [0, 1]
     length: int  # T, frames in a stack
+    backgrounds: Tensor | None = None  # (B, 3, H, W) in [0, 1]: of each frame's game, where there are several
 
 
 @dataclass

@@ -44,11 +44,20 @@ class Space(nn.Module):
         self.background: nn.Module = FixedBackground(config) if fixed else ComponentBackground(config)
 
     def forward(
-        self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
+        self,
+        frames: Tensor,
+        hints: Hints | None = None,
+        tau: float = 1.0,
+        sample: bool = False,
+        backgrounds: Tensor | None = None,
     ) -> SpaceOutput:
-        """Infer and reconstruct (B, 3, H, W) in [0, 1]. Deterministic unless ``sample``."""
+        """Infer and reconstruct (B, 3, H, W) in [0, 1]. Deterministic unless ``sample``.
+
+        ``backgrounds`` (B, 3, H, W): of each frame, where the background is fixed and not the same for all.
+        """
         self.require_frames(frames)
-        background = self.background(frames, sample)
+        images = () if backgrounds is None else (backgrounds,)
+        background = self.background(frames, sample, *images)
         foreground = self.foreground(frames, hints, tau, sample)
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)

@@ -247,6 +247,18 @@ def test_published_size():
     assert counts["background"] == 2_950_484
 
 
+def test_each_frame_may_bring_its_own_fixed_background(space):
+    images = torch.arange(3.0)[:, None, None, None].div(4).expand(3, 3, 16, 16)
+    output = space(frames(), backgrounds=images)
+    assert torch.equal(output.background.image, images)
+    alpha, image = output.foreground.alpha, output.foreground.image
+    assert torch.allclose(output.image, alpha * image + (1 - alpha) * images)
+    assert torch.equal(space(frames()).background.image, space.background.image.expand(3, -1, -1, -1))
+    for wrong in (images[:2], images[..., :8]):
+        with pytest.raises(ValueError, match=r"expected a background for each frame, \(3, 3, 16, 16\), got shape"):
+            space(frames(), backgrounds=wrong)
+
+
 def test_components_background_samples_and_reconstructs():
     torch.manual_seed(0)
     config = replace(

@@ -1,0 +1,188 @@
+"""The end of pretraining: name the objects, measure, and write the model folder; of one game or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import yaml
+
+from spacetime_env import figures as figures_file
+from spacetime_env import report, results
+from spacetime_env.bundle import Model, load_model, model_games, save_model
+from spacetime_env.checkpoint import State
+from spacetime_env.classifier import LinearClassifier
+from spacetime_env.config import Config, to_dict
+from spacetime_env.dataset import Split
+from spacetime_env.evaluate import evaluate_model
+from spacetime_env.joint_bundle import save_joint
+from spacetime_env.naming import (
+    NothingFoundError,
+    as_model,
+    detect_all,
+    export_classifiers,
+    full_scores,
+    known_samples,
+    name_objects,
+    with_slots,
+)
+from spacetime_env.optimize import Examples
+from spacetime_env.space import Space
+from spacetime_env.space.background import FixedBackground
+
+ALL_GAMES = "mean over games"  # in figures.json
+
+
+@dataclass(frozen=True)
+class GameData:
+    """What one game brings to a run."""
+
+    config: Config  # of it alone
+    train: Split
+    validation: Split
+    tests: Sequence[Split]  # with labels
+    examples: Examples  # of the training split
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run comes to in one game."""
+
+    model: Model
+    figures: dict[str, report.Figures]  # of each test split; of several, all together last
+    picture: bytes  # PNG: a frame, its boxes, its reconstruction
+
+
+def finish(
+    config: Config,
+    state: State,
+    games: Mapping[str, GameData],
+    out: Path,
+    run: Path,
+    data_seconds: float,
+    command: str,
+    export_classifier: bool,
+) -> Path:
+    """Name the objects, measure on the test splits, write the model folder and ``figures.json``.
+
+    Raises:
+        NothingFoundError: of one game, there is nothing to name.
+        BundleError: the folder cannot be written.
+    """
+    trained = report.provenance(config)["versions"] | {"seed": config.seed, "steps": config.train.steps}
+    seconds = {"data": data_seconds, "training": state.seconds}
+    extras = {"config.yaml": as_yaml(to_dict(config))}
+    found = {}
+    for name, game in games.items():
+        if config.games:
+            print(f"{name}: naming and measuring")
+        found[name] = outcome(config, game, state.space, run if export_classifier else None)
+    trains, scores = [game.train for game in games.values()], {name: one.figures for name, one in found.items()}
+    if config.games:
+        card = report.joint_card(config, scores, seconds, trains, command)
+        extras |= {f"example-{name}.png": one.picture for name, one in found.items()}
+        folder = save_joint(out, [one.model for one in found.values()], trained=trained, card=card, extras=extras)
+        figures_file.write(run, joint_figures(scores))
+    else:
+        ((name, one),) = found.items()
+        card = report.card(config, one.figures, seconds, trains[0], command)
+        folder = save_model(
+            out,
+            state.space,
+            one.model.classifier,
+            game=name,
+            native=one.model.native,
+            scene_config=one.model.scene,
+            trained=trained,
+            card=card,
+            extras={"example.png": one.picture, **extras},
+        )
+        figures_file.write(run, one.figures)
+    print(card.split("## Limits")[0])
+    return folder
+
+
+def outcome(config: Config, game: GameData, space: Space, export_to: Path | None) -> Outcome:
+    """Names for what the network finds in a game, and how well it does on its test splits.
+
+    Args:
+        config: of the whole run.
+        export_to: the run's folder, where classifiers are written for others to read; None: nowhere.
+
+    Raises:
+        NothingFoundError: of a run of one game, there is nothing to name. Of several, the others are worth keeping.
+    """
+    own, validation, tests, native = game.config, game.validation, game.tests, game.train.native
+    if config.games:
+        space = with_background(space, game.examples)
+        export_to = export_to and export_to / own.game
+    found = detect_all(as_model(own, space, native), validation)
+    known = known_samples(own, found, validation)
+    try:
+        classifier, scene = name_objects(own, found, known)
+    except NothingFoundError as error:
+        if not config.games:
+            raise
+        print(f"{own.game}: {error}")
+        zeros = np.zeros((1, own.model.z_what_dim), np.float32)
+        classifier = LinearClassifier(zeros, np.zeros(1, np.float32), ("object0",))
+        scene = with_slots(own.scene, classifier.class_names, [])
+    if export_to is not None:
+        export_to.mkdir(parents=True, exist_ok=True)
+        paths = export_classifiers(own, known, export_to)
+        print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
+    model = as_model(replace(own, scene=scene), space, native, classifier)
+    figures = {test.path.name: full_scores(own, model, known, [test]) for test in tests}
+    if len(tests) > 1:
+        figures["all test splits"] = full_scores(own, model, known, tests)
+    picture = report.example(model, validation.frames([0])[0, :1])
+    return Outcome(model, figures, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+
+
+def with_background(space: Space, examples: Examples) -> Space:
+    """A copy of a network, whose fixed background is the image of a game; one that learns its background as it is."""
+    if not isinstance(space.background, FixedBackground):
+        return space
+    copy = deepcopy(space)
+    set_background(copy, examples)
+    return copy
+
+
+def set_background(space: Space, examples: Examples) -> None:
+    """Give a network with a fixed background the image of its game."""
+    if isinstance(space.background, FixedBackground):
+        space.background.image.copy_(torch.from_numpy(examples.background).float() / 255)
+
+
+def joint_figures(scores: Mapping[str, Mapping[str, report.Figures]]) -> dict[str, figures_file.Numbers]:
+    """The figures of each game and test split, and the mean over the games that have some."""
+    each = {game: {name: figures_file.numbers(one) for name, one in own.items()} for game, own in scores.items()}
+    last = [list(own.values())[-1] for own in each.values() if own]
+    mean = {ALL_GAMES: figures_file.mean(last)} if last else {}
+    return mean | {f"{game}/{name}": one for game, own in each.items() for name, one in own.items()}
+
+
+def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int) -> None:
+    """What ``evaluate.py`` measures of a model folder: rows of ``evaluation.csv`` and scalars, in the run's folder.
+
+    Of several games, those of each are in ``evaluation/<Game>/``, and ``games.csv`` has a row for each.
+    """
+    name, done, several = folder.resolve().name, {}, len(model_games(folder)) > 1
+    for game, data in games.items():
+        if data.tests:
+            samples = data.validation if data.validation.meta.labels else None
+            done[game] = evaluate_model(load_model(folder, game), data.tests, samples, name, progress=True)
+            written, notes = results.write(done[game], run / "evaluation" / game if several else run, step)
+            print("\n".join([*done[game].notes, *notes, f"wrote {', '.join(map(str, written))}"]))
+    if several and done:
+        print(f"wrote {', '.join(map(str, results.write_games(name, done, run)))}")
+
+
+def as_yaml(tree: object) -> bytes:
+    """Plain lists, dicts and scalars as YAML."""
+    return yaml.safe_dump(tree, sort_keys=False).encode()
