@@ -19,8 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from spacetime_env import figures as figures_file
-from spacetime_env import files, report, results
-from spacetime_env.bundle import load_model, save_model
+from spacetime_env import files, gallery, report, results
+from spacetime_env.bundle import Model, load_model, save_model
 from spacetime_env.checkpoint import (
     BEST,
     CheckpointError,
@@ -40,6 +40,7 @@ from spacetime_env.naming import (
     export_classifiers,
     full_scores,
     known_samples,
+    moving_truth,
     name_objects,
     quick_scores,
     require_classes,
@@ -279,7 +280,6 @@ def finish(
         figures["all test splits"] = full_scores(config, model, known, tests)
     seconds = {"data": data_seconds, "training": state.seconds}
     card = report.card(config, figures, seconds, train, command)
-    picture = report.example(model, validation.frames([0])[0, :1])
     folder = save_model(
         out,
         state.space,
@@ -287,18 +287,28 @@ def finish(
         game=canonical(config.game),
         native=train.native,
         scene_config=scene,
-        trained=report.provenance(config)["versions"] | {"seed": config.seed, "steps": config.train.steps},
+        trained=report.provenance(config)["versions"]
+        | {"seed": config.seed, "steps": config.train.steps}
+        | {f"seconds_{what}": round(passed) for what, passed in seconds.items()},
         card=card,
-        extras={
-            "example.png": cv2.imencode(".png", picture[..., ::-1])[1].tobytes(),
-            "config.yaml": as_yaml(to_dict(config)),
-        },
+        extras=pictures(model, validation, tests) | {"config.yaml": as_yaml(to_dict(config))},
     )
     figures_file.write(run, figures)
     print(card.split("## Limits")[0])
     if tests:
         measure(folder, tests, validation if validation.meta.labels else None, run, state.step)
     return folder
+
+
+def pictures(model: Model, validation: Split, tests: Sequence[Split]) -> dict[str, bytes]:
+    """``example.png``: what is seen; ``errors.png``: the worst frames of the first test split, beside the truth."""
+    result = {"example.png": gallery.example(model, validation.frames(range(min(64, len(validation))))[:, 0])}
+    for test in tests[:1]:
+        found, truth = detect_all(model, test), moving_truth(test, model.scene)[0]
+        chosen = gallery.worst(found, truth, 4)
+        frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
+        result["errors.png"] = gallery.differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
+    return {name: cv2.imencode(".png", picture[..., ::-1])[1].tobytes() for name, picture in result.items()}
 
 
 def measure(folder: Path, tests: Sequence[Split], few_shot_from: Split | None, run: Path, step: int) -> None:

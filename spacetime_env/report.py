@@ -12,11 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from spacetime_env import __version__
-from spacetime_env.bundle import Model
 from spacetime_env.config import Config, to_dict
 from spacetime_env.dataset import Split, SplitMeta
 from spacetime_env.drawing import enlarge
@@ -130,14 +128,6 @@ def picture(
     return np.concatenate(rows)
 
 
-def example(model: Model, frames: np.ndarray) -> np.ndarray:
-    """The first of ``frames`` (N, H, W, 3) uint8 RGB, with boxes beside it, and its reconstruction."""
-    detections = model.detect(frames[:1])[0]
-    drawn = _boxes(enlarge(frames[0], _SCALE), torch.from_numpy(detections.z_where))
-    again = enlarge(model.reconstruct(frames[:1])["reconstruction"][0], _SCALE)
-    return np.concatenate([enlarge(frames[0], _SCALE), drawn, again], axis=1)
-
-
 def _pixels(image: Tensor) -> np.ndarray:
     """(3, h, w) float in [0, 1] -> (h * scale, w * scale, 3) uint8."""
     array = (image.detach().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
@@ -185,7 +175,9 @@ def card(
         "",
         "## Figures",
         "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only. They are "
-        "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing.",
+        "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing. "
+        "`example.png` shows what is seen; `errors.png` four of the worst test frames, what was found (left of each "
+        "pair) beside the ground truth, which is not always right.",
     ]
     if not figures:
         lines.append(
@@ -206,11 +198,13 @@ def card(
     ignored = (
         f" Nothing is reported in {list(config.scene.ignore)} (x, y, w, h)." if config.scene.ignore else ""
     )
+    sees = "one frame at a time"
+    if config.model.subframes > 1:
+        sees += ", pooled with the emulator's frame before it"
     lines += [
         "",
         "## Limits",
-        "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be "
-        "seen." + ignored,
+        f"It sees {sees}, and finds what moved in its training data; what is not drawn cannot be seen." + ignored,
         "",
     ]
     return "\n".join(lines)
