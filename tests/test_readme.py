@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_guide(tmp_path: Path) -> None:
         run([sys.executable, "-c", frame + code], tmp_path)
     configs = re.findall(r"^```yaml\n(.*?)^```", guide, re.M | re.S)
     assert configs
+    shutil.copy(ROOT / "configs" / "default.yaml", tmp_path)
     for number, text in enumerate(configs):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text)
