@@ -73,7 +73,8 @@ class RarityConfig:
     still: float = 0.1  # a shape that moves in less than this part of its occurrences ...
     still_count: int = 20  # ... of which there are so many, is not an object
     gap: int = 4  # parts so near belong together if of one colour, or if their colours ...
-    touching: float = 0.5  # ... are near each other for this part of their area
+    touching: float = 0.7  # ... are near each other for this part of their area
+    same_place: float = 0.5  # two objects of two sub-frames with more IoU than this are one that blinks
     group_width: float = 0.3  # wider objects, as a part of the frame, are dropped
 
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from spacetime_env import figures as figures_file
-from spacetime_env import report, results
+from spacetime_env import gallery, report, results
 from spacetime_env.bundle import Model, load_model, model_games, save_model
 from spacetime_env.checkpoint import State
 from spacetime_env.classifier import LinearClassifier
@@ -28,6 +28,7 @@ from spacetime_env.naming import (
     export_classifiers,
     full_scores,
     known_samples,
+    moving_truth,
     name_objects,
     with_slots,
 )
@@ -55,7 +56,7 @@ class Outcome:
 
     model: Model
     figures: dict[str, report.Figures]  # of each test split; of several, all together last
-    picture: bytes  # PNG: a frame, its boxes, its reconstruction
+    pictures: dict[str, bytes]  # file -> PNG, see pictures()
 
 
 def finish(
@@ -71,11 +72,15 @@ def finish(
     """Name the objects, measure on the test splits, write the model folder and ``figures.json``.
 
     Raises:
-        NothingFoundError: of one game, there is nothing to name.
+        NothingFoundError: of a run of one game, there is nothing to name.
         BundleError: the folder cannot be written.
     """
-    trained = report.provenance(config)["versions"] | {"seed": config.seed, "steps": config.train.steps}
     seconds = {"data": data_seconds, "training": state.seconds}
+    trained = (
+        report.provenance(config)["versions"]
+        | {"seed": config.seed, "steps": config.train.steps}
+        | {f"seconds_{what}": round(passed) for what, passed in seconds.items()}
+    )
     extras = {"config.yaml": as_yaml(to_dict(config))}
     found = {}
     for name, game in games.items():
@@ -84,8 +89,9 @@ def finish(
         found[name] = outcome(config, game, state.space, run if export_classifier else None)
     trains, scores = [game.train for game in games.values()], {name: one.figures for name, one in found.items()}
     if config.games:
-        card = report.joint_card(config, scores, seconds, trains, command)
-        extras |= {f"example-{name}.png": one.picture for name, one in found.items()}
+        looks = {name: game.config.model.subframes for name, game in games.items()}
+        card = report.joint_card(config, scores, looks, seconds, trains, command)
+        extras |= {f"{Path(k).stem}-{name}.png": v for name, one in found.items() for k, v in one.pictures.items()}
         folder = save_joint(out, [one.model for one in found.values()], trained=trained, card=card, extras=extras)
         figures_file.write(run, joint_figures(scores))
     else:
@@ -100,7 +106,7 @@ def finish(
             scene_config=one.model.scene,
             trained=trained,
             card=card,
-            extras={"example.png": one.picture, **extras},
+            extras=one.pictures | extras,
         )
         figures_file.write(run, one.figures)
     print(card.split("## Limits")[0])
@@ -140,8 +146,18 @@ def outcome(config: Config, game: GameData, space: Space, export_to: Path | None
     figures = {test.path.name: full_scores(own, model, known, [test]) for test in tests}
     if len(tests) > 1:
         figures["all test splits"] = full_scores(own, model, known, tests)
-    picture = report.example(model, validation.frames([0])[0, :1])
-    return Outcome(model, figures, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+    return Outcome(model, figures, pictures(own, model, validation, tests))
+
+
+def pictures(config: Config, model: Model, validation: Split, tests: Sequence[Split]) -> dict[str, bytes]:
+    """``example.png``: what is seen; ``errors.png``: the worst frames of the first test split, beside the truth."""
+    result = {"example.png": gallery.example(model, validation.frames(range(min(64, len(validation))))[:, 0])}
+    for test in tests[:1]:
+        found, truth = detect_all(model, test), moving_truth(test, config.scene)[0]
+        chosen = gallery.worst(found, truth, 4)
+        frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
+        result["errors.png"] = gallery.differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
+    return {name: cv2.imencode(".png", picture[..., ::-1])[1].tobytes() for name, picture in result.items()}
 
 
 def with_background(space: Space, examples: Examples) -> Space:

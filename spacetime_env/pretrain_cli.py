@@ -6,15 +6,18 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from spacetime_env.config import ConfigError, load_config
+from spacetime_env.games import canonical
 from spacetime_env.joint import each_game
 from spacetime_env.pretrain import Interrupted, TrainingError, pretrain
+from spacetime_env.shipped import folders
 from spacetime_env.sweep import run_sweep
 from spacetime_env.sweep_plan import plan
 
 EXAMPLES = """examples:
-  python pretrain_space.py --config configs/pong.yaml
+  python pretrain_space.py --game Pong
   python pretrain_space.py --config configs/pong.yaml train.steps=2000 seed=1
   python pretrain_space.py --config configs/joint.yaml
   python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
@@ -34,7 +37,11 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    make.add_argument("--config", required=True, help="a YAML file such as configs/pong.yaml")
+    what = make.add_mutually_exclusive_group(required=True)
+    what.add_argument("--config", help="a YAML file such as configs/pong.yaml")
+    what.add_argument(
+        "--game", help="such as Pong or space_invaders: its file of configs/, or default.yaml where it has none"
+    )
     make.add_argument("--out", help="the model folder (default: models/<name>); not with --sweep")
     make.add_argument(
         "--run", help="checkpoints, logs and settings of the run (default: runs/<name>; of a sweep runs/sweep/<name>)"
@@ -52,18 +59,35 @@ def parser() -> argparse.ArgumentParser:
     return make
 
 
+def config_of(game: str) -> tuple[Path, list[str]]:
+    """The shipped file for a game, and the words that go over it.
+
+    Raises:
+        UnknownGameError: no such game.
+        ConfigError: no file is there at all.
+    """
+    name = canonical(game)
+    for file, words in ((f"{name.lower()}.yaml", []), ("default.yaml", [f"game={name}"])):
+        for folder in folders("configs"):
+            if (folder / file).is_file():
+                return folder / file, words
+    raise ConfigError("the package's configs/ are missing: install it again, or give a file with --config.")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 an error in plain words (of a sweep: a run failed), 130 interrupted."""
     options = parser().parse_intermixed_args(argv)
     command = " ".join(["python pretrain_space.py", *(sys.argv[1:] if argv is None else argv)])
     restart, export = options.restart, options.export_classifier
     try:
+        path, words = (options.config, []) if options.config else config_of(options.game)
+        words += options.overrides
         if options.sweep is not None:
             if options.out is not None:
                 raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
-            sweep = plan(options.config, options.overrides, options.sweep, options.run)
+            sweep = plan(path, words, options.sweep, options.run)
             return 1 if run_sweep(sweep, restart, command, export) else 0
-        config = load_config(options.config, options.overrides)
+        config = load_config(path, words)
         folder = pretrain(config, options.out, options.run, restart, None, command, export)
     except (ValueError, TrainingError) as error:
         print(f"pretrain_space.py: {error}", file=sys.stderr)

@@ -12,11 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from spacetime_env import __version__
-from spacetime_env.bundle import Model
 from spacetime_env.config import Config, to_dict
 from spacetime_env.dataset import Split, SplitMeta
 from spacetime_env.drawing import enlarge
@@ -131,14 +129,6 @@ def picture(
     return np.concatenate(rows)
 
 
-def example(model: Model, frames: np.ndarray) -> np.ndarray:
-    """The first of ``frames`` (N, H, W, 3) uint8 RGB, with boxes beside it, and its reconstruction."""
-    detections = model.detect(frames[:1])[0]
-    drawn = _boxes(enlarge(frames[0], _SCALE), torch.from_numpy(detections.z_where))
-    again = enlarge(model.reconstruct(frames[:1])["reconstruction"][0], _SCALE)
-    return np.concatenate([enlarge(frames[0], _SCALE), drawn, again], axis=1)
-
-
 def _pixels(image: Tensor) -> np.ndarray:
     """(3, h, w) float in [0, 1] -> (h * scale, w * scale, 3) uint8."""
     array = (image.detach().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
@@ -186,12 +176,17 @@ def card(
     ignored = (
         f" Nothing is reported in {list(config.scene.ignore)} (x, y, w, h)." if config.scene.ignore else ""
     )
-    return "\n".join([*lines, "", *_LIMITS, _SEES + ignored, ""])
+    sees = "one frame at a time"
+    if config.model.subframes > 1:
+        sees += ", pooled with the emulator's frame before it"
+    limit = f"It sees {sees}, and finds what moved in its training data; what is not drawn cannot be seen." + ignored
+    return "\n".join([*lines, "", "## Limits", limit, ""])
 
 
 def joint_card(
     config: Config,
     figures: Mapping[str, Mapping[str, Figures]],
+    subframes: Mapping[str, int],
     seconds: Mapping[str, float],
     trains: Sequence[Split],
     command: str,
@@ -200,6 +195,7 @@ def joint_card(
 
     Args:
         figures: of each game, those of its test splits; the last one counts. Empty where it has none.
+        subframes: of each game, ``model.subframes`` as it was settled.
         trains: a training split a game.
     """
     lines = [
@@ -207,6 +203,7 @@ def joint_card(
         "",
         *_made(config, seconds, trains, command),
         *_TRUTH,
+        "Of each game there are such pictures, as `example-<Game>.png` and `errors-<Game>.png`.",
         "",
         "| game | F1 at IoU 0.5 | precision | recall | F1 by centre distance | F1 of the motion targets |",
         "|---|---|---|---|---|---|",
@@ -229,10 +226,14 @@ def joint_card(
     for game, each in figures.items():
         for name, figure in each.items():
             lines += ["", *_figure(f"### {game}, {name}", figure)]
-    lines += ["", *_LIMITS, _SEES, ""]
+    sees = "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be seen."
+    lines += ["", "## Limits", sees, ""]
     for game, one in each_game(config).items():
         if one.scene.ignore:
             lines.append(f"- {game}: nothing is reported in {list(one.scene.ignore)} (x, y, w, h).")
+    pooled = [game for game in figures if subframes[game] > 1]
+    if pooled:
+        lines += ["", f"Frames are pooled with the emulator's frame before them in {', '.join(pooled)}."]
     return "\n".join([*lines, ""])
 
 
@@ -240,11 +241,9 @@ _TRUTH = (
     "",
     "## Figures",
     "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only. They are "
-    "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing.",
-)
-_LIMITS = ("## Limits",)
-_SEES = (
-    "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be seen."
+    "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing. "
+    "`example.png` shows what is seen; `errors.png` four of the worst test frames, what was found (left of each "
+    "pair) beside the ground truth, which is not always right.",
 )
 
 

@@ -53,7 +53,7 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
     if near:
         hints.append(f"Did you mean {near[0]!r}?")
     if kind == "models":
-        hints.append(f"Make one with: python pretrain_space.py --config configs/{given.name}.yaml")
+        hints.append(f"Make one with: python pretrain_space.py --game {given.name}")
     bundled = f"one of the bundled ones ({', '.join(names) or 'there are none'})"
     raise UnknownModelError(
         " ".join([f"no {kind[:-1]} {str(name)!r}: neither a folder nor {bundled}.", *hints])

@@ -373,7 +373,7 @@ def _default_model(game: str | None) -> str:
     if name not in (bundled := available_models()):
         raise UnknownModelError(
             f"no model of {game} comes with spacetime_env; these do: {', '.join(bundled) or 'none'}. "
-            f"Make one with: python pretrain_space.py --config configs/{name}.yaml"
+            f"Make one with: python pretrain_space.py --game {game}"
         )
     return name
 

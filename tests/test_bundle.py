@@ -176,7 +176,7 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         UnknownModelError, match=r"no model 'pongg'.*\(boxing, pong\)\. Did you mean 'pong'\?"
     ) as caught:
         load_model("pongg")
-    assert "python pretrain_space.py --config configs/pongg.yaml" in str(caught.value)
+    assert "python pretrain_space.py --game pongg" in str(caught.value)
     with pytest.raises(UnknownModelError, match=r"no agent 'pong': .*there are none\)\.$"):
         bundle.find("agents", "pong")
 

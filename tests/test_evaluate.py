@@ -38,7 +38,7 @@ class Seer:
     ``blur`` lets z_what depend on the place, so that classes are not alike.
     """
 
-    game = "Pong"
+    game, config = "Pong", MODEL
 
     def __init__(
         self,

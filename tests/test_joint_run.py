@@ -74,6 +74,8 @@ def test_what_a_run_leaves(trained: Path, data: Config, file: Path) -> None:
     assert sorted(p.name for p in model.iterdir()) == [
         "CARD.md",
         "config.yaml",
+        "errors-Carnival.png",
+        "errors-Pong.png",
         "example-Carnival.png",
         "example-Pong.png",
         "model.safetensors",

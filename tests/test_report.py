@@ -11,12 +11,11 @@ import torch
 import yaml
 
 from spacetime_env import __version__, report
-from spacetime_env.bundle import Model, Settings
 from spacetime_env.config import Config, from_dict
 from spacetime_env.dataset import open_split
 from spacetime_env.metrics.boxes import DetectionScores
 from spacetime_env.space import Targets
-from tests.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space, write_split
+from tests.tiny import CONFIG, MODEL, NATIVE, make_space, write_split
 
 SCORES = DetectionScores(
     frames=12,
@@ -120,16 +119,3 @@ def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
     assert (mask[ys, xs] == (255, 0, 0)).all()
     assert (xs.min(), xs.max()) == (22, 73) and (ys.min(), ys.max()) == (26, 87)
     assert report.picture(frames[:1], output, targets, order).shape[0] == 38 * 3
-
-
-def test_example_shows_the_frame_its_boxes_and_its_reconstruction() -> None:
-    classifier = make_classifier()
-    settings = Settings("Pong", NATIVE, classifier.class_names, MODEL, CONFIG.scene, "", "")
-    model, frames = Model(make_space(), classifier, settings), make_frames(2)
-    found = report.example(model, frames)
-    assert found.shape == (44 * 3, 3 * 36 * 3, 3)
-    assert (found[::3, : 36 * 3 : 3] == frames[0]).all()
-    middle = found[:, 36 * 3 : 2 * 36 * 3]
-    assert ((middle != found[:, : 36 * 3]).any(-1) <= (middle == (255, 0, 0)).all(-1)).all()  # only boxes differ
-    assert (middle == (255, 0, 0)).all(-1).any()
-    assert (found[::3, 2 * 36 * 3 :: 3] == model.reconstruct(frames)["reconstruction"][0]).all()

@@ -110,8 +110,9 @@ def neighbours(parts: Parts, chosen: np.ndarray, gap: int) -> list[tuple[int, in
             top, left = max(int(y[a]) - gap, 0), max(int(x[a]) - gap, 0)
             around = parts.labels[top : y[a] + h[a] + gap, left : x[a] + w[a] + gap]
             reach = cv2.dilate((around == i + 1).view(np.uint8), kernel) > 0
-            reached = np.isin(others + 1, around[reach])
-            pairs += [(i, j) for j in others[reached].tolist()]
+            reached = np.zeros(len(parts) + 1, bool)
+            reached[around[reach]] = True
+            pairs += [(i, j) for j in others[reached[others + 1]].tolist()]
     return pairs
 
 

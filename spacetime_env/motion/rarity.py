@@ -142,10 +142,14 @@ class RareMotion:
         return bool(areas[still].sum() > areas.sum() / 2)
 
     def _seen_again(self, earlier: Objects, i: int, now: Objects) -> bool:
-        """Whether an object of the sub-frame before is one of this frame's: of its colour, and near it."""
+        """Whether an object of the sub-frame before is one of this frame's: near and of its colour, or in its place."""
         if not len(now.boxes):
             return False
         box = earlier.boxes[i]
+        low, high = now.boxes[:, :2], now.boxes[:, :2] + now.boxes[:, 2:]
+        common = np.clip(np.minimum(high, box[:2] + box[2:]) - np.maximum(low, box[:2]), 0, None).prod(1)
+        if (common > self._rare.same_place * (now.boxes[:, 2:].prod(1) + box[2:].prod() - common)).any():
+            return True  # it blinks: a frightened ghost is white, then blue
         away = np.abs(now.boxes[:, :2] + now.boxes[:, 2:] / 2 - box[:2] - box[2:] / 2).max(1)
         size = np.maximum(now.boxes[:, 2:].max(1), box[2:].max())
         # A sub-frame is 1/60 s: a small thing moves up to 6 pixels in it, a large one up to its animation.

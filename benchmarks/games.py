@@ -1,0 +1,122 @@
+"""``python -m benchmarks.games``: every shipped model on its test frames; writes docs/games.md.
+
+Splits that are missing are recorded, as ``pretrain_space.py`` records them: ten seconds a game, the same frames each
+time. Evaluation takes half a minute a game.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from benchmarks.common import ROOT, Table, machine
+from spacetime_env.bundle import Model, available_models, find, load_model, model_games
+from spacetime_env.config import Config, from_dict
+from spacetime_env.dataset import Split
+from spacetime_env.evaluate import Evaluation, evaluate_model
+from spacetime_env.metrics.boxes import DetectionScores, detection_scores
+from spacetime_env.naming import motion_truth, moving_truth
+from spacetime_env.prepare import prepare_split, test_splits
+from spacetime_env.report import from_boxes
+
+DOCS = ROOT / "docs" / "games.md"
+HEAD = """# The games
+
+What each shipped model sees on frames of seeds and policies that it was not trained on. Ground truth is read from RAM
+([OCAtari](https://github.com/k4ntz/OC_Atari)), for these figures and for the few-shot names only. Figures are of what
+moves; the score and the like are left out, and so are boxes with nothing in them.
+
+- **F1**: detections against true boxes, one to one, at an IoU of 0.5 or more. **Centre**: with the centre within half
+  the true box's diagonal.
+- **Targets**: the same of the motion targets that the network learned from, on the same frames: the limit of what it
+  could learn, unless it sees better than it was taught.
+- **16-shot**: accuracy of names from 16 labelled samples a class, mean of 5 draws.
+- **Frames**: 2 where the model looks at the emulator's last two frames, since sprites flicker.
+- **Minutes**: from nothing to a model, as its card says.
+
+"""
+
+
+def main() -> int:
+    """Evaluate the shipped models and write docs/games.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.games", description=__doc__)
+    parser.add_argument("--models", nargs="+", default=single(), help="default: all that are of one game")
+    parser.add_argument("--data-root", default="data", help="where the splits are, or are recorded")
+    parser.add_argument("--out", type=Path, default=DOCS)
+    asked = parser.parse_args()
+    table = Table("", ("game", "F1", "centre", "targets F1", "centre", "AP", "16-shot", "frames", "minutes"))
+    sections, figures = [], []
+    for name in asked.models:
+        model, config = load_model(name), trained_with(name)
+        config = replace(config, data=replace(config.data, root=asked.data_root))
+        tests, validation = test_splits(config), prepare_split(config, "validation")
+        found = evaluate_model(model, tests, validation, name, progress=True)
+        targets = target_scores(model, tests)
+        trained = model.settings.trained
+        seconds = [float(trained[key]) for key in ("seconds_data", "seconds_training") if key in trained]
+        row = [found.sets["moving"][key] for key in ("f1", "center_f1")]
+        row += [targets.f1, targets.center_f1, *(found.sets["moving"][key] for key in ("ap", "few_shot_16"))]
+        figures.append(row)
+        minutes = f"{sum(seconds) / 60:.1f}" if seconds else ""
+        cells = [f"{value:.3f}" for value in row]
+        table.rows.append([f"[{model.game}](#{model.game.lower()})", *cells, str(model.config.subframes), minutes])
+        sections.append(section(name, model, found, asked.out.parent))
+        print(table.rows[-1])
+    table.rows.append(["**mean**", *(f"**{value:.3f}**" for value in np.mean(figures, axis=0)), "", ""])
+    command = shlex.join(["python", "-m", "benchmarks.games", *sys.argv[1:]])
+    about = f"{date.today()}: `{command}`\n\n{machine()}\n\n"
+    rows = "\n".join(table.text().splitlines()[2:])
+    asked.out.write_text(f"{HEAD}{about}{rows}\n\n" + "\n".join(sections), encoding="utf-8")
+    print(f"wrote {asked.out}")
+    return 0
+
+
+def single() -> list[str]:
+    """The shipped models of one game each; ``evaluate.py`` has a table of the games of a joint one."""
+    return [name for name in available_models() if len(model_games(name)) == 1]
+
+
+def trained_with(name: str) -> Config:
+    """The configuration that lies in a model's folder."""
+    return from_dict(Config, yaml.safe_load((find("models", name) / "config.yaml").read_text(encoding="utf-8")))
+
+
+def target_scores(model: Model, tests: list[Split]) -> DetectionScores:
+    """The motion targets as a detector, on all frames of the tests."""
+    boxes = [from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, model.scene)]
+    pairs = [moving_truth(test, model.scene) for test in tests]
+    truth, others = ([one for pair in pairs for one in pair[i]] for i in (0, 1))
+    return detection_scores(boxes, truth, others)
+
+
+def section(name: str, model: Model, found: Evaluation, beside: Path) -> str:
+    """A game's pictures and its classes."""
+    folder = Path(os.path.relpath(find("models", name), beside)).as_posix()
+    lines = [
+        f"## {model.game}",
+        "",
+        f"{found.frames} frames of {', '.join(found.splits)}. [Card]({folder}/CARD.md), "
+        f"[worst frames beside the ground truth]({folder}/errors.png).",
+        "",
+        f"![{model.game}: a frame, what is found, and the reconstruction]({folder}/example.png)",
+        "",
+    ]
+    table = Table("", ("class", "objects", "recall", "recall by centre", "called right"))
+    for member, values in found.classes.items():
+        if member in model.class_names and values["objects"]:
+            keys = ("recall_any_name", "center_recall", "name_accuracy")
+            cells = ["" if np.isnan(values[key]) else f"{values[key]:.3f}" for key in keys]
+            table.rows.append([member, f"{values['objects']:.0f}", *cells])
+    return "\n".join([*lines, *table.text().splitlines()[2:], ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
