@@ -105,16 +105,13 @@ def write_split(
     split: str,
     config: Config = CONFIG,
     labels: bool = False,
+    native: tuple[int, int] = NATIVE,  # in a larger frame all is larger, and moves further
+    floor: tuple[int, int, int] = (0, 0, 0),  # colour of what does not move
     seed: int = 0,
     game: str = "Pong",
     agent: str = "random",
-    native: tuple[int, int] = NATIVE,
-    floor: tuple[int, int, int] = (0, 0, 0),
 ) -> Path:
-    """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left.
-
-    ``floor`` is the colour of what does not move. In a larger frame all is larger, and moves further.
-    """
+    """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left."""
     data = config.data
     meta = store.SplitMeta(
         game=game,
