@@ -100,6 +100,7 @@ def test_what_a_run_leaves(whole: Path, data: Config) -> None:
     assert sorted(p.name for p in model.iterdir()) == [
         "CARD.md",
         "config.yaml",
+        "errors.png",
         "example.png",
         "model.safetensors",
         "model.yaml",
@@ -366,7 +367,8 @@ def test_restart_throws_the_run_away_and_nothing_else(whole: Path, data: Config,
     run = Path(shutil.copytree(whole / "run", tmp_path / "run"))
     (run / "notes.txt").write_text("mine")
     pretrain.forget(Path(shutil.copytree(run, tmp_path / "forgotten")))
-    assert sorted(path.name for path in (tmp_path / "forgotten").iterdir()) == ["notes.txt", "run.yaml"]
+    left = {path.name for path in (tmp_path / "forgotten").iterdir()}
+    assert left == {"evaluation.csv", "evaluation.md", "notes.txt", "run.yaml"}
     other = with_train(data, steps=1)
     with pytest.raises(ConfigError, match=r"started with other settings: train.steps: 6 then, 1 now"):
         pretrain.pretrain(other, tmp_path / "model", run)
@@ -467,7 +469,9 @@ def recording(monkeypatch: pytest.MonkeyPatch, fails: bool) -> list[bool | None]
     """Stand in for record(): notes the labels that it is asked for, and writes the made-up split."""
     asked: list[bool | None] = []
 
-    def record(game: str, split: str, policy: object, data: object, motion: object, labels: bool | None = None) -> None:
+    def record(
+        game: str, split: str, policy: object, data: object, motion: object, labels: bool | None = None, **_: object
+    ) -> None:
         asked.append(labels)
         if fails and labels is not False:
             raise LabelsError("OCAtari is not installed.")
