@@ -147,7 +147,9 @@ def test_copies_keep_it_too(clone: Any) -> None:
         assert (env.unwrapped.before == again.unwrapped.before).all()
 
 
-@pytest.mark.parametrize("env", [gym.make("CartPole-v1"), gym.Wrapper(gym.make("CartPole-v1"))], ids=["bare", "wrapped"])
+@pytest.mark.parametrize(
+    "env", [gym.make("CartPole-v1"), gym.Wrapper(gym.make("CartPole-v1"))], ids=["bare", "wrapped"]
+)
 def test_an_environment_without_ale_is_refused(env: gym.Env) -> None:
     with pytest.raises(ValueError, match=r"last two frames of the emulator.*only ale_py's AtariEnv.*is CartPoleEnv\."):
         keep_subframes(env)
