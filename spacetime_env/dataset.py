@@ -89,9 +89,15 @@ def record(
     Raises:
         UnknownGameError: no such game.
         LabelsError: OCAtari is missing or does not know the game.
-        DatasetError: the folder has other settings or damaged files, or the disk is full.
+        DatasetError: the folder has other settings or damaged files, the disk is full, or ``subframes`` is more than
+            ``config.subframes`` records.
     """
     motion = motion or MotionConfig()
+    if subframes > 1 and config.subframes == 1:  # say so before anything is played
+        raise DatasetError(
+            f"model.subframes={subframes} needs the emulator's frame before each, and data.subframes is 1: "
+            "set data.subframes=2."
+        )
     folder = record_frames(
         game, split, policy, config, motion, split != "train" if labels is None else labels, progress
     )
