@@ -68,7 +68,7 @@ def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEn
     Raises:
         ValueError: there is no ALE environment under it.
     """
-    found = env.unwrapped
+    found: Any = env.unwrapped
     if not isinstance(found, SubframeEnv):
         if type(found) is not ale_py.AtariEnv:
             raise ValueError(
