@@ -319,6 +319,20 @@ def test_the_mask_is_the_pixels_of_the_parts_and_no_more():
     assert boxes.tolist() == [[3, 2, 4, 4]] and (mask == (ids == color("A"))).all() and mask.sum() == 8
 
 
+def test_a_trace_has_what_each_stage_made_of_it():
+    """What came of a vote, what was parked, and what only the frame before has; and the same mask and boxes."""
+    found, ball = parking(), ("C", 14, 2, 2, 2)
+    asked = view(HOME, ("B", 9, 9, 2, 2), before=picture(HOME, ball))
+    trace = found.trace(asked)
+    mask, boxes = found.of(asked)
+    assert (trace.mask == mask).all() and trace.boxes.tolist() == boxes.tolist()
+    assert boxes.tolist() == [[2, 2, 4, 3], [14, 2, 2, 2], [9, 9, 2, 2]]
+    assert named(trace.stages, trace.stages.voted) == "B" and named(trace.stages, trace.objects.parked) == "A"
+    assert sorted(trace.objects.boxes.tolist()) == [[2, 2, 4, 3], [9, 9, 2, 2]]
+    assert trace.added.tolist() == [[14, 2, 2, 2]]
+    assert found.trace(replace(asked, before=None)).added.shape == (0, 4)
+
+
 def test_nothing_moves():
     found = motion()
     for before in (None, picture()):
