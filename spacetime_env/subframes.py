@@ -51,7 +51,7 @@ class SubframeEnv(ale_py.AtariEnv):
         if self.keep_rgb:
             self.before = self.ale.getScreenRGB()
         if self.keep_ids:
-            self.before_ids = self.ale.getScreen().copy()  # ALE gives a view of what it draws into
+            self.before_ids = self.ale.getScreen()
 
 
 def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEnv:

@@ -104,6 +104,8 @@ def test_parked_parts_have_a_colour_of_their_own() -> None:
     palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
     panels = stage_pictures._stages(parking().trace(asked), asked, palette)
     assert {image.shape for image in panels.values()} == {(28, 40, 3)}
+    drawn = {name: int((image != EMPTY).any(-1).sum()) for name, image in panels.items()}
+    assert drawn["parts that can be objects"] == 4 * (12 + 4) and drawn["voted for"] == 4 * 4
     joined = panels["parked (yellow) and joined"]
     assert count(joined, PARKED) == 4 * 12 and count(joined, TAKEN) == 4 * 4
     assert (joined[4:10, 4:12] == PARKED).all()
