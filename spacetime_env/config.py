@@ -332,6 +332,8 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
         raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
+    if above and not isinstance(tree, dict):  # it would be dropped without a word
+        raise ConfigError(f"{path}: expected keys of Config, since {above[0]} goes over it, and got {tree!r}.")
     above = (path, *above)
     tree = _read_scenes(tree, path, above)
     if not isinstance(tree, dict) or "base" not in tree:

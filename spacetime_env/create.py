@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from spacetime_env import store
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.dataset import SPLITS, DatasetError, Split, open_split, policy_for, record
 from spacetime_env.labels import LabelsError
-from spacetime_env.motion import targets
 from spacetime_env.policies import Player
+from spacetime_env.stage_pictures import stack_picture
 
 EXAMPLES = """examples:
   python create_dataset.py --game Pong --split train --agent random --size 1024
@@ -25,9 +24,6 @@ EXAMPLES = """examples:
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
 
 Run the same command again after an interruption: it records only what is missing."""
-
-MOTION, TRUTH, CELL = (255, 80, 80), (80, 255, 80), (80, 160, 255)  # RGB
-SCALE = 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         const=16,
         default=0,
         metavar="N",
-        help="draw N stacks (16 where no number is given) into <split>/plots",
+        help="draw N stacks (16 where no number is given) into <split>/plots, with what each stage of motion finds",
     )
     return make
 
@@ -133,54 +129,17 @@ def _policy(args: argparse.Namespace, config: Config) -> Player:
 def plot_boxes(split: Split, folder: Path, count: int) -> int:
     """Draw the first stacks of a split, one PNG each; returns how many.
 
-    One row a frame: the frame with motion boxes (red) and any ground truth (green, with names), the
-    background, the mask, and the G = 16 cells with those that motion puts an object in.
+    One row a frame, stage by stage; see :func:`spacetime_env.stage_pictures.stack_picture`.
     """
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
-    count, length = min(count, len(split)), split.meta.length
-    masks = split.motion_masks()
-    for i, frames in enumerate(split.frames(range(count))):
-        background = split.stack_background(i)
-        rows = [_row(split, f, background, masks[i, t], i * length + t) for t, f in enumerate(frames)]
-        data = cv2.imencode(".png", np.concatenate(rows)[..., ::-1])[1].tobytes()
+    count = min(count, len(split))
+    for i in range(count):
+        data = cv2.imencode(".png", stack_picture(split, i)[..., ::-1])[1].tobytes()
         store.save(folder / f"stack-{i:05d}.png", data)
     return count
-
-
-def _row(
-    split: Split, frame: np.ndarray, background: np.ndarray, mask: np.ndarray, number: int, grid: int = 16
-) -> np.ndarray:
-    boxes = split.motion_boxes[number]
-    first = _large(frame)
-    if split.meta.labels:
-        for box, name in zip(split.labels[number], split.labels.names_of(number), strict=True):
-            _rectangle(first, box, TRUTH)
-            at = (int(box[0]) * SCALE, max(int(box[1]) * SCALE - 3, 8))
-            cv2.putText(first, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.35, TRUTH, 1, cv2.LINE_AA)
-    for box in boxes:
-        _rectangle(first, box, MOTION)
-    cells = _large(frame // 2)
-    height, width = cells.shape[:2]
-    for k in range(1, grid):
-        cells[height * k // grid, :] = cells[:, width * k // grid] = 96
-    for cell in np.flatnonzero(targets(boxes, split.native, grid)[0]):
-        row, column = divmod(int(cell), grid)
-        start, end = ((width * (column + d) // grid, height * (row + d) // grid) for d in (0, 1))
-        cv2.rectangle(cells, start, end, CELL, 1)
-    gray = np.repeat(mask[..., None], 3, 2)
-    return np.concatenate([first, _large(background), _large(gray), cells], 1)
-
-
-def _large(image: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(image.repeat(SCALE, 0).repeat(SCALE, 1))
-
-
-def _rectangle(image: np.ndarray, box: np.ndarray, color: tuple[int, int, int]) -> None:
-    x, y, w, h = (round(float(v) * SCALE) for v in box)
-    cv2.rectangle(image, (x - 1, y - 1), (x + w, y + h), color, 1)
 
 
 def _config(args: argparse.Namespace) -> Config:

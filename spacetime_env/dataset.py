@@ -89,9 +89,15 @@ def record(
     Raises:
         UnknownGameError: no such game.
         LabelsError: OCAtari is missing or does not know the game.
-        DatasetError: the folder has other settings or damaged files, or the disk is full.
+        DatasetError: the folder has other settings or damaged files, the disk is full, or ``subframes`` is more than
+            ``config.subframes`` records.
     """
     motion = motion or MotionConfig()
+    if subframes > 1 and config.subframes == 1:  # say so before anything is played
+        raise DatasetError(
+            f"model.subframes={subframes} needs the emulator's frame before each, and data.subframes is 1: "
+            "set data.subframes=2."
+        )
     folder = record_frames(
         game, split, policy, config, motion, split != "train" if labels is None else labels, progress
     )
@@ -226,15 +232,20 @@ class Split:
         """Motion boxes of all frames, in native pixels."""
         return self._motion.boxes
 
-    def motion_masks(self, size: tuple[int, int] | None = None) -> np.ndarray:
-        """What part of each pixel moves: (stacks, T, H, W) uint8, 0 to 255; at native size only 0 and 255."""
+    def motion_masks(self, size: tuple[int, int] | None = None, stacks: Sequence[int] | None = None) -> np.ndarray:
+        """What part of each pixel moves, in some stacks, in the order asked for, or in all.
+
+        Returns:
+            (n, T, H, W) uint8, 0 to 255; at native size only 0 and 255.
+        """
         height, width = self.native
-        packed = self._motion.masks.reshape(len(self) * self.meta.length, -1)
+        wanted = self._motion.masks if stacks is None else self._motion.masks[np.asarray(stacks, int)]
+        packed = wanted.reshape(len(wanted) * self.meta.length, -1)
         out = np.empty((len(packed), *(size or self.native)), np.uint8)
         for mask, bits in zip(out, packed, strict=True):
             native = np.unpackbits(bits, count=height * width).reshape(height, width) * np.uint8(255)
             mask[:] = native if size is None else cv2.resize(native, size[::-1], interpolation=cv2.INTER_AREA)
-        return out.reshape(len(self), self.meta.length, *out.shape[1:])
+        return out.reshape(len(wanted), self.meta.length, *out.shape[1:])
 
     def targets(self, grid: int) -> tuple[np.ndarray, np.ndarray]:
         """Motion targets: z_pres (stacks, T, G * G, 1) and z_where (stacks, T, G * G, 4), float32.

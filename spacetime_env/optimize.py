@@ -177,6 +177,8 @@ def require_settings(config: Config) -> None:
             raise ConfigError(f"train.{name}: expected 1 or more, got {getattr(train, name)}.")
     if not train.few_shot or min(train.few_shot) < 1:
         raise ConfigError(f"train.few_shot: expected numbers of 1 or more, got {list(train.few_shot)}.")
+    if config.model.subframes not in (0, 1, 2):
+        raise ConfigError(f"model.subframes: expected 0, 1 or 2, got {config.model.subframes}.")
     try:
         torch.zeros(1, device=train.device).item()
     except (

@@ -265,7 +265,7 @@ class _Play:
     def screen_before(self) -> np.ndarray:
         """(H, W) uint8 palette ids of the emulator's frame before."""
         assert self._subframes is not None
-        ids = self._subframes.before
+        ids = self._subframes.before_ids
         # ALE tells colours of the frame on the screen only; one that only this frame has comes up later, or never.
         return np.where(self._known[ids], ids, self.screen()) if not self._known[ids].all() else ids
 

@@ -16,11 +16,14 @@ import numpy as np
 class SubframeEnv(ale_py.AtariEnv):
     """ALE's environment, which also keeps the emulator's frame before the one that it shows.
 
-    The same steps, rewards and random numbers as without: a step is taken in two parts.
+    The same steps, rewards and random numbers as without: a step is taken in two parts. Where the game ends before
+    a step does, the emulator stands still for the rest of it, and both frames are the last.
     """
 
-    before: np.ndarray  # (H, W, 3) uint8 RGB; palette ids (H, W) uint8 where keep_ids
-    keep_ids = False
+    before: np.ndarray  # (H, W, 3) uint8 RGB, where keep_rgb
+    before_ids: np.ndarray  # (H, W) uint8 palette ids, where keep_ids
+    # Both, if two ask: what is recorded may be played by an agent that looks at both frames itself.
+    keep_rgb, keep_ids = True, False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Resets the game. The frame before the first is taken to look like it."""
@@ -45,23 +48,27 @@ class SubframeEnv(ale_py.AtariEnv):
         return observation, earned + float(reward), terminated, truncated, info
 
     def _keep(self) -> None:
-        self.before = self.ale.getScreen().copy() if self.keep_ids else self.ale.getScreenRGB()
+        if self.keep_rgb:
+            self.before = self.ale.getScreenRGB()
+        if self.keep_ids:
+            self.before_ids = self.ale.getScreen()
 
 
 def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEnv:
-    """Let the ALE environment under ``env`` keep its frame before the last, as :attr:`SubframeEnv.before`.
+    """Let the ALE environment under ``env`` keep its frame before the last: :class:`SubframeEnv`.
 
     ALE's environment is already made, perhaps with wrappers around it, so it is not replaced but given the class
     that keeps the frame; the class has no state of its own but that.
 
     Args:
         env: an environment, wrapped or not.
-        keep_ids: keep palette ids (H, W) instead of RGB.
+        keep_ids: keep its palette ids, as ``before_ids`` (H, W), instead of RGB, as ``before`` (H, W, 3). What is
+            kept already goes on being kept.
 
     Raises:
         ValueError: there is no ALE environment under it.
     """
-    found = env.unwrapped
+    found: Any = env.unwrapped
     if not isinstance(found, SubframeEnv):
         if type(found) is not ale_py.AtariEnv:
             raise ValueError(
@@ -69,7 +76,11 @@ def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEn
                 f"and under this environment is {type(found).__name__}."
             )
         found.__class__ = SubframeEnv
+        found.keep_rgb = False  # it takes a tenth of a step's time
     assert isinstance(found, SubframeEnv)
-    found.keep_ids = keep_ids
+    if keep_ids:
+        found.keep_ids = True
+    else:
+        found.keep_rgb = True
     found._keep()
     return found

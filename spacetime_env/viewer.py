@@ -111,7 +111,7 @@ def watch(
         observation, _ = env.reset(seed=seed)
         total = 0.0
         for step in range(steps + 1):
-            frame: Any = env.render()
+            frame = env.get_wrapper_attr("pooled")(env.render())
             found = env.get_wrapper_attr("detections")
             if step % every == 0:
                 print(f"\nstep {step}, return {total:g}\n{table(found)}")

@@ -209,14 +209,14 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._tracker.reset()
         self._past.clear()
         self._latents[:] = 0
-        return self._pooled(frame), info
+        return self.pooled(frame), info
 
     def advance(self, action: Any) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step the environment, but leave the new frame to :meth:`observe`."""
         frame, reward, terminated, truncated, info = self.env.step(action)
-        return self._pooled(frame), reward, terminated, truncated, info
+        return self.pooled(frame), reward, terminated, truncated, info
 
-    def _pooled(self, frame: np.ndarray) -> np.ndarray:
+    def pooled(self, frame: np.ndarray) -> np.ndarray:
         """What the model looks at: the frame, or the brighter of it and the emulator's frame before."""
         return frame if self._subframes is None else np.maximum(frame, self._subframes.before)
 

@@ -21,7 +21,8 @@ class ColourModel:
     """Finds Pong's objects by their colours: exact, fast, and with the interface of a loaded model.
 
     ``missed`` and ``jitter`` make it as bad as a learned one: the part of objects it does not see, and by
-    how many pixels its boxes are off. z_what is one-hot of the class.
+    how many pixels its boxes are off. ``subframes`` is how many frames of the emulator it asks to see at once.
+    z_what is one-hot of the class.
     """
 
     game = "Pong"
@@ -29,9 +30,9 @@ class ColourModel:
     class_names = tuple(COLOURS)
     space = None
 
-    def __init__(self, missed: float = 0.0, jitter: int = 0, seed: int = 0) -> None:
+    def __init__(self, missed: float = 0.0, jitter: int = 0, seed: int = 0, subframes: int = 1) -> None:
         self.scene = SceneConfig(classes=self.class_names, ignore=((0, 0, 160, TOP), (0, BOTTOM, 160, 16)))
-        self.config = ModelConfig(z_what_dim=len(COLOURS))
+        self.config = ModelConfig(z_what_dim=len(COLOURS), subframes=subframes)
         self.missed, self.jitter = missed, jitter
         self._rng = np.random.default_rng(seed)
 

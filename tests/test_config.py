@@ -71,11 +71,76 @@ def test_there_and_back(config: Config) -> None:
     assert not {"!!", "tuple"} & set(text.split())
 
 
+def test_a_base_goes_below_the_file(tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("seed: 5\ntrain: {steps: 7, batch_size: 2, threads: 1}\n")
+    (tmp_path / "shared.yaml").write_text(
+        "base: deep.yaml\ntrain: {steps: 8}\nloss: {hint: {start: 0.5, end: 0.25, until: 0.75}}\n"
+        "scene: {classes: [Player, Ball], slots: {Player: 3}}\n"
+    )
+    path = write(
+        tmp_path,
+        "base: shared.yaml\ngame: Boxing\ntrain: {batch_size: 9}\nloss: {hint: {start: 1, end: 0}}\n"
+        "scene: {classes: [Ball], slots: {Ball: 2}}\n",
+    )
+    found = load_config(path)
+    assert (found.game, found.seed) == ("Boxing", 5)
+    assert (found.train.steps, found.train.batch_size, found.train.threads) == (8, 9, 1)  # shared, own, deep
+    # Keys are merged at every depth, lists are replaced.
+    assert found.loss.hint == Schedule(1.0, 0.0, 0.0, 0.75)
+    assert found.scene.classes == ("Ball",) and found.scene.slots == {"Player": 3, "Ball": 2}
+    assert found.loss == replace(Config().loss, hint=found.loss.hint)
+    assert load_config(path, ["train.steps=3"]).train.steps == 3
+    # A base lies beside the file that names it, not where the command is run.
+    folder = tmp_path / "games"
+    folder.mkdir()
+    (folder / "own.yaml").write_text("base: ../shared.yaml\n")
+    assert load_config(folder / "own.yaml") == load_config(tmp_path / "shared.yaml")
+    (tmp_path / "nothing.yaml").write_text("")
+    assert load_config(write(tmp_path, "base: nothing.yaml\nseed: 4\n")) == replace(Config(), seed=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "message"),
+    [
+        ("base: game.yaml", "", r"game.yaml: base: game.yaml leads back to itself"),
+        ("base: ./other.yaml", "base: game.yaml", r"other.yaml: base: game.yaml leads back to itself"),
+        ("base: others.yaml", "", r"no config file .*others.yaml. Files beside it: game.yaml, other.yaml"),
+        ("base:", "", r"game.yaml: base: expected the name of a file, such as default.yaml, got None"),
+        ("base: [other.yaml]", "", r"base: expected the name of a file, .*got \['other.yaml'\]"),
+        ("base: 3", "", r"base: expected the name of a file, .*got 3"),
+        (
+            "base: other.yaml",
+            "- 1",
+            r"other.yaml: expected keys of Config, since .*game.yaml goes over it, and got \[1\]",
+        ),
+        ("base: other.yaml", "a: [", r"other.yaml is not YAML"),
+        ("base: other.yaml", "trian: {}", r"game.yaml: unknown key 'trian'. Did you mean 'train'"),
+        ("base: other.yaml\ntrain: {steps: many}", "train: {steps: 3}", r"train: steps: expected int, got 'many'"),
+        ("base: other.yaml\ntrain: 3", "train: {steps: 3}", r"train: expected keys of TrainConfig, got 3"),
+    ],
+)
+def test_what_is_wrong_with_a_base_is_named(tmp_path: Path, text: str, other: str, message: str) -> None:
+    (tmp_path / "other.yaml").write_text(other)
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, text))
+
+
+def test_a_base_is_not_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("")
+    with pytest.raises(ConfigError, match="unknown key 'base'"):
+        load_config(write(tmp_path, "base: other.yaml"), ["base=other.yaml"])
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_files_load_and_build_their_network(path: Path) -> None:
     config = load_config(path)
-    assert path.stem in (run_name(config), "default")
+    if path.stem == "default":  # for any game: it names none
+        assert "game" not in yaml.safe_load(path.read_text()) and not config.scene.classes
+    else:
+        assert run_name(config) == path.stem
     require_settings(config)
+    # What a model may look at has to be recorded.
+    assert config.model.subframes in (0, 1, 2) and (config.model.subframes == 1 or config.data.subframes == 2)
     assert Space(config.model).config == config.model
     for one in each_game(config).values():
         assert set(one.scene.slots) | set(one.scene.still) <= set(one.scene.classes)

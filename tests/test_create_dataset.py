@@ -17,6 +17,7 @@ import pytest
 from spacetime_env import create, labels
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.create import main, parser
+from spacetime_env.stage_pictures import CELL, MOTION, TRUTH
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "create_dataset.py"
@@ -67,7 +68,7 @@ def test_record_and_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert picture.shape == (4 * 210 * 2, 4 * 160 * 2, 3)
     colors = [
         (picture[:, 320 * k : 320 * (k + 1)] == color).all(-1).sum()
-        for k, color in ((0, create.MOTION), (0, create.TRUTH), (1, create.TRUTH), (3, create.CELL))
+        for k, color in ((0, MOTION), (0, TRUTH), (1, TRUTH), (3, CELL))
     ]
     assert colors[0] > 100 and colors[1] > 50 and colors[2] == 0 and colors[3] > 100
     assert set(np.unique(picture[:, 640:960])) == {0, 255}

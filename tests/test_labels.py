@@ -12,9 +12,7 @@ from spacetime_env import labels
 from spacetime_env.labels import LabelsError, RamObjects, ram_objects, visible
 from spacetime_env.policies import RandomPolicy
 
-needs_ocatari = pytest.mark.skipif(
-    importlib.util.find_spec("ocatari") is None, reason="OCAtari is not installed"
-)
+needs_ocatari = pytest.mark.skipif(importlib.util.find_spec("ocatari") is None, reason="OCAtari is not installed")
 
 COLORS = {"Player": (92, 186, 92), "Enemy": (213, 130, 74), "Ball": (236, 236, 236)}
 TOP, BOTTOM = 34, 194  # rows of Pong's field
@@ -52,6 +50,29 @@ def test_pong_ram_by_hand() -> None:
     assert boxes.tolist() == [[140, 117, 4, 15], [51, -9, 2, 4]]
     with pytest.raises(ValueError, match=r"128 bytes.*shape \(2, 128\)"):
         ram_objects(np.zeros((2, 128)), "Pong")
+
+
+@needs_ocatari
+@pytest.mark.parametrize(("gray", "top"), [(248, 157), (0, 156)])
+def test_airraid_ram_by_hand(gray: int, top: int) -> None:
+    """OCAtari picks colours by a comparison as an index, which bytes of numpy do not make, and lets places be < 0."""
+    ram = np.zeros(128, np.uint8)
+    ram[84] = gray  # 248 where the game is in colour
+    ram[19] = 50  # the player
+    ram[20], ram[21] = 60, 140  # houses; the second reaches over the right edge, and comes in on the left
+    ram[29:32] = 230, 44, 44  # one enemy, above the screen: 195 - 230
+    ram[63], ram[66] = 1, 100
+    ram[85] = 35  # no missile
+    boxes, names = ram_objects(ram, "AirRaid")
+    assert names == ["Player", "Building", "Building", "Building", "Enemy25"]
+    assert boxes.dtype == np.float32
+    assert boxes.tolist() == [
+        [47, top, 14, 12],
+        [57, 178, 32, 32],
+        [137, 178, 23, 32],
+        [0, 178, 9, 32],
+        [99, -35, 16, 18],
+    ]
 
 
 @needs_ocatari

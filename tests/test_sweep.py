@@ -84,6 +84,8 @@ def test_what_a_sweep_leaves(whole: Path) -> None:
     for name in names:
         assert sorted(path.name for path in (whole / name).iterdir() if path.suffix != ".pkl") == [
             "checkpoints",
+            "evaluation.csv",
+            "evaluation.md",
             "figures.json",
             "model",
             "run.yaml",

@@ -110,8 +110,14 @@ def write_split(
     seed: int = 0,
     game: str = "Pong",
     agent: str = "random",
+    window: int = 0,
+    subframes: int = 1,
+    flicker: bool = False,
 ) -> Path:
-    """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left."""
+    """Record a made-up game: a Player that moves up and down on the right, and a Ball on the left.
+
+    With ``flicker`` the Ball is drawn at even t only, and in the emulator's frame before at odd t only.
+    """
     data = config.data
     meta = store.SplitMeta(
         game=game,
@@ -130,6 +136,8 @@ def write_split(
         sticky=0.25,
         trail="",
         labels=labels,
+        window=window,
+        subframes=subframes,
         classes=tuple(COLORS) if labels else (),
     )
     folder = root / game / f"{split}-{agent}"
@@ -156,7 +164,20 @@ def write_split(
             np.array(boxes, np.float32), np.full(n * data.length, 2), np.array(list(COLORS) * (n * data.length))
         )
         steps = np.tile(np.arange(data.length, dtype=np.int32), (n, 1))
-        shard = store.Shard(ids, palette, np.zeros(n, np.int32), steps, found if labels else None, None)
+        before = ids.copy()
+        if flicker:
+            ball = ids == 2
+            ids[:, 1::2][ball[:, 1::2]] = before[:, ::2][ball[:, ::2]] = 0
+        shard = store.Shard(
+            ids,
+            palette,
+            np.zeros(n, np.int32),
+            steps,
+            found if labels else None,
+            None,
+            np.zeros_like(ids) if window else None,
+            before if subframes > 1 else None,
+        )
         blob = shard.to_bytes()
         (folder / meta.shard_name(number)).write_bytes(blob)
         index[meta.shard_name(number)] = hashlib.sha256(blob).hexdigest()

@@ -22,7 +22,7 @@ from spacetime_env.motion.difference import (
     motion_mask,
     motion_of,
 )
-from spacetime_env.motion.rarity import STEADY_LEVELS, RareMotion, View
+from spacetime_env.motion.rarity import STEADY_LEVELS, RareMotion, Trace, View
 
 STAGES = 2  # counts up when a change gives other masks or boxes: saved ones are then made again
 
@@ -32,6 +32,7 @@ __all__ = [
     "STEADY_LEVELS",
     "ColorCounts",
     "RareMotion",
+    "Trace",
     "View",
     "background_of",
     "close",

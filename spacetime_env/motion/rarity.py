@@ -58,6 +58,18 @@ class Objects:
     boxes: np.ndarray  # (n, 4) float32, x, y, w, h in native pixels
     colors: np.ndarray  # (n,) the palette id that most of the object has
     members: list[list[int]]  # the parts of each
+    parked: np.ndarray  # of the parts, (m,) bool, those that were taken without a vote
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What each stage made of a frame. Masks and boxes are what :meth:`RareMotion.of` gives."""
+
+    mask: np.ndarray  # (H, W) bool
+    boxes: np.ndarray  # (n, 4) float32, x, y, w, h in native pixels, largest first
+    stages: Stages
+    objects: Objects
+    added: np.ndarray  # (k, 4) float32, of the boxes, those of the sub-frame before alone
 
 
 class RareMotion:
@@ -85,9 +97,14 @@ class RareMotion:
         Returns:
             (H, W) bool, and (n, 4) float32 ``x, y, w, h``, largest first.
         """
+        trace = self.trace(view)
+        return trace.mask, trace.boxes
+
+    def trace(self, view: View) -> Trace:
+        """The same with what each stage made of the frame, for pictures; it costs no more."""
         stages = self.stages(view.ids, view.steadiness)
         objects = self.objects(stages)
-        mask, boxes = _mask(stages.parts, objects.members), objects.boxes
+        mask, boxes, added = _mask(stages.parts, objects.members), objects.boxes, NO_BOXES
         if view.before is not None:
             # What differs between two sub-frames was not there, just so, for most of the time.
             steadiness = np.where(view.before == view.ids, view.steadiness, 0)
@@ -95,8 +112,10 @@ class RareMotion:
             extra = self.objects(earlier)
             new = [i for i in range(len(extra.boxes)) if not self._seen_again(extra, i, objects)]
             mask = mask | _mask(earlier.parts, [extra.members[i] for i in new])
-            boxes = np.concatenate([boxes, extra.boxes[new]])
-        return mask, boxes[np.lexsort((boxes[:, 0], boxes[:, 1], -boxes[:, 2] * boxes[:, 3]))]
+            added = extra.boxes[new]
+            boxes = np.concatenate([boxes, added])
+        boxes = boxes[np.lexsort((boxes[:, 0], boxes[:, 1], -boxes[:, 2] * boxes[:, 3]))]
+        return Trace(mask, boxes, stages, objects, added)
 
     def stages(self, ids: np.ndarray, steadiness: np.ndarray) -> Stages:
         """Stages 1 to 3 of one picture: (H, W) palette ids, (H, W) 0 to 1."""
@@ -130,7 +149,7 @@ class RareMotion:
                 colors.append(parts.colors[group[int(parts.areas[group].argmax())]])
                 members.append(group)
         found = np.array(boxes, np.float32) if boxes else NO_BOXES
-        return Objects(found, np.array(colors, np.int64), members)
+        return Objects(found, np.array(colors, np.int64), members, taken & ~stages.voted)
 
     def _belong(self, parts: Parts, i: int, j: int) -> bool:
         one, two = int(parts.colors[i]), int(parts.colors[j])
