@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         split = open_split(folder, motion=config.motion, subframes=subframes)
         megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
         print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
-        if split.meta.subframes > 1:
+        if split.meta.subframes > 1 and config.motion.foreground == "rarity":
             print(f"{split.flicker():.1%} of what moves is drawn in the emulator's frame before the last alone")
         if args.plot_boxes:
             plots = folder / "plots"

@@ -30,8 +30,8 @@ from spacetime_env.frames import resize
 from spacetime_env.games import canonical
 from spacetime_env.labels import visible
 from spacetime_env.motion import (
+    LEVELS,
     STAGES,
-    STEADY_LEVELS,
     ColorCounts,
     RareMotion,
     View,
@@ -403,4 +403,4 @@ def _views(shard: Shard, stacks: Iterable[int], times: Iterable[int], subframes:
     for i in stacks:
         for t in times:
             before = shard.before[i, t] if subframes > 1 and shard.before is not None else None
-            yield View(shard.ids[i, t], shard.steadiness[i, t] / np.float32(STEADY_LEVELS), before)
+            yield View(shard.ids[i, t], shard.steadiness[i, t] / np.float32(LEVELS), before)

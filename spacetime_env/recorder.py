@@ -26,14 +26,13 @@ from spacetime_env import files, store
 from spacetime_env.config import DataConfig, MotionConfig
 from spacetime_env.games import canonical
 from spacetime_env.labels import RamObjects
-from spacetime_env.motion import STEADY_LEVELS, ColorCounts
+from spacetime_env.motion import ColorCounts, Window
 from spacetime_env.policies import Player, Policy, part_for
 from spacetime_env.recipe import require_same_settings, settings_for
 from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
 from spacetime_env.subframes import keep_subframes
 
 SPLITS = ("train", "validation", "test")
-STRIDE = 3  # of the frames around one, how many apart are those that it is compared with
 TRIES = 1000  # at a stack that lies within one episode
 
 
@@ -218,7 +217,7 @@ class _Play:
         self._trail: deque[np.ndarray] = deque(maxlen=int(size or 0))
         self._counts = ColorCounts(meta.native)
         self._subframes = keep_subframes(self._env, keep_ids=True) if meta.subframes > 1 else None
-        self._window = _Window(meta.native, meta.window) if meta.window else None
+        self._window = Window(meta.native, meta.window) if meta.window else None
         self._known = np.zeros(256, bool)
         self.palette = np.zeros((256, 3), np.uint8)
         self.episode = -1
@@ -275,7 +274,7 @@ class _Play:
 
     @property
     def steadiness(self) -> dict[int, np.ndarray]:
-        """What was asked for: (H, W) uint8, 0 to STEADY_LEVELS."""
+        """What was asked for: (H, W) uint8, 0 to LEVELS."""
         return self._window.measured if self._window is not None else {}
 
     def background(self) -> np.ndarray:
@@ -292,44 +291,6 @@ class _Play:
                 self._counts.remove(self._trail.popleft())
             self._trail.append(self.screen()[None].copy())
             self._counts.add(self._trail[-1])
-
-
-class _Window:
-    """For how much of the time around a frame each of its pixels had the colour that it has there.
-
-    Every :data:`STRIDE`-th frame of the window is compared, and only those of the frame's episode.
-    """
-
-    def __init__(self, native: tuple[int, int], window: int) -> None:
-        self._window = window
-        self._ring = np.zeros((2 * window + 1, *native), np.uint8)
-        self._episodes = np.full(len(self._ring), -1)
-        self._added = 0  # frames
-        self._asked: set[int] = set()
-        self.measured: dict[int, np.ndarray] = {}
-
-    def add(self, ids: np.ndarray, episode: int) -> None:
-        """Add the newest frame, and measure the one that now lies in the middle, if that was asked for."""
-        at = self._added % len(self._ring)
-        self._ring[at], self._episodes[at] = ids, episode
-        self._added += 1
-        middle = self._added - 1 - self._window
-        if middle in self._asked:
-            self._asked.remove(middle)
-            self.measured[middle] = self._measure(middle)
-
-    def ask(self) -> int:
-        """Have the newest frame measured when it lies in the middle; returns its number."""
-        self._asked.add(self._added - 1)
-        return self._added - 1
-
-    def _measure(self, middle: int) -> np.ndarray:
-        first, last = max(0, middle - self._window), middle + self._window
-        numbers = np.array([n for n in range(first, last + 1) if (n - middle) % STRIDE == 0]) % len(self._ring)
-        here = middle % len(self._ring)
-        numbers = numbers[self._episodes[numbers] == self._episodes[here]]
-        same = (self._ring[numbers] == self._ring[here]).sum(0, dtype=np.uint16)
-        return np.round(same * (STEADY_LEVELS / len(numbers))).astype(np.uint8)
 
 
 def _flat(found: list[tuple[np.ndarray, list[str]]]) -> FrameBoxes:

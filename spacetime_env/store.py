@@ -139,7 +139,7 @@ class Shard:
     steps: np.ndarray  # (n, T) int32, agent steps since the episode's start
     labels: FrameBoxes | None  # of n * T frames, whether drawn or not
     backgrounds: np.ndarray | None  # (n, H, W, 3) uint8 RGB, of the trail before each stack
-    steadiness: np.ndarray | None = None  # (n, T, H, W) uint8, 0 to STEADY_LEVELS; see SplitMeta.window
+    steadiness: np.ndarray | None = None  # (n, T, H, W) uint8, 0 to LEVELS; see SplitMeta.window
     before: np.ndarray | None = None  # (n, T, H, W) uint8, palette ids of the emulator's frame before
     sha256: str = ""
 

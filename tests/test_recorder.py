@@ -13,8 +13,7 @@ import pytest
 from spacetime_env import recorder, store
 from spacetime_env.config import DataConfig, MotionConfig, RarityConfig
 from spacetime_env.dataset import DatasetError, RandomPolicy, open_split, record, seed_for
-from spacetime_env.motion import STEADY_LEVELS
-from spacetime_env.recorder import STRIDE, _Window
+from spacetime_env.motion import LEVELS, STRIDE, Window
 from spacetime_env.subframes import keep_subframes
 from tests.fakes import ColourModel
 
@@ -76,10 +75,10 @@ def test_steadiness_is_a_count_over_the_frames_around(folder: Path, played: list
             if (n - at) % STRIDE == 0 and played[n][0] == played[at][0]
         ]
         same = np.sum([other == screen for other in around], axis=0)
-        assert (shard.steadiness[i, t] == np.round(same * STEADY_LEVELS / len(around))).all()
+        assert (shard.steadiness[i, t] == np.round(same * LEVELS / len(around))).all()
         counted.add(len(around))
     assert len(counted) > 1 and max(counted) <= 5  # some windows are cut by an episode's end; 2 * 8 / 3 + 1
-    assert shard.steadiness.max() == STEADY_LEVELS and 0 < shard.steadiness.min() < STEADY_LEVELS  # itself counts
+    assert shard.steadiness.max() == LEVELS and 0 < shard.steadiness.min() < LEVELS  # itself counts
 
 
 def test_before_is_the_emulators_frame_before(folder: Path, played: list[Any]) -> None:
@@ -178,7 +177,7 @@ def test_an_agent_that_looks_at_both_frames_may_play(tmp_path: Path, asked: int)
 
 def test_steadiness_by_hand() -> None:
     """Window 3: of the frames 3 before, at, and 3 after one, those of its episode."""
-    window = _Window((1, 2), 3)
+    window = Window((1, 2), 3)
     asked = {}
     colours = [1, 1, 2, 1, 2, 2, 1, 1, 1, 1, 5]
     for n, colour in enumerate(colours):

@@ -27,18 +27,41 @@ def test_pong_is_there():
     assert "pong" in available_models() and "pong-ppo" in AGENTS
 
 
+def small_split(game: str) -> Path:
+    """64 labelled frames of a game, of a seed that no other split has. Recorded by, for example::
+
+        python create_dataset.py --config configs/mspacman.yaml -f test data.root=tests/data/shipped data.seed=7 \\
+            data.eval_size=16 data.shard_size=16 motion.foreground=difference
+    """
+    return ROOT / "tests" / "data" / "shipped" / game / "test-random"
+
+
 @pytest.mark.parametrize("name", [name for name in available_models() if name not in JOINT])
 def test_model_sees_its_game(name):
-    """On a third of the shipped test frames, from seeds and policies that it was not trained on: as its card says."""
+    """On frames of seeds and policies that it was not trained on, few of them: about as its card says."""
     model, config = load_model(name), load_config(ROOT / "configs" / f"{name}.yaml")
     # A configuration may leave it to the data how many frames the model looks at; the model has what came out.
     settled = config.model.subframes or model.config.subframes
     assert model.config == replace(config.model, subframes=settled) and settled in (1, 2)
+    assert model.scene.classes == config.scene.classes and model.scene.ignore == config.scene.ignore
     card = (find("models", name) / CARD).read_text()
-    splits = sorted((ROOT / "data" / model.game).glob("test-*/meta.yaml"))
-    assert splits
+    told = re.search(r"### test-random:.*?\| F1 at IoU 0.5 \| ([\d.]+)", card, re.S)
+    assert told is not None, "the card has no figures of test-random"
+    split = open_split(small_split(model.game), model.game, subframes=model.config.subframes)
+    truth, others = moving_truth(split, model.scene)
+    scores = detection_scores(detect_all(model, split), truth, others)
+    assert abs(scores.f1 - float(told[1])) < 0.1, scores
+    assert scores.name_accuracy > 0.85, scores
+
+
+def test_pong_is_as_good_as_its_card_says():
+    """On a third of its shipped test frames."""
+    model = load_model("pong")
+    card = (find("models", "pong") / CARD).read_text()
+    splits = sorted((ROOT / "data" / "Pong").glob("test-*/meta.yaml"))
+    assert len(splits) == 2
     for path in splits:
-        split = open_split(path.parent, model.game, subframes=model.config.subframes)  # as evaluate.py
+        split = open_split(path.parent, model.game)
         stacks = range(0, len(split), 3)
         truth, others = moving_truth(split, model.scene)
         frames = [stack * split.meta.length + t for stack in stacks for t in range(split.meta.length)]
@@ -52,20 +75,20 @@ def test_model_sees_its_game(name):
 
 @pytest.mark.parametrize("name", JOINT)
 def test_joint_model_sees_its_games(name):
-    """On a third of the frames, of those of its games that have shipped test splits."""
+    """On the few frames that are here of some of its games: about as its card says."""
     config, card = load_config(ROOT / "configs" / f"{name}.yaml"), (find("models", name) / CARD).read_text()
     assert set(model_games(name)) == set(each_game(config))
-    for game in model_games(name):
+    for game, own in each_game(config).items():
         model = load_model(name, game)
-        for path in sorted((ROOT / "data" / game).glob("test-*/meta.yaml")):
-            split = open_split(path.parent, game, config.motion, model.config.subframes)
-            stacks = range(0, len(split), 3)
+        told = re.search(rf"### {game}, test-random:.*?\| F1 at IoU 0.5 \| ([\d.]+)", card, re.S)
+        if told is None:  # of a game without ground truth
+            continue
+        assert model.scene.classes == own.scene.classes and model.scene.ignore == own.scene.ignore
+        if small_split(game).is_dir():
+            split = open_split(small_split(game), game, subframes=model.config.subframes)
             truth, others = moving_truth(split, model.scene)
-            frames = [stack * split.meta.length + t for stack in stacks for t in range(split.meta.length)]
-            found = detect_all(model, split, stacks)
-            scores = detection_scores(found, [truth[f] for f in frames], [others[f] for f in frames])
-            told = re.search(rf"### {game}, {path.parent.name}:.*?\| F1 at IoU 0.5 \| ([\d.]+)", card, re.S)
-            assert told is not None and abs(scores.f1 - float(told[1])) < 0.015, (path, scores)
+            scores = detection_scores(detect_all(model, split), truth, others)
+            assert abs(scores.f1 - float(told[1])) < 0.1, (game, scores)
 
 
 def test_the_seed_documents_call():

@@ -3,6 +3,7 @@
 =============  =========================================================================================
 background     how often each colour occurs at each pixel; the mode or median image
 difference     the published way: what differs from the background (``motion.foreground: difference``)
+steadiness     for how much of the time around a frame its pixels had their colours
 parts          connected pixels of one colour
 shapes         what many frames tell about parts: which shapes move, which colours belong together
 rarity         the stages on parts, in order (``motion.foreground: rarity``)
@@ -22,18 +23,21 @@ from spacetime_env.motion.difference import (
     motion_mask,
     motion_of,
 )
-from spacetime_env.motion.rarity import STEADY_LEVELS, RareMotion, Trace, View
+from spacetime_env.motion.rarity import RareMotion, Trace, View
+from spacetime_env.motion.steadiness import LEVELS, STRIDE, Window
 
 STAGES = 2  # counts up when a change gives other masks or boxes: saved ones are then made again
 
 __all__ = [
+    "LEVELS",
     "NO_BOXES",
     "STAGES",
-    "STEADY_LEVELS",
+    "STRIDE",
     "ColorCounts",
     "RareMotion",
     "Trace",
     "View",
+    "Window",
     "background_of",
     "close",
     "difference",

@@ -28,8 +28,6 @@ from spacetime_env.motion.difference import NO_BOXES
 from spacetime_env.motion.parts import Parts, find_parts, join, neighbours, open_edge
 from spacetime_env.motion.shapes import Shapes, Touching
 
-STEADY_LEVELS = 20  # steadiness is stored as whole numbers, 0 to this
-
 
 @dataclass(frozen=True)
 class View:
