@@ -7,26 +7,38 @@ defaults. An unknown key is refused with the nearest key that exists.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import yaml
 
-T = TypeVar("T")
+from spacetime_env.config_files import read_tree, set_key, with_scenes
+from spacetime_env.plain import ConfigError, from_dict, to_dict
+
+__all__ = [
+    "BackgroundConfig",
+    "Config",
+    "ConfigError",
+    "DataConfig",
+    "EncoderConfig",
+    "GlimpseConfig",
+    "LossConfig",
+    "ModelConfig",
+    "MotionConfig",
+    "RarityConfig",
+    "SceneConfig",
+    "Schedule",
+    "TrainConfig",
+    "from_dict",
+    "load_config",
+    "to_dict",
+]
 
 Conv = tuple[
     int, int, int, int, int
 ]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message says which key, what was expected and what came."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +296,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
     """
     path = Path(path)
-    tree = _read(path)
+    tree = read_tree(path)
     for word in overrides:
         key, equals, value = word.partition("=")
         if not equals:
@@ -293,155 +305,5 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             parsed = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigError(f"the value in {word!r} is not YAML; put quotes around it.") from None
-        tree = _set(tree, key.split("."), parsed, word)
-    return from_dict(Config, _with_scenes(tree, path), str(path))
-
-
-def _with_scenes(tree: Any, path: Path) -> Any:
-    """The tree with the scene of each of ``games``, where it has some, and without a game and a scene of all."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict) or not tree["games"]:
-        return tree
-    tree = _read_scenes(tree, path, ())
-    games = {name: _over(tree.get("scene"), scene) for name, scene in tree["games"].items()}
-    return {"game": "", **{key: value for key, value in tree.items() if key != "scene"}, "games": games}
-
-
-def _read_scenes(tree: Any, path: Path, above: tuple[Path, ...]) -> Any:
-    """The tree with the scenes of those of ``games`` that are given as a file beside ``path``."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict):
-        return tree
-    scenes = {}
-    for name, given in tree["games"].items():
-        if isinstance(given, str):
-            file = _read(_below(path, "games", given, above), above)
-            if not isinstance(file, dict) or file.get("game") != name:
-                raise ConfigError(f"{path}: games: {name}: {given} is not of the game {name!r}.")
-            given = file.get("scene")
-        scenes[name] = {} if given is None else given
-    return {**tree, "games": scenes}
-
-
-def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
-    """The tree of a file, over that of its base; ``above``: the files that led here."""
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise ConfigError(f"no config file {path}. Files beside it: {', '.join(near) or 'none'}.") from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
-    if above and not isinstance(tree, dict):  # it would be dropped without a word
-        raise ConfigError(f"{path}: expected keys of Config, since {above[0]} goes over it, and got {tree!r}.")
-    above = (path, *above)
-    tree = _read_scenes(tree, path, above)
-    if not isinstance(tree, dict) or "base" not in tree:
-        return tree
-    base = tree.pop("base")
-    if not isinstance(base, str):
-        raise ConfigError(f"{path}: base: expected the name of a file, such as default.yaml, got {base!r}.")
-    return _over(_read(_below(path, "base", base, above), above), tree)
-
-
-def _below(path: Path, key: str, name: str, above: tuple[Path, ...]) -> Path:
-    """The file that ``path`` names beside it, if that is none of those ``above``, which led here."""
-    below = path.parent / name
-    if below.resolve() in (one.resolve() for one in above):
-        raise ConfigError(f"{path}: {key}: {name} leads back to itself.")
-    return below
-
-
-def _over(base: Any, tree: Any) -> Any:
-    """``tree`` over ``base``: mappings are merged, all else is replaced."""
-    if not isinstance(base, dict) or not isinstance(tree, dict):
-        return tree
-    return {**base, **{key: _over(base.get(key), value) for key, value in tree.items()}}
-
-
-def _set(tree: Any, keys: list[str], value: Any, word: str) -> Any:
-    if tree is None:
-        tree = {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{word!r}: {keys[0]!r} is set inside a value that has no keys.")
-    if len(keys) == 1:
-        return {**tree, keys[0]: value}
-    return {**tree, keys[0]: _set(tree.get(keys[0]), keys[1:], value, word)}
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """The config as plain lists, dicts and scalars: what YAML holds, and what :func:`from_dict` reads."""
-
-    def plain(value: Any) -> Any:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if isinstance(value, Mapping):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, (tuple, list)):
-            return [plain(item) for item in value]
-        return value
-
-    return plain(config)
-
-
-def from_dict(cls: type[T], tree: Any, where: str = "config") -> T:
-    """Build the dataclass ``cls`` from a mapping, checking every key and type.
-
-    Raises:
-        ConfigError: naming the key, what was expected and what came.
-    """
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{where}: expected keys of {cls.__name__}, got {tree!r}.")
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    for key in tree:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Keys: {', '.join(names)}."
-            raise ConfigError(f"{where}: unknown key {key!r}. {hint}")
-    for needed in dataclasses.fields(cls):  # type: ignore[arg-type]
-        required = needed.default is dataclasses.MISSING and needed.default_factory is dataclasses.MISSING
-        if required and needed.name not in tree:
-            raise ConfigError(f"{where}: {needed.name!r} is missing.")
-    return cls(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return from_dict(typing.cast(type, hint), value, where)
-    if origin is Literal:
-        if value not in args:
-            raise ConfigError(f"{where}: expected one of {', '.join(map(repr, args))}, got {value!r}.")
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        return _convert(next(a for a in args if a is not type(None)), value, where)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where}: expected a list, got {value!r}.")
-        if args[-1] is Ellipsis:
-            return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-        if len(value) != len(args):
-            raise ConfigError(f"{where}: expected {len(args)} values, got {value!r}.")
-        return tuple(
-            _convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True))
-        )
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{where}: expected name: value pairs, got {value!r}.")
-        return {_convert(args[0], k, where): _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float:
-        if isinstance(value, str):  # YAML reads 1e-3 as text
-            try:
-                return float(value)
-            except ValueError:
-                pass
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-    elif hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}.")
+        tree = set_key(tree, key.split("."), parsed, word)
+    return from_dict(Config, with_scenes(tree, path), str(path))
