@@ -52,20 +52,21 @@ def provenance(config: Config) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The checkout's commit, with ``+`` where files are changed; ``unknown`` outside a checkout."""
+    """The checkout's commit, with ``+`` where code or configs are changed; ``unknown`` outside a checkout."""
     folder = Path(__file__).parent
-    try:
-        head = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
         )
+        return done.stdout.strip()
+
+    try:
+        # Not the whole tree: the models that a run before has written change nothing.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", "../configs")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return head.stdout.strip()
 
 
 def _installed(name: str) -> bool:
