@@ -208,6 +208,9 @@ class LossConfig:
     motion_alpha: float = 1600.0
     z_where_loss: Literal["squared", "relative"] = "squared"  # relative: smooth L1 in units of the box's size
     z_what_map: float = 1.0  # how much the map's z_what follows the glimpses' (model.z_what_from: map)
+    # What does not move is its own background, and the fixed one counts only around what moves: otherwise the network
+    # learns boxes for whatever differs from it, such as the shores of a river that scrolls. Not for variant space.
+    still_is_background: bool = False
     continuity: float = 160.0
     continuity_wrap: bool = False  # published: neighbours wrap around the screen's edges
     match_weight: float = 5.0  # z_cos_match_weight

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective, value_at
+from spacetime_env.space.background import FixedBackground
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def train_step(
     amp = config.train.amp == "on" or (config.train.amp == "auto" and kind == "cuda")
     with torch.autocast(kind, torch.bfloat16, enabled=amp):
         tau = value_at(config.loss.tau, progress)
-        output = space(frames, hints, tau, sample=True, backgrounds=targets.backgrounds)
+        output = space(frames, hints, tau, sample=True, backgrounds=backgrounds_of(frames, targets, space, config))
     total, terms = objective(
         frames, output.foreground, output.background, targets, config.model, config.loss, progress, mismatch
     )
@@ -153,6 +155,19 @@ def train_step(
     logged = {"total": total.detach(), "gradient_norm": norm.detach()}
     logged.update({name: term.detach() for name, term in terms.items()})
     return logged, output
+
+
+def backgrounds_of(frames: Tensor, targets: Targets, space: Space, config: Config) -> Tensor | None:
+    """The background of each frame, (B, 3, H, W) in [0, 1]; None where it is the one that ``space`` has.
+
+    With ``loss.still_is_background``, the frame itself but for what moves and one pixel around it.
+    """
+    if not config.loss.still_is_background or config.model.variant == "space":
+        return targets.backgrounds
+    assert isinstance(space.background, FixedBackground)  # see require_settings
+    behind = space.background.image.expand_as(frames) if targets.backgrounds is None else targets.backgrounds
+    moving = F.max_pool2d(targets.mask, 3, stride=1, padding=1) > 0
+    return torch.where(moving, behind, frames)
 
 
 def require_settings(config: Config) -> None:
@@ -177,6 +192,8 @@ def require_settings(config: Config) -> None:
             raise ConfigError(f"train.{name}: expected 1 or more, got {getattr(train, name)}.")
     if not train.few_shot or min(train.few_shot) < 1:
         raise ConfigError(f"train.few_shot: expected numbers of 1 or more, got {list(train.few_shot)}.")
+    if config.loss.still_is_background and config.model.background.kind != "fixed":
+        raise ConfigError("loss.still_is_background: only with model.background.kind: fixed; the other kind learns it.")
     if config.model.subframes not in (0, 1, 2):
         raise ConfigError(f"model.subframes: expected 0, 1 or 2, got {config.model.subframes}.")
     try:

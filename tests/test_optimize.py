@@ -13,6 +13,7 @@ from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule
 from spacetime_env.optimize import (
     Examples,
     JointExamples,
+    backgrounds_of,
     batches,
     joint_batches,
     make_optimizers,
@@ -20,7 +21,7 @@ from spacetime_env.optimize import (
     require_settings,
     train_step,
 )
-from spacetime_env.space import CountMismatch
+from spacetime_env.space import CountMismatch, Space, Targets
 from spacetime_env.space.background import ComponentBackground
 from tests.tiny import CONFIG, MODEL, make_space
 
@@ -284,3 +285,34 @@ def test_a_background_of_components_in_mixed_precision() -> None:
         found = background(torch.rand(2, 3, 64, 64))
     assert {value.dtype for value in found} == {torch.float32}
     assert torch.allclose(found.masks.sum(dim=1), torch.ones(2, 1, 64, 64), atol=1e-5)
+
+
+def test_what_does_not_move_is_its_own_background():
+    config = replace(CONFIG, loss=replace(CONFIG.loss, still_is_background=True))
+    config = replace(config, model=replace(config.model, background=BackgroundConfig(kind="fixed")))
+    space = Space(config.model)
+    space.background.image.fill_(0.25)
+    height, width = config.model.frame_size
+    frames = torch.rand(2, 3, height, width)
+    mask = torch.zeros(2, 1, height, width)
+    mask[0, 0, 5, 7] = 1
+    targets = Targets(torch.zeros(2, 4, 1), torch.zeros(2, 4, 4), mask, 2)
+    found = backgrounds_of(frames, targets, space, config)
+    near = torch.zeros(2, 1, height, width, dtype=torch.bool)
+    near[0, 0, 4:7, 6:9] = True  # what moves, and one pixel around it
+    assert torch.equal(found, torch.where(near, torch.tensor(0.25), frames))
+    # of a game among several, its own
+    own = torch.full_like(frames, 0.75)
+    found = backgrounds_of(frames, targets._replace(backgrounds=own), space, config)
+    assert torch.equal(found, torch.where(near, own, frames))
+    # switched off, and for space, which knows nothing of motion
+    assert backgrounds_of(frames, targets, space, replace(config, loss=CONFIG.loss)) is None
+    plain = replace(config, model=replace(config.model, variant="space"))
+    assert backgrounds_of(frames, targets, space, plain) is None
+
+
+def test_still_background_wants_a_fixed_one():
+    config = replace(CONFIG, loss=replace(CONFIG.loss, still_is_background=True))
+    config = replace(config, model=replace(config.model, background=BackgroundConfig(kind="components")))
+    with pytest.raises(ConfigError, match="still_is_background: only with"):
+        require_settings(config)
