@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import pickle
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -156,7 +157,8 @@ class Remote:
         inherited = [self.pipe, *(other.pipe for other in others)] if start == "fork" else []
         arguments = (theirs, inherited, game, count, settings, kwargs)
         self.process = context.Process(target=_work, args=arguments, daemon=True, name="SpaceTimeVectorEnv")
-        self.process.start()
+        with _one_cv2_thread() if start == "fork" else contextlib.nullcontext():
+            self.process.start()
         theirs.close()
         self.waiting = 1  # for the word that it is ready
 
@@ -199,6 +201,20 @@ class Remote:
         if self.process.is_alive():
             self.process.terminate()
             self.process.join()
+
+
+@contextlib.contextmanager
+def _one_cv2_thread() -> Iterator[None]:
+    """End OpenCV's threads for the moment: a fork would inherit a pool whose threads it does not have, and wait for
+    them for ever as soon as it resizes a frame or changes their number."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _work(

@@ -235,3 +235,22 @@ def test_how_many_workers() -> None:
     assert _workers(3, 2) == 1 and _workers(1, 8) == 1  # this process plays too
     assert _workers(None, 64) == cores - 1
     assert isinstance(make(1).unwrapped, SpaceTimeVectorEnv)
+
+
+def test_workers_are_forked_from_a_process_in_which_opencv_has_threads() -> None:
+    """A fork inherits the pool and not its threads. In a process of its own, since it would wait for ever."""
+    code = """
+import cv2
+import gymnasium as gym
+import numpy as np
+import spacetime_env
+if __name__ == "__main__":
+    cv2.setNumThreads(4)
+    for _ in range(20):  # the pool is made
+        cv2.dilate(np.zeros((2000, 2000), np.uint8), np.ones((9, 9), np.uint8))
+    envs = gym.make_vec("SpaceTime/Pong-v5", num_envs=2, workers=1, context="fork")
+    print(envs.reset(seed=0)[0].shape, cv2.getNumThreads())
+    envs.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip().endswith("(2, 3, 7) 4"), done.stderr
