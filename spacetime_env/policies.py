@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
@@ -70,6 +71,8 @@ class RandomPolicy:
 class StickyRandomPolicy(RandomPolicy):
     """A random action of the minimal set, held for a random number of steps: it gets further than random play.
 
+    Its name is ``sticky-random``, or ``sticky-random-3`` where ``hold`` is 3 and not the usual number.
+
     Args:
         hold: mean number of steps, 1 or more; the numbers are geometric.
 
@@ -84,6 +87,8 @@ class StickyRandomPolicy(RandomPolicy):
         if not hold >= 1:
             raise ConfigError(f"hold: expected a mean of 1 step or more, got {hold}.")
         self.hold = hold
+        if hold != HOLD:
+            self.name = f"{type(self).name}-{hold:g}"
         self.fingerprint = f"hold {hold:g}"
         self._action, self._left = 0, 0
 
@@ -178,8 +183,9 @@ def policy_for(agent: str, key: str = "data.agent") -> Player:
     """The policy that ``data.agent`` asks for. An agent imports Stable-Baselines3.
 
     Args:
-        agent: ``random``, ``sticky-random``, the name of a bundled agent, the folder of one, or several of these
-            joined by ``+``, such as ``random+sticky-random+agents/pong-ppo``.
+        agent: ``random``, ``sticky-random``, ``sticky-random-3`` (actions held for 3 steps on average), the name of
+            a bundled agent, the folder of one, or several of these joined by ``+``, such as
+            ``random+sticky-random+agents/pong-ppo``.
         key: the setting, for messages.
 
     Raises:
@@ -199,6 +205,9 @@ def _one(word: str) -> Policy:
     plain: dict[str, type[RandomPolicy]] = {cls.name: cls for cls in (RandomPolicy, StickyRandomPolicy)}
     if word in plain:
         return plain[word]()
+    held = re.fullmatch(rf"{StickyRandomPolicy.name}-(\d+)", word)
+    if held:
+        return StickyRandomPolicy(int(held[1]))
     others = f"{' and '.join(plain)} are policies too, and {PLUS} joins several, such as {PLUS.join(plain)}."
     if not word:
         raise ConfigError(f"expected the name of a policy, got an empty one. {others}")

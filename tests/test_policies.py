@@ -114,7 +114,9 @@ def test_a_mix_depends_on_neither_workers_nor_interruption(tmp_path: Path) -> No
     for name in ("frames-00002.npz", "frames-00003.npz", "index.yaml", "motion-00002.npz"):
         (cut / name).unlink()
     assert contents(written(tmp_path / "cut", mix())) == contents(folder)
-    other = MixedPolicy([RandomPolicy(), StickyRandomPolicy(5)])
+    faster = StickyRandomPolicy(5)
+    faster.name = StickyRandomPolicy.name  # else it has a folder of its own
+    other = MixedPolicy([RandomPolicy(), faster])
     with pytest.raises(DatasetError, match=r"agent_version is '.*sticky-random hold 8' there, '.*hold 5' asked for"):
         written(tmp_path / "cut", other)
 
@@ -200,3 +202,14 @@ def test_what_data_agent_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_it_cannot_ask_for(word: str, message: str) -> None:
     with pytest.raises(ConfigError, match=rf"^data\.eval_agent: .*{message}"):
         policy_for(word, "data.eval_agent")
+
+
+def test_sticky_random_says_for_how_long() -> None:
+    policy = policy_for("sticky-random-3")
+    assert isinstance(policy, StickyRandomPolicy) and (policy.hold, policy.name) == (3, "sticky-random-3")
+    assert policy_for("sticky-random").name == "sticky-random"
+    assert policy_for("sticky-random-2+sticky-random").name == "sticky-random-2+sticky-random"
+    with pytest.raises(ConfigError, match="1 step or more"):
+        policy_for("sticky-random-0")
+    with pytest.raises(ConfigError, match="twice"):
+        policy_for("sticky-random-8+sticky-random")
