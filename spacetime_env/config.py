@@ -163,7 +163,7 @@ class ModelConfig:
     frame_size: tuple[int, int] = (128, 128)  # H, W of the tensor the network sees
     color_order: Literal["rgb", "bgr"] = "rgb"
     # 2: it looks at the last two frames of the emulator, the brighter pixel of each place, and so sees sprites that
-    # are drawn in every other one only. 0: 2 where more than 1 % of what moves is in the one before alone, else 1.
+    # are drawn in every other one only. 0: 2 where more than 2 % of what moves is in the one before alone, else 1.
     subframes: int = 1
     grid: int = 16  # G
     z_what_dim: int = 32
