@@ -100,11 +100,13 @@ def target_scores(model: Model, tests: list[Split]) -> DetectionScores:
 def section(name: str, model: Model, found: Evaluation, beside: Path) -> str:
     """A game's pictures and its classes."""
     folder = Path(os.path.relpath(find("models", name), beside)).as_posix()
+    links = f"[Card]({folder}/CARD.md)"
+    if (find("models", name) / "errors.png").is_file():
+        links += f", [worst frames beside the ground truth]({folder}/errors.png)"
     lines = [
         f"## {model.game}",
         "",
-        f"{found.frames} frames of {', '.join(found.splits)}. [Card]({folder}/CARD.md), "
-        f"[worst frames beside the ground truth]({folder}/errors.png).",
+        f"{found.frames} frames of {', '.join(found.splits)}. {links}.",
         "",
         f"![{model.game}: a frame, what is found, and the reconstruction]({folder}/example.png)",
         "",
