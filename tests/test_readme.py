@@ -97,3 +97,9 @@ def test_files_in_the_text_exist() -> None:
     for name in re.findall(r"`([\w./-]+\.(?:py|yaml|txt|md))`", README):
         if name != "CARD.md":
             assert (ROOT / name).is_file(), name
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).is_file(), target
