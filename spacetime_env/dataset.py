@@ -48,6 +48,7 @@ def record(
     labels: bool | None = None,
     progress: bool = True,
     subframes: int = 1,
+    prepare: bool = True,
 ) -> Path:
     """Record a split, or what is missing of it, and its motion; does nothing if all is there.
 
@@ -59,6 +60,7 @@ def record(
         labels: store ground-truth boxes (needs OCAtari); ``None``: for validation and test.
         progress: show a bar.
         subframes: of the motion that is prepared, see :func:`open_split`.
+        prepare: make the motion too; else it is made when it is first asked for.
 
     Returns:
         The split's folder, ``<root>/<Game>/<split>-<policy name>``.
@@ -78,7 +80,8 @@ def record(
     folder = record_frames(
         game, split, policy, config, motion, split != "train" if labels is None else labels, progress
     )
-    open_split(folder, motion=motion, subframes=subframes).prepare()
+    if prepare:
+        open_split(folder, motion=motion, subframes=subframes).prepare()
     return folder
 
 

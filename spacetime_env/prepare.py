@@ -41,10 +41,10 @@ def prepare_split(config: Config, split: str, policy: Player | None = None) -> S
         found = open_split(folder, config.game, config.motion, subframes)
     except DatasetError:  # missing or incomplete; record says what is wrong with it, if it cannot go on
         try:
-            record(config.game, split, policy, config.data, config.motion, labels, subframes=subframes)
+            record(config.game, split, policy, config.data, config.motion, labels, subframes=subframes, prepare=False)
         except LabelsError as error:
             print(f"no ground truth for {config.game}: {error} Objects will be named by clusters.")
-            record(config.game, split, policy, config.data, config.motion, labels=False, subframes=subframes)
+            record(config.game, split, policy, config.data, config.motion, False, subframes=subframes, prepare=False)
         return open_split(folder, config.game, config.motion, subframes)
     require_same(found, config, split)
     return found

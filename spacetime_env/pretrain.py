@@ -129,12 +129,13 @@ def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
         ConfigError, DatasetError: they do not fit the settings.
     """
     train = prepare_split(config, "train", policy)
-    if not config.model.subframes:
-        config = settle_subframes(config, train)
-        train = prepare_split(config, "train", policy)
+    config = settle_subframes(config, train)
+    train = train.with_subframes(config.model.subframes)
     validation = prepare_split(config, "validation", eval_policy)
     require_classes(config, validation)
     tests = test_splits(config)
+    for split in (train, validation, *tests):
+        split.prepare()
     examples = load_examples(train, config)
     require_examples(examples, config)
     return GameData(config, train, validation, tests, examples)

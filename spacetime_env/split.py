@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
@@ -9,7 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -42,6 +42,15 @@ class Split:
 
     def __len__(self) -> int:
         return self.meta.size
+
+    def with_subframes(self, subframes: int) -> Split:
+        """The same split as a model with other ``model.subframes`` sees it; what its motion learned is kept."""
+        if subframes == self.subframes:
+            return self
+        other = copy.copy(self)
+        other.subframes = subframes
+        other.__dict__.pop("_motion", None)  # the cached property
+        return other
 
     @property
     def native(self) -> tuple[int, int]:
@@ -90,7 +99,8 @@ class Split:
         found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.exists() else None
         if found is not None and found.shape == (*self.native, 3):
             return np.ascontiguousarray(found[..., ::-1])
-        image = self._make_background(self.motion_config.background)
+        counts, palette = self._colors
+        image = counts.image(palette, self.motion_config.background)
         self._keep(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
         return image
 
@@ -228,10 +238,7 @@ class Split:
     @functools.cached_property
     def rare_motion(self) -> RareMotion:
         """The stages of ``motion.foreground: rarity``, with what they learned from this split."""
-        counts = ColorCounts(self.native)
-        for shard in self.shards():
-            counts.add(shard.ids.reshape(-1, *self.native))
-        motion = RareMotion(self.motion_config, counts)
+        motion = RareMotion(self.motion_config, self._colors[0])
         every = max(1, len(self) // LEARN)
         for shard in self.shards():
             motion.learn(_views(shard, range(0, len(shard.ids), every), [0], 1))
@@ -249,13 +256,15 @@ class Split:
             return shard.backgrounds
         return [self.background] * len(shard.ids)
 
-    def _make_background(self, kind: Literal["mode", "median"]) -> np.ndarray:
+    @functools.cached_property
+    def _colors(self) -> tuple[ColorCounts, np.ndarray]:
+        """How often each colour is at each place, over all frames, and the palette (256, 3) uint8 RGB."""
         counts = ColorCounts(self.native)
         palette = np.zeros((256, 3), np.uint8)
         for shard in self.shards():
             counts.add(shard.ids.reshape(-1, *self.native))
             palette = np.maximum(palette, shard.palette)  # unknown colours are 0
-        return counts.image(palette, kind)
+        return counts, palette
 
     def _background_path(self) -> Path:
         return self.path / f"background-{self.motion_config.background}.png"

@@ -26,6 +26,7 @@ from spacetime_env.config import Config, ConfigError, from_dict, load_config, to
 from spacetime_env.frames import resize
 from spacetime_env.joint import each_game
 from spacetime_env.pretrain_cli import main
+from spacetime_env.split import Split
 from spacetime_env.sweep import share_data
 from spacetime_env.sweep_plan import Run, plan
 from spacetime_env.wrapper import SpaceTimeObservation
@@ -359,7 +360,12 @@ def test_subframes_are_chosen_for_each_game(
         looks.append(subframes)
         return real(path, game, motion, 1)  # type: ignore[arg-type]
 
+    def looked(split: Split, subframes: int) -> Split:
+        looks.append(subframes)
+        return split
+
     monkeypatch.setattr(prepare, "open_split", opened)
+    monkeypatch.setattr(Split, "with_subframes", looked)
     monkeypatch.setattr(
         pretrain,
         "settle_subframes",
@@ -369,7 +375,8 @@ def test_subframes_are_chosen_for_each_game(
     monkeypatch.setattr(pretrain, "measure", lambda *_: None)
     folder = pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run")
     assert {game: load_model(folder, game).config.subframes for game in GAMES} == settled
-    assert looks == [2, 2, 2, 2, 2, 1, 1, 1]  # both to find out; then as was found: train, validation, test
+    # Both to find out; then as was found: train, validation, test.
+    assert looks == [2, 2, 2, 2] + [2, 1, 1, 1]
 
 
 def test_mistakes_name_the_game(data: Config, tmp_path: Path) -> None:
