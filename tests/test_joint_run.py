@@ -376,7 +376,7 @@ def test_subframes_are_chosen_for_each_game(
     folder = pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run")
     assert {game: load_model(folder, game).config.subframes for game in GAMES} == settled
     # Both to find out; then as was found: train, validation, test.
-    assert looks == [2, 2, 2, 2] + [2, 1, 1, 1]
+    assert looks == [2, 2, 2, 2, 2, 1, 1, 1]
 
 
 def test_mistakes_name_the_game(data: Config, tmp_path: Path) -> None:
