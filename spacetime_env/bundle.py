@@ -23,7 +23,7 @@ from spacetime_env import __version__
 from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import require_frames, resize, to_tensor
-from spacetime_env.model_files import CARD, WEIGHTS, of_game, read_weights, write_folder
+from spacetime_env.model_files import CARD, WEIGHTS, of_game, read_weights, weights_of, write_folder
 from spacetime_env.scene import Detections, describe_all
 from spacetime_env.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
@@ -244,9 +244,6 @@ def save_model(
     Raises:
         BundleError: it cannot be written.
     """
-    tensors = {f"space.{k}": v for k, v in space.state_dict().items()}
-    tensors["classifier.coef"] = torch.from_numpy(np.ascontiguousarray(classifier.coef))
-    tensors["classifier.intercept"] = torch.from_numpy(np.ascontiguousarray(classifier.intercept))
     settings = Settings(
         game=game,
         native=native,
@@ -257,7 +254,7 @@ def save_model(
         version=__version__,
         trained={k: str(v) for k, v in (trained or {}).items()},
     )
-    return write_folder(Path(folder), settings, tensors, card, extras)
+    return write_folder(Path(folder), settings, weights_of(space, classifier), card, extras)
 
 
 def _classifier(tensors: dict[str, Tensor], settings: Settings) -> LinearClassifier:

@@ -17,7 +17,7 @@ from spacetime_env import gallery, report, results
 from spacetime_env.bundle import Model, load_model, model_games, save_model
 from spacetime_env.checkpoint import State
 from spacetime_env.classifier import LinearClassifier
-from spacetime_env.config import Config, to_dict
+from spacetime_env.config import Config, SceneConfig, to_dict
 from spacetime_env.dataset import Split
 from spacetime_env.evaluate import evaluate_model
 from spacetime_env.joint_bundle import save_joint
@@ -33,6 +33,7 @@ from spacetime_env.naming import (
     with_slots,
 )
 from spacetime_env.optimize import Examples
+from spacetime_env.scene import Detections
 from spacetime_env.space import Space
 from spacetime_env.space.background import FixedBackground
 
@@ -56,7 +57,7 @@ class Outcome:
 
     model: Model
     figures: dict[str, report.Figures]  # of each test split; of several, all together last
-    pictures: dict[str, bytes]  # file -> PNG, see pictures()
+    pictures: dict[str, bytes]  # PNG: example.png, what is seen; errors.png, the worst frames of the first test split
 
 
 def finish(
@@ -143,21 +144,29 @@ def outcome(config: Config, game: GameData, space: Space, export_to: Path | None
         paths = export_classifiers(own, known, export_to)
         print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
     model = as_model(replace(own, scene=scene), space, native, classifier)
-    figures = {test.path.name: full_scores(own, model, known, [test]) for test in tests}
+    seen = [detect_all(model, test) for test in tests]
+    figures = {
+        test.path.name: full_scores(own, [each], known, [test]) for test, each in zip(tests, seen, strict=True)
+    }
     if len(tests) > 1:
-        figures["all test splits"] = full_scores(own, model, known, tests)
-    return Outcome(model, figures, pictures(own, model, validation, tests))
+        figures["all test splits"] = full_scores(own, seen, known, tests)
+    drawn = {"example.png": gallery.example(model, validation.frames(range(min(64, len(validation))))[:, 0])}
+    if tests:
+        drawn["errors.png"] = errors(seen[0], tests[0], own.scene)
+    pictures = {name: cv2.imencode(".png", one[..., ::-1])[1].tobytes() for name, one in drawn.items()}
+    return Outcome(model, figures, pictures)
 
 
-def pictures(config: Config, model: Model, validation: Split, tests: Sequence[Split]) -> dict[str, bytes]:
-    """``example.png``: what is seen; ``errors.png``: the worst frames of the first test split, beside the truth."""
-    result = {"example.png": gallery.example(model, validation.frames(range(min(64, len(validation))))[:, 0])}
-    for test in tests[:1]:
-        found, truth = detect_all(model, test), moving_truth(test, config.scene)[0]
-        chosen = gallery.worst(found, truth, 4)
-        frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
-        result["errors.png"] = gallery.differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
-    return {name: cv2.imencode(".png", picture[..., ::-1])[1].tobytes() for name, picture in result.items()}
+def errors(found: Sequence[Detections], test: Split, scene: SceneConfig) -> np.ndarray:
+    """The worst frames of a test split beside the truth, (H, W, 3) uint8 RGB.
+
+    Args:
+        found: in all its frames.
+    """
+    truth = moving_truth(test, scene)[0]
+    chosen = gallery.worst(found, truth, 4)
+    frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
+    return gallery.differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
 
 
 def with_background(space: Space, examples: Examples) -> Space:

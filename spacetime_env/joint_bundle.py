@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spacetime_env import __version__
 from spacetime_env.bundle import Model
-from spacetime_env.model_files import game_keys, write_folder
+from spacetime_env.model_files import game_keys, weights_of, write_folder
 from spacetime_env.settings import GameSettings, JointSettings
 from spacetime_env.shipped import BundleError
 
@@ -47,11 +46,8 @@ def save_joint(
             raise BundleError(f"expected one model a game, and {model.game} has two.")
         if replace(model.settings.model, subframes=0) != config:
             raise BundleError(f"the network of {model.game} is built in another way than that of {models[0].game}.")
-        own = {f"space.{name}": value for name, value in model.space.state_dict().items()}
-        own["classifier.coef"] = torch.from_numpy(np.ascontiguousarray(model.classifier.coef))
-        own["classifier.intercept"] = torch.from_numpy(np.ascontiguousarray(model.classifier.intercept))
         names = game_keys(model.game)
-        for name, value in own.items():
+        for name, value in weights_of(model.space, model.classifier).items():
             there = tensors.setdefault(names.get(name, name), value)
             if not torch.equal(there, value):
                 raise BundleError(f"the network of {model.game} has other weights than that of {models[0].game}.")

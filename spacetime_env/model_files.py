@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
 import yaml
 from torch import Tensor
 
+from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import to_dict
 from spacetime_env.files import write_together
 from spacetime_env.settings import SETTINGS, JointSettings, Settings
 from spacetime_env.shipped import BundleError
+from spacetime_env.space import Space
 
 WEIGHTS, CARD = "model.safetensors", "CARD.md"
 
@@ -42,6 +46,14 @@ def write_folder(
             f"cannot write the model to {folder}: {error.strerror or error}. What was there is unchanged."
         ) from error
     return folder
+
+
+def weights_of(space: Space, classifier: LinearClassifier) -> dict[str, Tensor]:
+    """What the weights file of one game holds: tensors by name."""
+    tensors = {f"space.{name}": value for name, value in space.state_dict().items()}
+    for name, value in (("coef", classifier.coef), ("intercept", classifier.intercept)):
+        tensors[f"classifier.{name}"] = torch.from_numpy(np.ascontiguousarray(value))
+    return tensors
 
 
 def game_keys(game: str) -> dict[str, str]:

@@ -219,9 +219,15 @@ def export_classifiers(config: Config, known: Samples | None, folder: Path) -> l
     return paths
 
 
-def full_scores(config: Config, model: Model, known: Samples | None, tests: Sequence[Split]) -> report.Figures:
-    """Detection, naming and few-shot figures on whole test splits that have labels, taken together."""
-    found = [one for test in tests for one in detect_all(model, test)]
+def full_scores(
+    config: Config, seen: Sequence[Sequence[Detections]], known: Samples | None, tests: Sequence[Split]
+) -> report.Figures:
+    """Detection, naming and few-shot figures on whole test splits that have labels, taken together.
+
+    Args:
+        seen: of each of ``tests``, what a model finds in all its frames, see :func:`detect_all`.
+    """
+    found = [one for each in seen for one in each]
     truth = [one for test in tests for one in label_truth(test, config.scene)]
     moving: list[Truth] = []
     others: list[Truth] = []

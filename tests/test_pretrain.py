@@ -610,9 +610,10 @@ def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
     blind = replace(data, scene=SceneConfig(threshold=1.0))
     model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
     known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
-    scores = naming.full_scores(blind, model, known, [test])
+    found = naming.detect_all(model, test)
+    scores = naming.full_scores(blind, [found], known, [test])
     assert scores.detection.f1 == 0 and scores.few_shot == {} and scores.target_f1 > 0.8
-    assert naming.known_samples(blind, naming.detect_all(model, test), test) is None
+    assert naming.known_samples(blind, found, test) is None
 
 
 # The command
