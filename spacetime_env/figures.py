@@ -60,6 +60,19 @@ def write(run: Path, figures: Mapping[str, Any]) -> None:
     write_atomically(run / NAME, json.dumps(tree, indent=1).encode())
 
 
+def add(run: Path, more: Mapping[str, Numbers]) -> None:
+    """Add figures to those that :func:`write` wrote.
+
+    Args:
+        more: test split -> figure -> value. What is not finite is left out.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    there = read(run) or {}
+    write(run, there | {split: there.get(split, {}) | numbers(one) for split, one in more.items()})
+
+
 def read(run: Path) -> dict[str, Numbers] | None:
     """What :func:`write` wrote; None where there is no such file, or one that was cut off or changed."""
     try:

@@ -38,6 +38,9 @@ from spacetime_env.space import Space
 from spacetime_env.space.background import FixedBackground
 
 ALL_GAMES = "mean over games"  # in figures.json
+ALL_TESTS = "all test splits"
+# Of what evaluate.py measures of what moves, what figures.json has too, as ``evaluation.ami``: sweeps compare it.
+EVALUATED = ("ap", "centroid_accuracy", "ami", "ari", "identity_switches", "kalman_accuracy")
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def outcome(config: Config, game: GameData, space: Space, export_to: Path | None
         test.path.name: full_scores(own, [each], known, [test]) for test, each in zip(tests, seen, strict=True)
     }
     if len(tests) > 1:
-        figures["all test splits"] = full_scores(own, seen, known, tests)
+        figures[ALL_TESTS] = full_scores(own, seen, known, tests)
     drawn = {"example.png": gallery.example(model, validation.frames(range(min(64, len(validation))))[:, 0])}
     if tests:
         drawn["errors.png"] = errors(seen[0], tests[0], own.scene)
@@ -195,7 +198,8 @@ def joint_figures(scores: Mapping[str, Mapping[str, report.Figures]]) -> dict[st
 def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int) -> None:
     """What ``evaluate.py`` measures of a model folder: rows of ``evaluation.csv`` and scalars, in the run's folder.
 
-    Of several games, those of each are in ``evaluation/<Game>/``, and ``games.csv`` has a row for each.
+    Of several games, those of each are in ``evaluation/<Game>/``, and ``games.csv`` has a row for each. Some go into
+    ``figures.json`` too, see :data:`EVALUATED`.
     """
     name, done, several = folder.resolve().name, {}, len(model_games(folder)) > 1
     for game, data in games.items():
@@ -204,6 +208,12 @@ def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int) -
             done[game] = evaluate_model(load_model(folder, game), data.tests, samples, name, progress=True)
             written, notes = results.write(done[game], run / "evaluation" / game if several else run, step)
             print("\n".join([*done[game].notes, *notes, f"wrote {', '.join(map(str, written))}"]))
+    added: dict[str, figures_file.Numbers] = {}
+    for game, found in done.items():
+        own = {key: found.sets["moving"][key] for key in EVALUATED} | {"reconstruction_mse": found.reconstruction_mse}
+        split = found.splits[0] if len(found.splits) == 1 else ALL_TESTS
+        added[f"{game}/{split}" if several else split] = figures_file.numbers(own, "evaluation")
+    figures_file.add(run, ({ALL_GAMES: figures_file.mean(list(added.values()))} if several and done else {}) | added)
     if several and done:
         print(f"wrote {', '.join(map(str, results.write_games(name, done, run)))}")
 

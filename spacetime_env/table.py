@@ -18,6 +18,7 @@ MAIN = {
     r"detection\.center_f1": "F1 by centre distance",
     "target_f1": "target F1",
     r"few_shot\.(\d+)\.mean": "{}-shot accuracy",
+    r"evaluation\.ami": "AMI of k-means",
     r"detection\.name_accuracy": "name accuracy",
 }
 _SPREAD = ".std"  # of a figure itself, over draws: in the CSV only
@@ -114,7 +115,7 @@ def title(figure: str) -> str:
         match = re.fullmatch(pattern, figure)
         if match:
             return words.format(*match.groups())
-    return figure.removeprefix("detection.").replace("_", " ").replace(".", " ")
+    return figure.removeprefix("detection.").removeprefix("evaluation.").replace("_", " ").replace(".", " ")
 
 
 def _place(figure: str) -> tuple[int, int]:

@@ -87,6 +87,12 @@ def test_written_and_read(tmp_path: Path) -> None:
     assert figures.read(tmp_path) == {}
 
 
+def test_more_is_added(tmp_path: Path) -> None:
+    figures.add(tmp_path, {"test-b": {"x": 0.5}})  # where nothing was written yet
+    figures.add(tmp_path, {"test-a": {"x": 0.25}, "test-b": {"y": 2.0, "z": float("nan")}})
+    assert figures.read(tmp_path) == {"test-b": {"x": 0.5, "y": 2.0}, "test-a": {"x": 0.25}}
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"a": 1}', '{"a": {"b": "c"}}'])
 def test_files_that_are_none(text: str | None, tmp_path: Path) -> None:
     if text is not None:

@@ -107,6 +107,8 @@ def test_figures_are_of_each_game_and_their_mean(trained: Path) -> None:
     assert one["detection.frames"] == other["detection.frames"] == 12
     assert found[finish.ALL_GAMES]["target_f1"] == pytest.approx((one["target_f1"] + other["target_f1"]) / 2)
     assert "detection.frames" not in found[finish.ALL_GAMES]
+    ap = (one["evaluation.ap"] + other["evaluation.ap"]) / 2
+    assert found[finish.ALL_GAMES]["evaluation.ap"] == pytest.approx(ap)
     card = (trained / "model" / "CARD.md").read_text()
     assert card.startswith("# Carnival, Pong: one space+motion model\n")
     for part in (

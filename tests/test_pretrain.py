@@ -203,6 +203,12 @@ def test_the_complete_evaluation_is_in_the_run(trained: Path, data: Config) -> N
     with open(trained / "again" / "evaluation.csv", newline="") as file:
         (again,) = csv.DictReader(file)
     assert {**again, "time": ""} == {**rows[0], "time": ""}
+    found = figures.read(trained / "run")  # and some are in figures.json, where sweeps look
+    assert found is not None and list(found) == ["test-random"]
+    assert found["test-random"]["evaluation.ap"] == pytest.approx(float(rows[0]["moving/ap"]))
+    assert found["test-random"]["evaluation.ami"] == pytest.approx(float(rows[0]["moving/ami"]))
+    mse = float(rows[0]["reconstruction_mse"])
+    assert found["test-random"]["evaluation.reconstruction_mse"] == pytest.approx(mse)
 
 
 # Interruptions

@@ -57,7 +57,11 @@ def test_csv_has_all_figures_of_all_runs() -> None:
 
 def test_main_figures_come_first_and_are_called_as_in_the_cards() -> None:
     numbers = dict.fromkeys(
-        ["detection.ap_50", "few_shot.16.mean", "few_shot.4.mean", "detection.name_accuracy", "target_f1"], 0.5
+        [
+            *("detection.ap_50", "evaluation.ari", "evaluation.ami", "few_shot.16.mean", "few_shot.4.mean"),
+            *("detection.name_accuracy", "target_f1"),
+        ],
+        0.5,
     )
     rows = [Row({}, "done", 1, {"test-b": numbers | {"detection.center_f1": 1.0, "detection.f1": 1.0}, "test-a": {}})]
     assert splits_of(rows) == ["test-a", "test-b"]
@@ -67,8 +71,10 @@ def test_main_figures_come_first_and_are_called_as_in_the_cards() -> None:
         "target F1",
         "4-shot accuracy",
         "16-shot accuracy",
+        "AMI of k-means",
         "name accuracy",
         "ap 50",
+        "ari",
     ]
 
 
