@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import common, envs, published, seeing, training
+from benchmarks import common, envs, published, seeing, training, variants
+from spacetime_env.sweep_plan import plan
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,6 +49,39 @@ def test_unknown_tables_are_refused() -> None:
         [sys.executable, "-m", "benchmarks", "z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and "no table z; there are a, b, c, d, e" in done.stderr
+
+
+def run(variant: str, seed: int, f1: float, switches: float, few: str = "") -> dict[str, str]:
+    figures = {"detection.f1": f1, "detection.center_f1": 0.5, "evaluation.identity_switches": switches}
+    cells = {f"test-random: {name}": str(value) for name, value in figures.items()}
+    cells["test-random: few_shot.4.mean"] = few
+    return {"seed": str(seed), "variant": variant, "state": "done", "wall_seconds": "90.0", **cells}
+
+
+def test_variants_are_compared_seed_by_seed() -> None:
+    space, motion, both = variants.VARIANTS
+    runs = [run(space, 0, 0.1, 0.0), run(space, 1, 0.2, 0.0)]
+    runs += [run(motion, 0, 0.6, 8.0, "0.25"), run(motion, 1, 0.7, 12.0, "0.75")]
+    runs += [run(both, 0, 0.61, 5.0, "0.5"), run(both, 1, 0.68, 8.0, "1.0")]
+    text = variants.page({"pong": runs})
+    assert f"| pong | {space} | 0.150 ± 0.071 | 0.500 ± 0.000 | - | - | - | 0 ± 0 | 1.5 ± 0.0 |" in text
+    assert f"| pong | {motion} | 0.650 ± 0.071 | 0.500 ± 0.000 | 0.500 ± 0.354 | - | - | 10 ± 3 | 1.5 ± 0.0 |" in text
+    # From space to motion F1 gains 0.5 with either seed; 4-shot cannot be compared, since space has none.
+    assert "| pong | + motion | **+0.500 ± 0.000** | +0.000 ± 0.000 | - | - | - | **+10 ± 3** |" in text
+    # With continuity +0.01 and -0.02, which is nothing clear; -3 and -4 switches are.
+    assert "| pong | + continuity | -0.005 ± 0.021 | +0.000 ± 0.000 | **+0.250 ± 0.000** | - | - | **-4 ± 1** |" in text
+    assert "- **motion**: F1 better: pong; centre no clear difference: pong; identity switches worse: pong." in text
+    assert "- **continuity**: 4-shot better: pong; F1 no clear difference: pong; centre no clear" in text
+    assert "identity switches better: pong." in text
+
+
+def test_the_sweep_of_a_game_can_be_read_back() -> None:
+    words = variants.sweep("asterix", 20, [0, 1], Path("runs/x/asterix"), "data")
+    split = words.index("--sweep")
+    config, fixed = ROOT / "configs" / "asterix.yaml", words[3 : words.index("--run")]
+    found = plan(config, fixed, words[split + 1 :], "runs/x/asterix")
+    assert len(found.runs) == 6 and {run.settings["variant"] for run in found.runs} == set(variants.VARIANTS)
+    assert {run.config.train.steps for run in found.runs} == {20}
 
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
