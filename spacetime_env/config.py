@@ -123,6 +123,9 @@ class EncoderConfig:
     )
     lateral: bool = True  # the residual and the concat block
     norm: Literal["group", "batch"] = "group"  # group: conv, CELU, GroupNorm. batch: conv, BatchNorm, ReLU
+    # frame, as published. both: the frame, and its difference from the fixed background. What is small before a busy
+    # background is then seen as before an empty one. At play it costs nothing: the background's part is a constant.
+    input: Literal["frame", "both"] = "frame"
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,7 @@ class TrainConfig:
     background_learning_rate: float = 1e-3
     decay: Schedule = Schedule(1.0, 1.0)  # factor on both learning rates
     clip_norm: float = 1.0
+    shift: int = 0  # each stack is moved by up to so many pixels of the network's frame, see spacetime_env.augment
     eval_every: int = 500
     save_every: int = 500
     log_every: int = 20

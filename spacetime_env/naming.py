@@ -142,15 +142,18 @@ def quick_scores(config: Config, space: Space, validation: Split) -> dict[str, f
     return scores
 
 
-def mean_scores(config: Config, space: Space, validation: Mapping[str, Split]) -> dict[str, float]:
+def mean_scores(
+    config: Config, spaces: Mapping[str, Space], validation: Mapping[str, Split]
+) -> dict[str, float]:
     """Of several games, the mean of each of :func:`quick_scores` but for recalls, over those that have it.
 
     The scores of each game are there too, as ``Pong/f1``.
 
     Args:
-        validation: a split for each of :func:`~spacetime_env.joint.each_game`.
+        spaces: the network with the background of each of :func:`~spacetime_env.joint.each_game`.
+        validation: a split for each of them.
     """
-    each = {game: quick_scores(one, space, validation[game]) for game, one in each_game(config).items()}
+    each = {game: quick_scores(one, spaces[game], validation[game]) for game, one in each_game(config).items()}
     names = dict.fromkeys(name for scores in each.values() for name in scores if not name.startswith("recall_"))
     mean = {name: float(np.mean([scores[name] for scores in each.values() if name in scores])) for name in names}
     return mean | {f"{game}/{name}": value for game, scores in each.items() for name, value in scores.items()}

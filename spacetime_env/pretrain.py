@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from spacetime_env import figures as figures_file
 from spacetime_env import files, report
+from spacetime_env.augment import draw_shifts
 from spacetime_env.checkpoint import (
     BEST,
     CheckpointError,
@@ -29,7 +30,7 @@ from spacetime_env.checkpoint import (
 )
 from spacetime_env.config import Config
 from spacetime_env.dataset import Split, policy_for
-from spacetime_env.finish import GameData, as_yaml, finish, measure, set_background
+from spacetime_env.finish import GameData, as_yaml, finish, measure, set_background, with_background
 from spacetime_env.joint import each_game, run_name
 from spacetime_env.naming import mean_scores, quick_scores, require_classes
 from spacetime_env.optimize import (
@@ -195,7 +196,9 @@ def train_loop(
     ):
         try:
             while state.step < steps:
-                frames, target = examples.batch(next(order), t.device)
+                chosen = next(order)
+                shifts = draw_shifts(config.seed, state.step, len(chosen), t.shift)
+                frames, target = examples.batch(chosen, t.device, shifts)
                 try:
                     logs, output = train_step(
                         *(state.space, state.optimizers, state.mismatch, frames, target, config),
@@ -203,7 +206,7 @@ def train_loop(
                     )
                 except (ValueError, RuntimeError, IndexError):  # boxes that are not numbers cannot be drawn
                     with torch.no_grad():
-                        z_where = state.space.foreground.infer(frames).z_where
+                        z_where = state.space.foreground.infer(frames, background=state.space.image).z_where
                     require_finite({"z_where": z_where.sum().item()}, state.step, run)
                     raise
                 values = {key: value.item() for key, value in logs.items()}
@@ -224,7 +227,10 @@ def train_loop(
                 best = False
                 if evaluating:
                     if isinstance(validation, Mapping):
-                        scores = mean_scores(config, state.space, validation)
+                        assert isinstance(examples, JointExamples)
+                        pairs = zip(validation, examples.games, strict=True)
+                        spaces = {game: with_background(state.space, own) for game, own in pairs}
+                        scores = mean_scores(config, spaces, validation)
                     else:
                         scores = quick_scores(config, state.space, validation)
                     add_scalars(writer, "validation", scores, state.step)

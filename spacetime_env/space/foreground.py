@@ -55,7 +55,10 @@ class ImageEncoder(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         encoder = config.encoder
-        self.layers = conv_stack(3, encoder.layers, encoder.norm)
+        self.both = encoder.input == "both"
+        if self.both and config.background.kind != "fixed":
+            raise ConfigError("model.encoder.input: both: only with model.background.kind: fixed, whose image it is.")
+        self.layers = conv_stack(6 if self.both else 3, encoder.layers, encoder.norm)
         width = encoder.layers[-1][0]
         self.lateral = self.concat = None
         if encoder.lateral:  # the published residual and concat blocks, of the same width
@@ -68,8 +71,15 @@ class ImageEncoder(nn.Module):
                 self.head.bias[:2] = config.scale_bias
         self._require_grid(config)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> (B, N, 11), or (B, N, 11 + D) with z_what, cells row-major."""
+    def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B, N, 11), or (B, N, 11 + D) with z_what, cells row-major.
+
+        Args:
+            background: (3, H, W) or (B, 3, H, W) in [0, 1]; needed where ``encoder.input`` is both.
+        """
+        if self.both:
+            assert background is not None
+            frames = torch.cat((frames, frames - background), dim=1)
         features = self.layers(frames)
         if self.lateral is not None and self.concat is not None:
             features = self.concat(torch.cat((features, self.lateral(features)), dim=1))
@@ -93,9 +103,12 @@ class FoldedEncoder(nn.Module):
 
     Args:
         encoder: of ``norm: batch`` and without lateral blocks.
+        background: (3, H, W) in [0, 1]: what it is to be called with, where ``encoder.input`` is both.
     """
 
-    def __init__(self, encoder: ImageEncoder):
+    offset: Tensor | None
+
+    def __init__(self, encoder: ImageEncoder, background: Tensor | None = None):
         super().__init__()
         convolutions: list[nn.Conv2d] = []
         for module in encoder.layers:
@@ -103,6 +116,7 @@ class FoldedEncoder(nn.Module):
                 convolutions.append(module)
             elif isinstance(module, nn.BatchNorm2d):
                 convolutions[-1] = fuse_conv_bn_eval(convolutions[-1], module)
+        self.register_buffer("offset", self._difference(convolutions[0], background) if encoder.both else None)
         self.layers = nn.ModuleList(convolutions).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = nn.Linear(encoder.head.in_channels, encoder.head.out_channels)
         with torch.no_grad():
@@ -110,10 +124,24 @@ class FoldedEncoder(nn.Module):
             self.head.bias.copy_(encoder.head.bias)  # type: ignore[arg-type]
         self._steps = [(c.weight, c.bias, c.stride, c.padding) for c in convolutions]
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """As :meth:`ImageEncoder.forward`."""
-        for weight, bias, stride, padding in self._steps:
-            frames = torch.conv2d(frames, weight, bias, stride, padding).relu_()
+    @staticmethod
+    @torch.no_grad()
+    def _difference(first: nn.Conv2d, background: Tensor | None) -> Tensor:
+        """Let the first convolution see the frame alone: of the difference, the background's part is a constant."""
+        assert background is not None
+        frame, difference = first.weight.chunk(2, dim=1)
+        offset = -torch.conv2d(background[None], difference, None, first.stride, first.padding)
+        first.weight = nn.Parameter(frame + difference)
+        first.in_channels = 3
+        return offset
+
+    def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:
+        """As :meth:`ImageEncoder.forward`, but for ``background``, which it knows."""
+        for i, (weight, bias, stride, padding) in enumerate(self._steps):
+            frames = torch.conv2d(frames, weight, bias, stride, padding)
+            if i == 0 and self.offset is not None:
+                frames += self.offset
+            frames.relu_()
         # A 1 x 1 convolution over channels-last memory is one matrix product; torch would take it frame by frame.
         return F.linear(frames.permute(0, 2, 3, 1).flatten(1, 2), self.head.weight, self.head.bias)
 
@@ -177,7 +205,12 @@ class Foreground(nn.Module):
         self.padding = (padding / width, padding / height, 0.0, 0.0)
 
     def infer(
-        self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
+        self,
+        frames: Tensor,
+        hints: Hints | None = None,
+        tau: float = 1.0,
+        sample: bool = False,
+        background: Tensor | None = None,
     ) -> Latents:
         """Everything but z_what: (B, 3, H, W) in [0, 1] -> :class:`Latents` with z_what left at 0 cells.
 
@@ -186,8 +219,9 @@ class Foreground(nn.Module):
             hints: motion targets to blend in.
             tau: temperature of the relaxed Bernoulli, used where ``sample`` is true.
             sample: draw from the posterior; otherwise its means, and z_pres is the probability.
+            background: see :meth:`ImageEncoder.forward`.
         """
-        raw = self.encoder(frames).float()  # boxes and probabilities need more than bfloat16's three digits
+        raw = self.encoder(frames, background).float()  # boxes and probabilities need more than bfloat16's three digits
         raw, z_what_map = raw[..., :_WHAT], raw[..., _WHAT:]
         scale_mean, scale_std, shift_mean, shift_std, pres, depth_mean, depth_std = raw.split(_HEAD, dim=2)
         scale_std, shift_std, depth_std = F.softplus(scale_std), F.softplus(shift_std), F.softplus(depth_std)
@@ -228,12 +262,12 @@ class Foreground(nn.Module):
             z_what_map=z_what_map if self.config.z_what_from == "map" else None,
         )
 
-    def find(self, frames: Tensor, threshold: float) -> Objects:
+    def find(self, frames: Tensor, threshold: float, background: Tensor | None = None) -> Objects:
         """What :meth:`infer` and :meth:`encode_glimpses` say of the cells with z_pres over ``threshold``.
 
         The same numbers from far fewer operations: after the image encoder only present cells are touched.
         """
-        raw = self.encoder(frames)
+        raw = self.encoder(frames, background)
         pres = raw[..., 8]  # the logit is 8.8 * tanh of it: only present cells need that
         frame, cell = (pres > _raw_presence(threshold)).nonzero(as_tuple=True)
         found = raw[frame, cell]
@@ -278,7 +312,12 @@ class Foreground(nn.Module):
             )
 
     def forward(
-        self, frames: Tensor, hints: Hints | None = None, tau: float = 1.0, sample: bool = False
+        self,
+        frames: Tensor,
+        hints: Hints | None = None,
+        tau: float = 1.0,
+        sample: bool = False,
+        background: Tensor | None = None,
     ) -> ForegroundOutput:
         """Infer, encode and draw (B, 3, H, W) in [0, 1].
 
@@ -286,7 +325,7 @@ class Foreground(nn.Module):
         the cost follows the objects. It leaves out what absent cells would add (a relaxed sample of one is about
         0.03 at tau 2.5), so it is an approximation; without both it is exact.
         """
-        latents = self.infer(frames, hints, tau, sample)
+        latents = self.infer(frames, hints, tau, sample, background)
         frame, cell = self._present(latents)
         latents = replace(latents, frame=frame, cell=cell)
         mean, std = self.encode_glimpses(frames, frame, latents.of_encoded(latents.z_where))

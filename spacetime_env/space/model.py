@@ -50,17 +50,26 @@ class Space(nn.Module):
         tau: float = 1.0,
         sample: bool = False,
         backgrounds: Tensor | None = None,
+        behind: Tensor | None = None,
     ) -> SpaceOutput:
         """Infer and reconstruct (B, 3, H, W) in [0, 1]. Deterministic unless ``sample``.
 
-        ``backgrounds`` (B, 3, H, W): of each frame, where the background is fixed and not the same for all.
+        Args:
+            backgrounds: (B, 3, H, W): of each frame, where the background is fixed and not the same for all.
+            behind: (B, 3, H, W): what is behind the objects, where that is not the background.
         """
         self.require_frames(frames)
-        images = () if backgrounds is None else (backgrounds,)
+        known = self.image if backgrounds is None else backgrounds
+        images = () if behind is None and backgrounds is None else (known if behind is None else behind,)
         background = self.background(frames, sample, *images)
-        foreground = self.foreground(frames, hints, tau, sample)
+        foreground = self.foreground(frames, hints, tau, sample, known)
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)
+
+    @property
+    def image(self) -> Tensor | None:
+        """The fixed background, (3, H, W) in [0, 1]; None of a network that learns its background."""
+        return self.background.image if isinstance(self.background, FixedBackground) else None
 
     @torch.inference_mode()
     def encode(self, frames: Tensor, threshold: float = 0.5) -> Objects:
@@ -73,13 +82,13 @@ class Space(nn.Module):
             threshold: z_pres over this is an object.
         """
         self.require_frames(frames)
-        return self.foreground.find(frames, threshold)
+        return self.foreground.find(frames, threshold, self.image)
 
     def fused(self) -> Space:
         """A copy for inference, with every BatchNorm folded into the convolution before it."""
         copy = deepcopy(self).eval()
         if self.config.encoder.norm == "batch" and not self.config.encoder.lateral:
-            copy.foreground.encoder = FoldedEncoder(copy.foreground.encoder)  # type: ignore[assignment]
+            copy.foreground.encoder = FoldedEncoder(copy.foreground.encoder, copy.image)  # type: ignore[assignment]
         return copy.requires_grad_(False)
 
     def scene_description(

@@ -172,6 +172,48 @@ def test_the_fused_network_says_the_same_with_a_map():
     assert torch.allclose(ours.z_what, theirs.z_what, atol=1e-5)
 
 
+def both():
+    """A network that sees frames and differences, on a background that has a pattern."""
+    encoder = replace(TINY.encoder, norm="batch", lateral=False, input="both")
+    torch.manual_seed(0)
+    space = Space(replace(TINY, z_what_from="map", encoder=encoder))
+    space.background.image.copy_(frames(1, seed=9)[0])
+    space.train()
+    for seed in range(5):
+        space(frames(seed=seed), sample=True)
+    return space.eval()
+
+
+def test_the_difference_from_the_background_is_seen_too():
+    space = both()
+    seen: list[torch.Tensor] = []
+    space.foreground.encoder.layers.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    output = space(frames())
+    assert torch.equal(seen[0], torch.cat((frames(), frames() - frames(1, seed=9)), dim=1))
+    # Each of several games brings its own; what is behind the objects may be something else, and is not seen.
+    own, behind = frames(seed=7), frames(seed=8)
+    other = space(frames(), backgrounds=own, behind=behind)
+    assert torch.equal(seen[1], torch.cat((frames(), frames() - own), dim=1))
+    assert torch.equal(other.background.image, behind)
+    assert torch.equal(space(frames(), backgrounds=own).background.image, own)
+    assert not torch.allclose(output.foreground.latents.z_pres, other.foreground.latents.z_pres)
+    with torch.inference_mode():
+        space.encode(frames())
+    assert torch.equal(seen[3], seen[0])
+
+
+def test_the_fused_network_knows_its_background():
+    space = both()
+    fused = space.fused()
+    assert fused.foreground.encoder.layers[0].weight.shape[1] == 3  # a difference costs nothing at play
+    ours, theirs = fused.encode(frames(), 0.2), space.encode(frames(), 0.2)
+    assert torch.equal(ours.cell, theirs.cell) and len(ours.cell)
+    for name in ("z_where", "z_what", "z_depth", "z_pres"):
+        assert torch.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-5), name
+    space.background.image.zero_()
+    assert not torch.allclose(space.encode(frames(), 0.0).z_what, fused.encode(frames(), 0.0).z_what, atol=1e-3)
+
+
 class Signs:
     """A classifier: the sign of the first column."""
 
@@ -229,6 +271,10 @@ def test_scene_description_wants_one_frame(space):
         (replace(TINY, glimpse=replace(TINY.glimpse, size=8)), "draws glimpses of size 4"),
         (replace(TINY, background=BackgroundConfig()), "draws 64x64, 128x128 or 256x256"),
         (replace(TINY, background=BackgroundConfig(components=1)), "for one image, kind: fixed"),
+        (
+            replace(TINY, background=BackgroundConfig(), encoder=replace(TINY.encoder, input="both")),
+            "input: both: only with model.background.kind: fixed",
+        ),
         (
             replace(TINY, glimpse=GlimpseConfig(4, ((5, 6, 1, 0, 0),), TINY.glimpse.decoder, False)),
             "leaves nothing of a glimpse",
