@@ -53,6 +53,11 @@ class GameData:
     tests: Sequence[Split]  # with labels
     examples: Examples  # of the training split
 
+    def of(self, config: Config) -> GameData:
+        """The same data for another run that asks for the same; ``model.subframes`` is as settled."""
+        model = replace(config.model, subframes=self.config.model.subframes)
+        return replace(self, config=replace(config, model=model))
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -62,6 +62,7 @@ def pretrain(
     policy: Player | None = None,
     command: str = "",
     export_classifier: bool = False,
+    gathered: dict[str, GameData] | None = None,
 ) -> Path:
     """Train a model and write its folder.
 
@@ -74,6 +75,8 @@ def pretrain(
         command: the command line, for the card.
         export_classifier: also write ``z_what-classifier_{n}.joblib.pkl`` into ``run`` for each n of
             ``train.few_shot``, where there are labels.
+        gathered: what other runs have of the same data; kept up to date for the next one. Reading them takes as long
+            as a thousand steps.
 
     Returns:
         The model folder.
@@ -97,10 +100,17 @@ def pretrain(
     torch.set_num_threads(config.train.threads)
 
     games: dict[str, GameData] = {}
+    gathered = {} if gathered is None else gathered
+    asked = {game: data_key(one, policy) for game, one in each.items()}
+    for key in set(gathered) - set(asked.values()):
+        del gathered[key]  # it may be gigabytes
     for game, one in each.items():
         if config.games:
             print(f"{game}: {len(games) + 1} of {len(each)} games")
-        games[game] = gather(one, policy, eval_policy)
+        if asked[game] not in gathered:
+            gathered[asked[game]] = gather(one, policy, eval_policy)
+        games[game] = gathered[asked[game]].of(one)
+        require_examples(games[game].examples, one)
     data_seconds = time.perf_counter() - began
     examples: Examples | JointExamples
     validation: Split | dict[str, Split]
@@ -137,9 +147,14 @@ def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
     tests = test_splits(config)
     for split in (train, validation, *tests):
         split.prepare()
-    examples = load_examples(train, config)
-    require_examples(examples, config)
-    return GameData(config, train, validation, tests, examples)
+    return GameData(config, train, validation, tests, load_examples(train, config))
+
+
+def data_key(config: Config, policy: Player) -> str:
+    """What :func:`gather` depends on, as text: runs with the same may share what it returns."""
+    model = config.model
+    shape = (model.frame_size, model.color_order, model.grid, model.subframes)
+    return repr((config.game, policy.name, config.data, config.motion, config.scene, shape))
 
 
 def forget(run: Path) -> None:

@@ -27,6 +27,7 @@ from spacetime_env.checkpoint import differences
 from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.dataset import DatasetError, open_split
 from spacetime_env.files import write_atomically
+from spacetime_env.finish import GameData
 from spacetime_env.joint import each_game
 from spacetime_env.prepare import require_same
 from spacetime_env.pretrain import Interrupted, TrainingError, forget, pretrain
@@ -62,7 +63,8 @@ def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_cla
                 (run.folder / name).unlink(missing_ok=True)
         else:
             require_same_run(run)
-    failed = []
+    failed: list[Run] = []
+    gathered: dict[str, GameData] = {}
     for number, run in enumerate(sweep.runs, start=1):
         title = f"run {number} of {len(sweep.runs)}: {run.title}"
         if run.done():
@@ -70,7 +72,7 @@ def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_cla
             continue
         print(title, flush=True)
         try:
-            do(run, f"{command}  # {run.title}" if command else "", export_classifier)
+            do(run, f"{command}  # {run.title}" if command else "", export_classifier, gathered)
         except (Interrupted, KeyboardInterrupt):
             if restart:
                 print("Leave out --restart to go on with what is done.", file=sys.stderr)
@@ -108,8 +110,12 @@ def require_same_run(run: Run) -> None:
         )
 
 
-def do(run: Run, command: str, export_classifier: bool) -> None:
-    """Do a run, or the rest of it, and note how long it took."""
+def do(run: Run, command: str, export_classifier: bool, gathered: dict[str, GameData]) -> None:
+    """Do a run, or the rest of it, and note how long it took.
+
+    Args:
+        gathered: see :func:`spacetime_env.pretrain.pretrain`.
+    """
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / ERROR).unlink(missing_ok=True)
     before, began, done = float(run.record().get("seconds", 0)), time.perf_counter(), False
@@ -117,7 +123,14 @@ def do(run: Run, command: str, export_classifier: bool) -> None:
     try:
         if run.config.data.root != run.source:
             share_data(run)
-        pretrain(run.config, run.model, run.folder, command=command, export_classifier=export_classifier)
+        pretrain(
+            run.config,
+            run.model,
+            run.folder,
+            command=command,
+            export_classifier=export_classifier,
+            gathered=gathered,
+        )
         done = True
     finally:
         run.write(before + time.perf_counter() - began, done)

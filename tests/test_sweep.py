@@ -19,6 +19,8 @@ from spacetime_env import figures, load_model, pretrain, sweep
 from spacetime_env.checkpoint import checkpoints
 from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.dataset import DatasetError
+from spacetime_env.finish import GameData
+from spacetime_env.policies import Player
 from spacetime_env.pretrain import Interrupted
 from spacetime_env.pretrain_cli import main
 from spacetime_env.sweep import run_sweep
@@ -106,6 +108,21 @@ def test_a_run_is_the_one_that_would_be_done_alone(whole: Path, asked: Config, t
     assert (inside / "model" / "model.safetensors").read_bytes() == weights
     assert (whole / "seed=0,variant=space+motion" / "model" / "model.safetensors").read_bytes() != weights
     assert figures.read(inside) == figures.read(tmp_path / "run")
+
+
+def test_runs_of_the_same_data_read_them_once(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, read = pretrain.gather, []
+
+    def watched(one: Config, *policies: Player) -> GameData:
+        read.append((one.scene.threshold, one.seed, one.model.variant))
+        return real(one, *policies)
+
+    monkeypatch.setattr(pretrain, "gather", watched)
+    words = ["seed=0,1", "model.variant=space,space+motion", "scene.threshold=0.0,0.01"]
+    assert not run_sweep(plan(config, ["train.steps=1"], words, tmp_path / "sweep"))
+    assert read == [(0.0, 0, "space"), (0.01, 0, "space")]  # their samples and targets may differ
 
 
 def test_the_tables_have_what_the_runs_measured(whole: Path) -> None:
