@@ -236,7 +236,6 @@ class TrainConfig:
     background_learning_rate: float = 1e-3
     decay: Schedule = Schedule(1.0, 1.0)  # factor on both learning rates
     clip_norm: float = 1.0
-    shift: int = 0  # each stack is moved by up to so many pixels of the network's frame, see spacetime_env.augment
     eval_every: int = 500
     save_every: int = 500
     log_every: int = 20

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spacetime_env.augment import shift_pictures, shift_targets
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective, value_at
 
@@ -25,35 +24,15 @@ class Examples:
     z_where: np.ndarray  # (S, T, G * G, 4) float32
     background: np.ndarray  # (3, h, w) uint8, in the model's colour order
 
-    def batch(
-        self, index: np.ndarray, device: str, shifts: np.ndarray | None = None
-    ) -> tuple[Tensor, Targets]:
-        """The stacks ``index``: frames (B, 3, h, w) float in [0, 1] and targets, B = len(index) * T.
+    def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
+        """The stacks ``index``: frames (B, 3, h, w) float in [0, 1] and targets, B = len(index) * T."""
 
-        Args:
-            shifts: (n, 2): each stack is moved by so many pixels right and down, and its background too.
-        """
-        found = [self.frames[index], self.masks[index], self.z_pres[index], self.z_where[index]]
-        backgrounds = None
-        if shifts is not None:
-            stacks = [self._shifted(stack, by) for stack, by in zip(zip(*found, strict=True), shifts, strict=True)]
-            *found, moved = (np.stack(each) for each in zip(*stacks, strict=True))
-            backgrounds = torch.from_numpy(moved).to(device).float().div(255).repeat_interleave(self.length, dim=0)
-        frames, masks, z_pres, z_where = (torch.from_numpy(each).to(device).flatten(0, 1) for each in found)
-        targets = Targets(z_pres, z_where, masks.float().unsqueeze(1), self.length, backgrounds)
-        return frames.float() / 255, targets
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array[index]).to(device).flatten(0, 1)
 
-    @property
-    def length(self) -> int:
-        """T, frames in a stack."""
-        return self.frames.shape[1]
-
-    def _shifted(self, stack: tuple[np.ndarray, ...], by: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Frames, masks, z_pres and z_where of a stack that is moved, and its background."""
-        frames, masks, z_pres, z_where = stack
-        pres, where = shift_targets(z_pres, z_where, by, (frames.shape[-2], frames.shape[-1]))
-        masks = shift_pictures(masks, by, fill=True)
-        return shift_pictures(frames, by), masks, pres, where, shift_pictures(self.background, by)
+        frames = tensor(self.frames).float() / 255
+        mask = tensor(self.masks).float().unsqueeze(1)
+        return frames, Targets(tensor(self.z_pres), tensor(self.z_where), mask, self.frames.shape[1])
 
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
         """What :meth:`batch` takes, endlessly; see :func:`batches`."""
@@ -67,20 +46,15 @@ class JointExamples:
     games: Sequence[Examples]
     fixed: bool  # each frame comes with its game's background
 
-    def batch(
-        self, index: np.ndarray, device: str, shifts: np.ndarray | None = None
-    ) -> tuple[Tensor, Targets]:
+    def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
         """As :meth:`Examples.batch`. ``index`` (n, 2): game and stack; what is of one game becomes neighbours."""
         frames, targets, backgrounds = [], [], []
         for number in np.unique(index[:, 0]).tolist():
             game = self.games[number]
-            here = index[:, 0] == number
-            own, wanted = game.batch(index[here, 1], device, None if shifts is None else shifts[here])
+            own, wanted = game.batch(index[index[:, 0] == number, 1], device)
             frames.append(own)
             targets.append(wanted)
-            if self.fixed and wanted.backgrounds is not None:
-                backgrounds.append(wanted.backgrounds)
-            elif self.fixed:
+            if self.fixed:
                 backgrounds.append((torch.from_numpy(game.background).to(device).float() / 255).expand_as(own))
         z_pres, z_where, mask = (torch.cat([one[i] for one in targets]) for i in range(3))
         behind = torch.cat(backgrounds) if backgrounds else None
@@ -218,10 +192,6 @@ def require_settings(config: Config) -> None:
             raise ConfigError(f"train.{name}: expected 1 or more, got {getattr(train, name)}.")
     if not train.few_shot or min(train.few_shot) < 1:
         raise ConfigError(f"train.few_shot: expected numbers of 1 or more, got {list(train.few_shot)}.")
-    if train.shift < 0 or train.shift >= min(config.model.frame_size):
-        raise ConfigError(f"train.shift: expected 0 to less than the frame's sides, got {train.shift}.")
-    if train.shift and config.model.background.kind != "fixed":
-        raise ConfigError("train.shift: only with model.background.kind: fixed; the other kind learns places.")
     if config.loss.still_is_background and config.model.background.kind != "fixed":
         raise ConfigError("loss.still_is_background: only with model.background.kind: fixed; the other kind learns it.")
     if config.model.subframes not in (0, 1, 2):

@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from spacetime_env import figures as figures_file
 from spacetime_env import files, report
-from spacetime_env.augment import draw_shifts
 from spacetime_env.checkpoint import (
     BEST,
     CheckpointError,
@@ -211,9 +210,7 @@ def train_loop(
     ):
         try:
             while state.step < steps:
-                chosen = next(order)
-                shifts = draw_shifts(config.seed, state.step, len(chosen), t.shift)
-                frames, target = examples.batch(chosen, t.device, shifts)
+                frames, target = examples.batch(next(order), t.device)
                 try:
                     logs, output = train_step(
                         *(state.space, state.optimizers, state.mismatch, frames, target, config),

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from spacetime_env.augment import shift_targets
 from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
 from spacetime_env.optimize import (
     Examples,
@@ -75,30 +74,6 @@ def test_a_batch_is_frame_after_frame() -> None:
     assert torch.equal(targets.z_where[2], torch.from_numpy(made.z_where[4, 2]))
     assert targets.mask.shape == (6, 1, 38, 32) and targets.mask.dtype == torch.float32
     assert torch.equal(targets.mask[4, 0], torch.from_numpy(made.masks[1, 1]).float())
-
-
-def test_a_batch_may_be_moved_with_its_background() -> None:
-    background = np.arange(3 * 38 * 32, dtype=np.int64).reshape(3, 38, 32).astype(np.uint8)
-    made, by = replace(examples(), background=background), np.array([[2, -1], [0, 3]])
-    frames, targets = made.batch(np.array([4, 1]), "cpu", by)
-    plain, wanted = made.batch(np.array([4, 1]), "cpu")
-    assert torch.equal(frames[:3, :, :-1, 2:], plain[:3, :, 1:, :-2])  # 2 to the right, 1 up
-    assert torch.equal(frames[3:, :, 3:], plain[3:, :, :-3])  # 3 down
-    assert torch.equal(targets.mask[3:, :, 3:], wanted.mask[3:, :, :-3]) and not targets.mask[3:, :, :3].any()
-    assert targets.backgrounds is not None and targets.backgrounds.shape == frames.shape
-    image = torch.from_numpy(background).float() / 255
-    assert torch.equal(targets.backgrounds[4, :, 3:], image[:, :-3])
-    for stack, part in ((4, slice(0, 3)), (1, slice(3, 6))):
-        pres, where = shift_targets(made.z_pres[stack], made.z_where[stack], by[int(stack == 1)], (38, 32))
-        assert torch.equal(targets.z_pres[part], torch.from_numpy(pres))
-        assert torch.equal(targets.z_where[part], torch.from_numpy(where))
-    assert (made.batch(np.array([4, 1]), "cpu", np.zeros((2, 2), int))[0] == plain).all()
-    # Of several games, each stack by its own shift.
-    joint = JointExamples([examples(4), made], fixed=True)
-    moved, of_both = joint.batch(np.array([[1, 1], [0, 2], [1, 4]]), "cpu", np.array([[0, 3], [1, 1], [2, -1]]))
-    assert torch.equal(moved[6:], frames[:3]) and torch.equal(moved[3:6], frames[3:])
-    assert of_both.backgrounds is not None
-    assert torch.equal(of_both.backgrounds[3:], targets.backgrounds[[3, 4, 5, 0, 1, 2]])
 
 
 def take_joint(counts: list[int], size: int, seed: int, start: int, number: int) -> list[list[list[int]]]:
@@ -270,9 +245,6 @@ def test_examples_that_cannot_be_trained_on() -> None:
         ({"few_shot": (4, 0)}, r"got \[4, 0\]"),
         ({"device": "gpu"}, "train.device: 'gpu' cannot be used"),
         ({"device": "meta"}, "train.device: 'meta' cannot be used"),
-        ({"shift": -1}, r"train.shift: expected 0 to less than the frame's sides, got -1"),
-        ({"shift": 128}, r"train.shift: expected 0 to less than the frame's sides, got 128"),
-        ({"shift": 4}, r"train.shift: only with model.background.kind: fixed"),
     ],
 )
 def test_settings_that_make_no_sense(change: dict[str, object], message: str) -> None:
