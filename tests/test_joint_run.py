@@ -26,6 +26,7 @@ from spacetime_env.config import Config, ConfigError, from_dict, load_config, to
 from spacetime_env.frames import resize
 from spacetime_env.joint import each_game
 from spacetime_env.pretrain_cli import main
+from spacetime_env.space import Space
 from spacetime_env.split import Split
 from spacetime_env.sweep import share_data
 from spacetime_env.sweep_plan import Run, plan
@@ -131,6 +132,26 @@ def test_scores_during_training_are_means(whole: Path) -> None:
     assert "validation/Pong/recall_Ball" in scalars and "validation/recall_Ball" not in scalars
     best = read_checkpoint(whole / "run" / "checkpoints" / "best.pt")["best"]
     assert best == pytest.approx(max(event.value for event in events.Scalars("validation/motion_f1")))
+
+
+def test_scores_during_training_are_on_each_games_background(
+    data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that sees the difference from it could not be judged before another."""
+    real, seen = pretrain.mean_scores, {}
+
+    def watched(config: Config, spaces: dict[str, Space], validation: dict[str, Split]) -> dict[str, float]:
+        seen.update({game: space.image.clone() for game, space in spaces.items()})
+        return real(config, spaces, validation)
+
+    monkeypatch.setattr(pretrain, "mean_scores", watched)
+    monkeypatch.setattr(pretrain, "measure", lambda *_: None)
+    encoder = replace(data.model.encoder, input="both")
+    asked = replace(data, model=replace(data.model, encoder=encoder), train=replace(data.train, steps=1))
+    folder = pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run")
+    assert list(seen) == list(GAMES) and not torch.equal(*seen.values())
+    for game in GAMES:
+        assert torch.equal(seen[game], load_model(folder, game).space.image)
 
 
 def test_the_complete_evaluation_has_a_row_a_game(trained: Path, data: Config, tmp_path: Path) -> None:
