@@ -1,8 +1,8 @@
 """``python -m benchmarks.variants``: what motion and object continuity buy; writes docs/variants.md.
 
-A sweep a game: three variants, three seeds, the same data and steps; a minute and a half a run on one core. Interrupted, it
-goes on where it was. ``--games asterix mspacman`` in one shell and the others in a second use two cores; the command
-without ``--games`` then finds all runs done and writes the page.
+A sweep a game: three variants, three seeds, the same data and steps; a minute and a half a run on one core.
+Interrupted, it goes on where it was. ``--games asterix mspacman`` in one shell and the others in a second use two
+cores; the command without ``--games`` then finds all runs done and writes the page.
 """
 
 from __future__ import annotations

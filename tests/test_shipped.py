@@ -30,8 +30,8 @@ def test_pong_is_there():
 def small_split(game: str) -> Path:
     """64 labelled frames of a game, of a seed that no other split has. Recorded by, for example::
 
-        python create_dataset.py --config configs/mspacman.yaml -f test data.root=tests/data/shipped data.seed=7 \\
-            data.eval_size=16 data.shard_size=16 motion.foreground=difference
+        python create_dataset.py --config configs/mspacman.yaml -f test --agent random \\
+            data.root=tests/data/shipped data.seed=7 data.eval_size=16 data.shard_size=16 motion.foreground=difference
     """
     return ROOT / "tests" / "data" / "shipped" / game / "test-random"
 
