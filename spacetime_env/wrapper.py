@@ -5,16 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 from collections import deque
-from dataclasses import replace
-from typing import Any, Protocol, SupportsFloat, TypeAlias
+from typing import Any, SupportsFloat, TypeAlias
 
 import ale_py
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict
 
-from spacetime_env.config import ModelConfig, SceneConfig
-from spacetime_env.games import UnknownGameError, ale_spec, canonical
+from spacetime_env.games import ale_spec, canonical
+from spacetime_env.object_model import (
+    ObjectModel,
+    default_model,
+    game_of,
+    load_for,
+    require_match,
+    with_classes,
+)
 from spacetime_env.scene import Detections, scene_dict
 from spacetime_env.subframes import keep_subframes
 from spacetime_env.tracker import FEATURES, Tracker
@@ -28,22 +34,6 @@ OBS_FORMATS = ("objects", "flat", "dict", "latents")
 LATENT_LIMIT = 10.0
 
 ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
-
-
-class ObjectModel(Protocol):
-    """What :class:`SpaceTimeObservation` needs of a model; :class:`spacetime_env.bundle.Model` is one."""
-
-    @property
-    def game(self) -> str: ...
-    @property
-    def native(self) -> tuple[int, int]: ...
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-    @property
-    def scene(self) -> SceneConfig: ...
-    @property
-    def config(self) -> ModelConfig: ...
-    def detect(self, frames: np.ndarray | list[np.ndarray], /) -> list[Detections]: ...
 
 
 class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -156,15 +146,15 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             allow_game_mismatch=allow_game_mismatch,
         )
         gym.Wrapper.__init__(self, env)
-        game = self._game = _game(env)
-        self._given = _default_model(game) if given is None else given
-        self.model: ObjectModel = _load(self._given, game)
-        _require_match(self.model, game, size, allow_game_mismatch)
+        game = self._game = game_of(env)
+        self._given = default_model(game) if given is None else given
+        self.model: ObjectModel = load_for(self._given, game)
+        require_match(self.model, game, size, allow_game_mismatch)
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
         self._obs_format = obs_format
         scene = self.model.scene
-        self._tracker = Tracker(scene if scene.classes else _named(self.model), self.model.native)
+        self._tracker = Tracker(scene if scene.classes else with_classes(self.model), self.model.native)
         self.slot_names: tuple[str, ...] = self._tracker.slot_names
         self._past: deque[np.ndarray] = deque(maxlen=int(history))
         depth = self.model.config.z_what_dim if obs_format == "latents" else 0
@@ -264,7 +254,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if "model" not in state:
-            self.model = _load(self._given, self._game)
+            self.model = load_for(self._given, self._game)
 
 
 class SpaceTimeEnv(SpaceTimeObservation):
@@ -332,7 +322,7 @@ def make_env(
         kwargs["frameskip"] = tuple(kwargs["frameskip"])
     spec.kwargs = {**spec.kwargs, **kwargs}
     if model is None:
-        _default_model(canonical(game))  # say so before the game is loaded
+        default_model(canonical(game))  # say so before the game is loaded
     env = ale_py.AtariEnv(**spec.kwargs)
     env.spec = spec
     made = SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch)
@@ -353,58 +343,3 @@ def _frame_size(env: gym.Env[Any, Any]) -> tuple[int, int]:
         f"expected an environment with RGB frames, Box(0, 255, (H, W, 3), uint8), got {space}. Make it with "
         "obs_type='rgb', and put SpaceTimeObservation inside wrappers that grey, resize or stack frames."
     )
-
-
-def _game(env: gym.Env[Any, Any]) -> str | None:
-    """The game that ``env`` plays; ``None`` if its spec does not say."""
-    spec = env.unwrapped.spec
-    try:
-        return None if spec is None else canonical(spec.kwargs.get("game") or spec.id)
-    except UnknownGameError:
-        return None
-
-
-def _default_model(game: str | None) -> str:
-    from spacetime_env.bundle import UnknownModelError, available_models
-
-    if game is None:
-        raise ValueError("expected a model: this environment's spec does not say which game it plays.")
-    name = game.lower()
-    if name not in (bundled := available_models()):
-        raise UnknownModelError(
-            f"no model of {game} comes with spacetime_env; these do: {', '.join(bundled) or 'none'}. "
-            f"Make one with: python pretrain_space.py --game {game}"
-        )
-    return name
-
-
-def _load(model: str | ObjectModel, game: str | None) -> ObjectModel:
-    """The model; of one of several games, that of ``game``."""
-    if not isinstance(model, str):
-        return model
-    from spacetime_env.bundle import SeveralGamesError, load_model
-
-    try:
-        return load_model(model)
-    except SeveralGamesError:
-        if game is None:
-            raise
-    return load_model(model, game)
-
-
-def _require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:
-    if game is not None and canonical(model.game) != game and not allow:
-        raise ValueError(
-            f"the model is of {model.game}, and the environment plays {game}: what it would see has "
-            "no meaning. Pass a model of the game, or allow_game_mismatch=True if you mean it."
-        )
-    if tuple(model.native) != size:
-        raise ValueError(
-            f"the model reads native frames of H x W = {model.native[0]} x {model.native[1]}, and the "
-            f"environment observes {size[0]} x {size[1]}. Put the wrapper inside those that resize."
-        )
-
-
-def _named(model: ObjectModel) -> SceneConfig:
-    """The scene of a model without labels: its classes are clusters, named when it was trained."""
-    return replace(model.scene, classes=tuple(model.class_names))
