@@ -1,27 +1,25 @@
-"""How good is a model: all figures of a model on labelled splits. ``python evaluate.py --help``.
+"""How good is a model: all figures of a model on labelled splits.
 
 >>> model = load_model("pong")                                                            # doctest: +SKIP
 >>> tests = labelled_tests("data", model.game)                                            # doctest: +SKIP
 >>> found = evaluate_model(model, tests, open_split("data/Pong/validation-random"))       # doctest: +SKIP
 >>> found.sets["moving"]["f1"], found.classes["Ball"]["ap"]                               # doctest: +SKIP
 
-The metrics are in :mod:`spacetime_env.metrics`, what is written in :mod:`spacetime_env.results`.
+The metrics are in :mod:`spacetime_env.metrics`, what is written in :mod:`spacetime_env.results`, the command in
+:mod:`spacetime_env.evaluate_cli`.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from spacetime_env.bundle import Model, find, load_model, model_games
-from spacetime_env.dataset import Split, open_split
+from spacetime_env.bundle import Model
+from spacetime_env.dataset import Split
 from spacetime_env.metrics.boxes import (
     IOUS,
     DetectionScores,
@@ -48,7 +46,6 @@ from spacetime_env.naming import truth_sets
 from spacetime_env.scene import Detections
 from spacetime_env.seen import (
     EvaluationError,
-    NoTestError,
     Seen,
     labelled_tests,
     look,
@@ -56,7 +53,6 @@ from spacetime_env.seen import (
     samples_of,
     stacks_of,
 )
-from spacetime_env.store import META, read_meta
 
 __all__ = [
     "DetectionScores",
@@ -75,7 +71,6 @@ __all__ = [
     "labelled",
     "labelled_tests",
     "look",
-    "main",
     "match",
 ]
 
@@ -247,113 +242,3 @@ def _switches(model: Model, seen: Seen, notes: list[str]) -> dict[str, int] | No
     except ValueError as error:
         notes.append(f"Identity switches are missing, since the model cannot be tracked: {error}")
     return None
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    make = argparse.ArgumentParser(
-        "evaluate.py",
-        description="Measure a model on labelled splits: what it finds, names, tracks and draws. Writes a row of "
-        "evaluation.csv, evaluation.md, TensorBoard scalars and plots of z_what.",
-    )
-    make.add_argument("--model", required=True, help="a bundled model's name or a model folder")
-    make.add_argument("--game", help="of a model of several games: which (default: all, and a table of them)")
-    make.add_argument("--split", nargs="+", type=Path, metavar="PATH", help="default: the game's labelled test-*")
-    make.add_argument("--few-shot-from", type=Path, metavar="PATH", help="default: the game's validation-random")
-    make.add_argument("--data-root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
-    make.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/evaluate/<model name>")
-    make.add_argument("--seed", type=int, default=0, help="of draws, clusters, trees and t-SNE (default: %(default)s)")
-    make.add_argument("--no-plots", action="store_true", help="no pca.png and tsne.png")
-    make.add_argument("--save-crops", action="store_true", help="also write what the boxes hold, with boxes and names")
-    make.add_argument("--max-crops", type=int, default=256, metavar="N", help="at most (default: %(default)s)")
-    return make
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command ``evaluate.py``. Exit status: 0 done, 1 an error in plain words, 130 interrupted."""
-    options = parser().parse_args(argv)
-    try:
-        run(options)
-    except (ValueError, OSError) as error:  # BundleError, DatasetError too
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("evaluate.py: stopped; nothing of this evaluation is written.", file=sys.stderr)
-        return 130
-    return 0
-
-
-def run(options: argparse.Namespace) -> None:
-    """Evaluate as the command line asks, write what it asks for, and print the tables.
-
-    Raises:
-        EvaluationError, BundleError, DatasetError, OSError: in plain sentences.
-    """
-    from spacetime_env import results
-
-    if options.max_crops < 1 or options.seed < 0:
-        raise EvaluationError(
-            f"expected --max-crops 1 or more and --seed 0 or more, got {options.max_crops} and {options.seed}."
-        )
-    folder = find("models", options.model)
-    name, knows = folder.resolve().name, model_games(folder)
-    out = options.out or Path("runs") / "evaluate" / name
-    if len(knows) == 1 or options.game:
-        model = load_model(folder, options.game) if options.game else load_model(folder)
-        run_game(model, options, name, out if len(knows) == 1 or options.out else out / model.game)
-        return
-    if options.few_shot_from:
-        raise EvaluationError("--few-shot-from is of one game: say with --game which of the model's is meant.")
-    paths: dict[str, list[Path]] = {}
-    for path in options.split or ():
-        paths.setdefault(read_meta(path).game, []).append(path)
-    strange = [game for game in paths if game not in knows]
-    if strange:
-        raise EvaluationError(f"{name} does not know {', '.join(strange)}; it knows {', '.join(knows)}.")
-    done, left = {}, []
-    for game in paths or knows:
-        one = argparse.Namespace(**{**vars(options), "split": paths.get(game)})
-        try:
-            done[game] = run_game(load_model(folder, game), one, name, out / game)
-        except NoTestError as error:
-            left.append(str(error))
-    if not done:
-        raise EvaluationError(f"none of the model's games has a labelled test split. {left[0]}")
-    print("\n".join([results.games_markdown(name, done), *left]))
-    print(f"wrote {', '.join(map(str, results.write_games(name, done, out)))}")
-
-
-def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) -> Evaluation:
-    """Evaluate one model, or one game of several, as the command line asks; see :func:`run`.
-
-    Args:
-        name: of the model's folder.
-        out: where to write.
-    """
-    from spacetime_env import plots, results
-
-    looks = model.config.subframes
-    paths = dict.fromkeys(path.resolve() for path in options.split or ())
-    tests = [open_split(path, model.game, None, looks) for path in paths]
-    tests = tests or labelled_tests(options.data_root, model.game, looks)
-    default = options.data_root / model.game / "validation-random"
-    source = options.few_shot_from or (default if (default / META).is_file() else None)
-    few_shot_from = open_split(source, model.game, None, looks) if source else None
-    if few_shot_from is not None and not few_shot_from.meta.labels and not options.few_shot_from:
-        few_shot_from = None
-    require_apart(tests, few_shot_from)
-    seen = look(model, tests, progress=True)
-    known = look(model, [few_shot_from], progress=True) if few_shot_from is not None else None
-    evaluation = figures(model, seen, known, tests, name, options.seed, progress=True)
-    steps = model.settings.trained.get("steps", "")
-    written, notes = results.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
-    if not options.no_plots:
-        more, said = plots.write(labelled(seen.found, seen.truth), out, name, options.seed)
-        written, notes = written + more, notes + said
-    if options.save_crops:
-        from spacetime_env.crops import save_crops
-
-        written.append(save_crops(out / "crops", tests, seen.found, seen.truth, options.max_crops))
-    print(results.markdown(evaluation))
-    print("\n".join([*notes, f"wrote {', '.join(map(str, written))}"]))
-    return evaluation

@@ -15,11 +15,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from spacetime_env import evaluate
-from spacetime_env.bundle import Model, save_model
+from spacetime_env import evaluate_cli
+from spacetime_env.bundle import Model, load_model, save_model
 from spacetime_env.config import SceneConfig
 from spacetime_env.dataset import Split, open_split
-from spacetime_env.evaluate import Evaluation, EvaluationError, evaluate_model, labelled_tests, main
+from spacetime_env.evaluate import Evaluation, EvaluationError, evaluate_model, labelled_tests
+from spacetime_env.evaluate_cli import main
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.metrics.boxes import Truth, detection_scores
 from spacetime_env.results import columns
@@ -203,7 +204,7 @@ def test_the_same_figures_each_time(test: Split, validation: Split, model_folder
     assert same(first, evaluate_model(seer(blur=6), [test], validation))
     assert not same(first, evaluate_model(seer(blur=6), [test], validation, seed=1))
     assert 0 < first.sets["all"]["few_shot_4"] < 1 and first.sets["all"]["f1"] == 1
-    model = evaluate.load_model(model_folder)
+    model = load_model(model_folder)
     first = evaluate_model(model, [test], validation)
     assert same(first, evaluate_model(model, [test], validation))
     direct = detection_scores(look(model, [test]).found, look(model, [test]).truth)
@@ -289,7 +290,7 @@ def test_command(
 def test_splits_and_samples_by_hand(
     root: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "load_model", lambda _: seer())
+    monkeypatch.setattr(evaluate_cli, "load_model", lambda _: seer())
     test, validation = root / "Pong" / "test-random", root / "Pong" / "validation-random"
     words = ["--model", str(model_folder), "--no-plots", "--out", str(tmp_path), "--data-root", str(tmp_path)]
     assert main([*words, "--split", str(validation), str(validation), "--few-shot-from", str(test)]) == 0
@@ -328,7 +329,7 @@ def test_ctrl_c(root: Path, model_folder: Path, capsys: pytest.CaptureFixture[st
     def pressed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate, "look", pressed)
+    monkeypatch.setattr(evaluate_cli, "look", pressed)
     assert main(["--model", str(model_folder), "--data-root", str(root)]) == 130
     assert "stopped" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import spacetime_env  # noqa: F401  (registers the envs)
-from spacetime_env import evaluate, figures, finish, load_model, naming, prepare, pretrain, viewer
+from spacetime_env import evaluate_cli, figures, finish, load_model, naming, prepare, pretrain, viewer
 from spacetime_env.bundle import BundleError, SeveralGamesError, model_games
 from spacetime_env.checkpoint import read_checkpoint
 from spacetime_env.config import Config, ConfigError, from_dict, load_config, to_dict
@@ -162,14 +162,14 @@ def test_the_complete_evaluation_has_a_row_a_game(trained: Path, data: Config, t
     assert f1[2] == pytest.approx((f1[0] + f1[1]) / 2) and rows[0]["frames"] == "12"
     assert (trained / "run" / "evaluation" / "Pong" / "evaluation.csv").is_file()
     words = ["--model", str(trained / "model"), "--data-root", data.data.root, "--no-plots", "--out"]
-    assert evaluate.main([*words, str(tmp_path / "all")]) == 0
+    assert evaluate_cli.main([*words, str(tmp_path / "all")]) == 0
     assert (tmp_path / "all" / "games.csv").read_text() == (trained / "run" / "games.csv").read_text()
-    assert evaluate.main([*words, str(tmp_path / "one"), "--game", "pong"]) == 0
+    assert evaluate_cli.main([*words, str(tmp_path / "one"), "--game", "pong"]) == 0
     with open(tmp_path / "one" / "evaluation.csv", newline="") as file:
         (alone,) = csv.DictReader(file)
     assert alone["moving/f1"] == rows[1]["moving/f1"]
     split = str(Path(data.data.root) / "Pong" / "test-random")
-    assert evaluate.main([*words, str(tmp_path / "split"), "--split", split]) == 0
+    assert evaluate_cli.main([*words, str(tmp_path / "split"), "--split", split]) == 0
     assert sorted(path.name for path in (tmp_path / "split").iterdir()) == ["Pong", "games.csv", "games.md"]
     assert f"| Pong | 12 | {f1[1]:.4f} |" in (tmp_path / "split" / "games.md").read_text()
 
@@ -185,7 +185,7 @@ def test_splits_that_do_not_fit(
         ([data.data.root, "--game", "Boxing"], "does not know Boxing; it knows Carnival, Pong."),
         ([data.data.root, "--few-shot-from", str(split)], "--few-shot-from is of one game: say with --game"),
     ):
-        assert evaluate.main([*words, *more]) == 1
+        assert evaluate_cli.main([*words, *more]) == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

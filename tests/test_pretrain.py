@@ -19,12 +19,13 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spacetime_env import evaluate, figures, load_model, naming, prepare, pretrain
+from spacetime_env import evaluate_cli, figures, load_model, naming, prepare, pretrain
 from spacetime_env.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
 from spacetime_env.config import Config, ConfigError, SceneConfig, Schedule, from_dict, to_dict
 from spacetime_env.dataset import DatasetError, RandomPolicy, Split, open_split
 from spacetime_env.frames import resize
 from spacetime_env.labels import LabelsError
+from spacetime_env.metrics.boxes import detection_scores
 from spacetime_env.motion import targets
 from spacetime_env.naming import NothingFoundError
 from spacetime_env.optimize import Examples
@@ -149,7 +150,7 @@ def test_it_learns(trained: Path, data: Config) -> None:
 
     def center_f1(space: Space) -> float:
         one = naming.as_model(replace(data, scene=model.scene), space, NATIVE)
-        return evaluate.detection_scores(naming.detect_all(one, test), truth).center_f1
+        return detection_scores(naming.detect_all(one, test), truth).center_f1
 
     after, before = center_f1(model.space), center_f1(make_space())
     assert after > 0.5 and after > before + 0.2, (before, after)
@@ -199,7 +200,7 @@ def test_the_complete_evaluation_is_in_the_run(trained: Path, data: Config) -> N
     assert f1.step == 100 and f1.value == pytest.approx(float(rows[0]["moving/f1"]))
     assert rows[0]["moving/few_shot_4"] and (trained / "run" / "evaluation.md").is_file()
     words = ["--model", str(trained / "model"), "--data-root", data.data.root, "--out", str(trained / "again")]
-    assert evaluate.main([*words, "--no-plots"]) == 0
+    assert evaluate_cli.main([*words, "--no-plots"]) == 0
     with open(trained / "again" / "evaluation.csv", newline="") as file:
         (again,) = csv.DictReader(file)
     assert {**again, "time": ""} == {**rows[0], "time": ""}
