@@ -1,6 +1,6 @@
 """``python -m benchmarks.variants``: what motion and object continuity buy; writes docs/variants.md.
 
-A sweep a game: three variants, three seeds, the same data and steps; a minute and a half a run on one core.
+A sweep a game: three variants, three seeds, the same data and steps; a minute or so a run on one core.
 Interrupted, it goes on where it was. ``--games asterix mspacman`` in one shell and the others in a second use two
 cores; the command without ``--games`` then finds all runs done and writes the page.
 """
@@ -55,7 +55,7 @@ def main() -> int:
     """Run the sweeps, or what is left of them, and write docs/variants.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.variants", description=__doc__)
     parser.add_argument("--games", nargs="+", default=list(GAMES), metavar="CONFIG", help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=600, help="of each run (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=400, help="of each run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="two or more (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs/variants"), help="default: %(default)s")
     parser.add_argument("--data-root", default="data", help="where the frames are, or are recorded")
