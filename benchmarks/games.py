@@ -34,8 +34,7 @@ What each shipped model sees on frames of seeds and policies that it was not tra
 ([OCAtari](https://github.com/k4ntz/OC_Atari)), for these figures and for the few-shot names only. Figures are of what
 moves; the score and the like are left out, and so are boxes with nothing in them.
 
-Ten games on one network: [the card of `joint`](../models/joint/CARD.md). Five of them are here too; over these its mean
-F1 is 0.90, and 0.91 that of the models of one game.
+Ten games on one network: [the card of `joint`](../models/joint/CARD.md).
 
 - **F1**: detections against true boxes, one to one, at an IoU of 0.5 or more. **Centre**: with the centre within half
   the true box's diagonal.
