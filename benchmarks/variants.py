@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from scipy.stats import t
+
 from benchmarks.common import ROOT, Table, machine
 from spacetime_env.table import mean
 
@@ -59,8 +61,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="two or more (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs/variants"), help="default: %(default)s")
     parser.add_argument("--data-root", default="data", help="where the frames are, or are recorded")
-    parser.add_argument("--out", type=Path, default=DOCS)
+    parser.add_argument("--out", type=Path, help="the page; default: docs/variants.md, and none of some games alone")
     asked = parser.parse_args()
+    out = asked.out or (DOCS if asked.games == list(GAMES) else None)
     if len(asked.seeds) < 2:
         parser.error("--seeds: expected two or more, since the page says how much they differ.")
     found: dict[str, list[Run]] = {}
@@ -72,11 +75,14 @@ def main() -> int:
             return 1
         with open(ROOT / asked.runs / game / "table.csv", newline="", encoding="utf-8") as file:
             found[game] = list(csv.DictReader(file))
+    if out is None:
+        print("These are done; the command without --games does the rest, and writes the page.")
+        return 0
     command = shlex.join(["python", "-m", "benchmarks.variants", *sys.argv[1:]])
     about = f"{date.today()}: `{command}`\n\n{machine()}\n\n"
     head = HEAD.format(seeds=", ".join(map(str, asked.seeds)), steps=asked.steps)
-    asked.out.write_text(head + about + page(found), encoding="utf-8")
-    print(f"wrote {asked.out}")
+    out.write_text(head + about + page(found), encoding="utf-8")
+    print(f"wrote {out}")
     return 0
 
 
@@ -91,11 +97,11 @@ def sweep(game: str, steps: int, seeds: Sequence[int], run: Path, data_root: str
 def page(found: Mapping[str, Sequence[Run]]) -> str:
     """The tables: each variant, and what each step from one to the next changes, seed by seed."""
     names = [name for name, _, _ in FIGURES.values()]
-    each = Table("Each variant", ("game", "variant", *names, "minutes"))
+    each = Table("Each variant", ("game", "variant", *names))
     steps = Table(
         "What each step changes",
         ("game", "step", *names),
-        note="Differences seed by seed. **Bold**: more than two standard errors away from none.",
+        note="Differences seed by seed. **Bold**: none is outside of the 95 % interval (Student's t).",
     )
     verdicts: dict[str, dict[str, list[str]]] = {}
     for game, runs in found.items():
@@ -104,8 +110,7 @@ def page(found: Mapping[str, Sequence[Run]]) -> str:
         for variant in VARIANTS:
             own = [values[variant, seed] for seed in seeds]
             cells = [mean([one[name] for one in own], digits) for name, (_, digits, _) in FIGURES.items()]
-            took = [float(run["wall_seconds"]) / 60 for run in runs if run["variant"] == variant]
-            each.rows.append([game, variant, *cells, mean(took, 1)])
+            each.rows.append([game, variant, *cells])
         for less, more in itertools.pairwise(VARIANTS):
             part, cells = more.rpartition("+")[2], []
             for name, (title, digits, up) in FIGURES.items():
@@ -146,15 +151,15 @@ def signed(change: Sequence[float], digits: int) -> str:
 
 
 def is_clear(change: Sequence[float]) -> bool:
-    """More than two standard errors away from none.
+    """No difference is outside of the 95 % interval around the mean, by Student's t.
 
-    >>> is_clear([0.5, 0.6, 0.7]), is_clear([-0.1, 0.2]), is_clear([0.5])
+    >>> is_clear([0.5, 0.6, 0.7]), is_clear([0.1, 0.4, 0.5]), is_clear([0.5])
     (True, False, False)
     """
     if len(change) < 2:
         return False
     error = statistics.stdev(change) / math.sqrt(len(change))
-    return abs(statistics.fmean(change)) > 2 * error
+    return abs(statistics.fmean(change)) > t.ppf(0.975, len(change) - 1) * error
 
 
 if __name__ == "__main__":

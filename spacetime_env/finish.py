@@ -14,7 +14,7 @@ import yaml
 
 from spacetime_env import figures as figures_file
 from spacetime_env import gallery, report, results
-from spacetime_env.bundle import Model, load_model, model_games, save_model
+from spacetime_env.bundle import Model, load_model, save_model
 from spacetime_env.checkpoint import State
 from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import Config, SceneConfig, to_dict
@@ -200,13 +200,13 @@ def joint_figures(scores: Mapping[str, Mapping[str, report.Figures]]) -> dict[st
     return mean | {f"{game}/{name}": one for game, own in each.items() for name, one in own.items()}
 
 
-def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int) -> None:
+def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int, several: bool) -> None:
     """What ``evaluate.py`` measures of a model folder: rows of ``evaluation.csv`` and scalars, in the run's folder.
 
     Of several games, those of each are in ``evaluation/<Game>/``, and ``games.csv`` has a row for each. Some go into
     ``figures.json`` too, see :data:`EVALUATED`.
     """
-    name, done, several = folder.resolve().name, {}, len(model_games(folder)) > 1
+    name, done = folder.resolve().name, {}
     for game, data in games.items():
         if data.tests:
             samples = data.validation if data.validation.meta.labels else None
@@ -215,7 +215,8 @@ def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int) -
             print("\n".join([*done[game].notes, *notes, f"wrote {', '.join(map(str, written))}"]))
     added: dict[str, figures_file.Numbers] = {}
     for game, found in done.items():
-        own = {key: found.sets["moving"][key] for key in EVALUATED} | {"reconstruction_mse": found.reconstruction_mse}
+        own = {key: float(found.sets["moving"][key]) for key in EVALUATED}  # float: also of what is counted, a mean
+        own["reconstruction_mse"] = found.reconstruction_mse
         split = found.splits[0] if len(found.splits) == 1 else ALL_TESTS
         added[f"{game}/{split}" if several else split] = figures_file.numbers(own, "evaluation")
     figures_file.add(run, ({ALL_GAMES: figures_file.mean(list(added.values()))} if several and done else {}) | added)

@@ -128,7 +128,7 @@ def pretrain(
     train_loop(config, state, examples, validation, run)
     use_best(folder, state)
     written = finish(config, state, games, out, run, data_seconds, command, export_classifier)
-    measure(written, games, run, state.step)
+    measure(written, games, run, state.step, bool(config.games))
     return written
 
 
@@ -218,7 +218,8 @@ def train_loop(
                     )
                 except (ValueError, RuntimeError, IndexError):  # boxes that are not numbers cannot be drawn
                     with torch.no_grad():
-                        z_where = state.space.foreground.infer(frames, background=state.space.image).z_where
+                        known = state.space.image if target.backgrounds is None else target.backgrounds
+                        z_where = state.space.foreground.infer(frames, background=known).z_where
                     require_finite({"z_where": z_where.sum().item()}, state.step, run)
                     raise
                 values = {key: value.item() for key, value in logs.items()}

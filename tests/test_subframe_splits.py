@@ -75,6 +75,17 @@ def test_motion_is_of_both_and_is_made_again_for_one(folder: Path) -> None:
     assert (w, h) == (6, 7) and (two.frames([0])[0, 1, y : y + h, x : x + w] == COLORS["Ball"]).all()
 
 
+def test_a_split_seen_in_another_way_is_as_if_opened_so(folder: Path) -> None:
+    two, one = open_split(folder, None, RARITY, 2), open_split(folder, None, RARITY, 1)
+    assert len(two.motion_boxes.boxes) == 18 * 2  # it is kept, and must not be handed on
+    other = two.with_subframes(1)
+    assert other.subframes == 1 and two.subframes == 2 and two.with_subframes(2) is two
+    assert (other.frames() == one.frames()).all() and not (two.frames() == one.frames()).all()
+    assert (other.motion_boxes.boxes == one.motion_boxes.boxes).all()
+    assert (other.motion_masks() == one.motion_masks()).all()
+    assert len(two.motion_boxes.boxes) == 18 * 2
+
+
 def test_labels_are_of_what_is_drawn_in_either(tmp_path: Path) -> None:
     def seen(split: Split) -> list[list[str]]:
         labels: FrameBoxes = split.labels

@@ -118,7 +118,8 @@ class FoldedEncoder(nn.Module):
                 convolutions[-1] = fuse_conv_bn_eval(convolutions[-1], module)
         self.register_buffer("offset", self._difference(convolutions[0], background) if encoder.both else None)
         self.layers = nn.ModuleList(convolutions).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.head = nn.Linear(encoder.head.in_channels, encoder.head.out_channels)
+        device = encoder.head.weight.device  # it may be folded in the midst of a training on CUDA
+        self.head = nn.Linear(encoder.head.in_channels, encoder.head.out_channels, device=device)
         with torch.no_grad():
             self.head.weight.copy_(encoder.head.weight.flatten(1))
             self.head.bias.copy_(encoder.head.bias)  # type: ignore[arg-type]
