@@ -260,6 +260,7 @@ class SceneConfig:
     ignore: tuple[tuple[int, int, int, int], ...] = ()  # x, y, w, h in native pixels: the score, say
     threshold: float = 0.5  # z_pres over this is an object
     overlap: float = 0.5  # IoU over this with a more certain object: the same object, dropped
+    whole_pixels: bool = True  # an Atari draws nothing between pixels, so edges of boxes are put on the nearest ones
     keep: int = 4  # steps a lost object keeps its last place
     max_speed: float = 24.0  # native pixels a step that dx, dy = 1 means
 

@@ -95,7 +95,7 @@ def describe_all(
 
     Drops cells under ``config.threshold``, objects with their centre in one of ``config.ignore``, and of
     two boxes of a frame with an IoU over ``config.overlap`` the less certain one. The most certain object of a
-    frame comes first.
+    frame comes first. With ``config.whole_pixels`` the edges of boxes lie on whole pixels; z_where stays as it is.
 
     Args:
         frame: (M,) the frame of each cell, 0 to ``frames`` - 1.
@@ -121,12 +121,21 @@ def describe_all(
     _drop_overlaps(boxes, frame, kept, config.overlap)
     if not kept.all():
         order, places, boxes, frame = order[kept], places[kept], boxes[kept], frame[kept]
+    if config.whole_pixels:
+        boxes = _whole(boxes)
     confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
     class_ids = np.asarray(predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
     names = tuple(class_names)
     ends = np.bincount(frame, minlength=frames).cumsum().tolist()
     parts = (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))  # the last end starts nothing
     return [Detections(boxes[i], places[i], class_ids[i], confidence[i], what[i], names) for i in parts]
+
+
+def _whole(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (n, 4) with each edge on the nearest whole pixel, at least one wide and high."""
+    low = np.rint(boxes[:, :2])
+    high = np.rint(boxes[:, :2] + boxes[:, 2:])
+    return np.concatenate([low, np.maximum(high - low, 1)], axis=1)
 
 
 def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) -> np.ndarray:

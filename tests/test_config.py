@@ -232,5 +232,11 @@ def test_networks_that_cannot_be_built(tmp_path: Path, change: str, message: str
         Space(config.model)
 
 
+@pytest.mark.parametrize(("word", "amp"), [("on", "on"), ("off", "off"), ("auto", "auto"), ("'off'", "off")])
+def test_on_and_off_may_be_written_without_quotes(tmp_path: Path, word: str, amp: str) -> None:
+    assert load_config(write(tmp_path, f"train: {{amp: {word}}}")).train.amp == amp  # to YAML 1.1, off is false
+    assert load_config(write(tmp_path, ""), [f"train.amp={word}"]).train.amp == amp
+
+
 def test_whole_numbers_may_be_written_as_floats() -> None:
     assert from_dict(DataConfig, {"size": 64.0}).size == 64

@@ -41,6 +41,17 @@ def test_describe_by_hand() -> None:
     assert dtypes == [np.float32, np.float32, np.int64, np.float32, np.float32]
 
 
+def test_edges_lie_on_whole_pixels() -> None:
+    # Edges 10.4 to 14.7 and 20.6 to 28.2; what is smaller than a pixel is one. 50 to 56.45 is 6 wide.
+    boxes = [(10.4, 20.6, 4.3, 7.6), (90.2, 10.1, 0.2, 0.3), (50, 60, 6.45, 6.55)]
+    latents = cells(boxes, [0.9, 0.8, 0.7], [0, 1, 2])
+    found = run(CONFIG, *latents)
+    assert found.boxes.tolist() == [[10, 21, 5, 7], [90, 10, 1, 1], [50, 60, 6, 7]] and found.boxes.dtype == np.float32
+    raw = run(replace(CONFIG, whole_pixels=False), *latents)
+    np.testing.assert_allclose(raw.boxes, boxes, atol=1e-4)
+    np.testing.assert_array_equal(found.z_where, raw.z_where)  # what the network says
+
+
 def test_describe_takes_z_pres_with_a_last_axis() -> None:
     z_pres, z_where, z_what = cells([(10, 20, 4, 8)], [0.7], [1])
     assert run(CONFIG, z_pres[:, None], z_where, z_what).names == ["Ghost"]
