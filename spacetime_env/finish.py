@@ -21,6 +21,7 @@ from spacetime_env.config import Config, SceneConfig, to_dict
 from spacetime_env.dataset import Split
 from spacetime_env.evaluate import evaluate_model
 from spacetime_env.joint_bundle import save_joint
+from spacetime_env.metrics.latents import Samples
 from spacetime_env.naming import (
     NothingFoundError,
     as_model,
@@ -152,6 +153,18 @@ def outcome(config: Config, game: GameData, space: Space, export_to: Path | None
         paths = export_classifiers(own, known, export_to)
         print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
     model = as_model(replace(own, scene=scene), space, native, classifier)
+    return measured(own, model, known, validation, tests)
+
+
+def measured(
+    own: Config, model: Model, known: Samples | None, validation: Split, tests: Sequence[Split]
+) -> Outcome:
+    """How well a model of a game does on its test splits; the pictures of its folder.
+
+    Args:
+        own: of the game alone.
+        known: what few-shot naming draws from, see :func:`known_samples`.
+    """
     seen = [detect_all(model, test) for test in tests]
     figures = {
         test.path.name: full_scores(own, [each], known, [test]) for test, each in zip(tests, seen, strict=True)

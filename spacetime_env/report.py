@@ -166,14 +166,8 @@ def card(
         f"# {config.game}: a {config.model.variant} model",
         "",
         *_made(config, seconds, [train], command),
-        *_TRUTH,
+        *figure_lines(figures),
     ]
-    if not figures:
-        lines.append(
-            "None: no test split with ground truth was there. Classes are clusters of z_what unless labelled."
-        )
-    for name, figure in figures.items():
-        lines += ["", *_figure(f"### {name}", figure)]
     ignored = (
         f" Nothing is reported in {list(config.scene.ignore)} (x, y, w, h)." if config.scene.ignore else ""
     )
@@ -184,25 +178,21 @@ def card(
     return "\n".join([*lines, "", "## Limits", limit, ""])
 
 
-def joint_card(
-    config: Config,
-    figures: Mapping[str, Mapping[str, Figures]],
-    subframes: Mapping[str, int],
-    seconds: Mapping[str, float],
-    trains: Sequence[Split],
-    command: str,
-) -> str:
-    """``CARD.md`` of several games.
+def figure_lines(figures: Mapping[str, Figures]) -> list[str]:
+    """What a card has between how it was made and its limits: the figures of each test split."""
+    lines = [*_TRUTH]
+    if not figures:
+        lines.append(
+            "None: no test split with ground truth was there. Classes are clusters of z_what unless labelled."
+        )
+    for name, figure in figures.items():
+        lines += ["", *_figure(f"### {name}", figure)]
+    return lines
 
-    Args:
-        figures: of each game, those of its test splits; the last one counts. Empty where it has none.
-        subframes: of each game, ``model.subframes`` as it was settled.
-        trains: a training split a game.
-    """
+
+def joint_figure_lines(figures: Mapping[str, Mapping[str, Figures]]) -> list[str]:
+    """The same of a joint card: a table over the games, then the test splits of each."""
     lines = [
-        f"# {', '.join(figures)}: one {config.model.variant} model",
-        "",
-        *_made(config, seconds, trains, command),
         *_TRUTH,
         "Of each game there are such pictures, as `example-<Game>.png` and `errors-<Game>.png`.",
         "",
@@ -227,6 +217,30 @@ def joint_card(
     for game, each in figures.items():
         for name, figure in each.items():
             lines += ["", *_figure(f"### {game}, {name}", figure)]
+    return lines
+
+
+def joint_card(
+    config: Config,
+    figures: Mapping[str, Mapping[str, Figures]],
+    subframes: Mapping[str, int],
+    seconds: Mapping[str, float],
+    trains: Sequence[Split],
+    command: str,
+) -> str:
+    """``CARD.md`` of several games.
+
+    Args:
+        figures: of each game, those of its test splits; the last one counts. Empty where it has none.
+        subframes: of each game, ``model.subframes`` as it was settled.
+        trains: a training split a game.
+    """
+    lines = [
+        f"# {', '.join(figures)}: one {config.model.variant} model",
+        "",
+        *_made(config, seconds, trains, command),
+        *joint_figure_lines(figures),
+    ]
     sees = "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be seen."
     lines += ["", "## Limits", sees, ""]
     for game, one in each_game(config).items():

@@ -117,12 +117,11 @@ def describe_all(
     if not np.isfinite(places).all():
         raise ValueError("z_where of a present object is not finite: the network has diverged.")
     boxes, frame = z_where_to_boxes(places, native), frame[order]
+    overlapping, boxes = boxes, _whole(boxes) if config.whole_pixels else boxes
     kept = ~in_regions(boxes, config.ignore)
-    _drop_overlaps(boxes, frame, kept, config.overlap)
+    _drop_overlaps(overlapping, frame, kept, config.overlap)
     if not kept.all():
         order, places, boxes, frame = order[kept], places[kept], boxes[kept], frame[kept]
-    if config.whole_pixels:
-        boxes = _whole(boxes)
     confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
     class_ids = np.asarray(predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
     names = tuple(class_names)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import common, envs, published, seeing, training, variants
+from benchmarks import cards, common, envs, published, seeing, training, variants
 from spacetime_env.sweep_plan import plan
 
 ROOT = Path(__file__).parent.parent
@@ -108,3 +108,13 @@ def test_as_many_objects_as_are_asked_for() -> None:
 def test_names_of_roms() -> None:
     assert envs.snake("SpaceInvaders") == "space_invaders" and envs.snake("Pong") == "pong"
     assert seeing.played("Pong", 3).shape == (3, 210, 160, 3)
+
+
+def test_a_card_gets_other_figures() -> None:
+    card = "# Pong\n\nMade by x\n\n## Figures\nold\n\n### test-random\n| F1 | 0.1 |\n\n## Limits\nsmall\n"
+    text = cards.with_figures(card, ["", "## Figures", "of what moves", "", "### test-random", "| F1 | 0.2 |"])
+    assert text.startswith("# Pong\n\nMade by x\n\n## Figures\nMeasured again on 20")
+    assert "commit" in text and "old" not in text and "0.1" not in text
+    assert text.endswith("of what moves\n\n### test-random\n| F1 | 0.2 |\n\n## Limits\nsmall\n")
+    with pytest.raises(SystemExit, match="one is missing"):
+        cards.with_figures("# Pong\n## Limits\n", [])

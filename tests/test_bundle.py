@@ -100,9 +100,17 @@ def test_detections_are_in_native_pixels_and_outside_ignored_regions(saved: Path
     one = found[0]
     assert (np.diff(one.confidence) <= 0).all() and (one.confidence > 0.4).all()
     center = one.boxes[:, :2] + one.boxes[:, 2:] / 2
-    assert np.allclose(center / (36, 44) * 2 - 1, one.z_where[:, 2:], atol=1e-5)
-    assert np.allclose(one.boxes[:, 2:] / (36, 44), one.z_where[:, :2], atol=1e-6)
+    # Each edge is on the whole pixel that is nearest to where z_where has it.
+    assert np.array_equal(one.boxes, np.rint(one.boxes))
+    low = ((one.z_where[:, 2:] + 1) / 2 - one.z_where[:, :2] / 2) * (36, 44)
+    assert (np.abs(one.boxes[:, :2] - low) <= 0.5 + 1e-4).all()
+    assert (np.abs(one.boxes[:, :2] + one.boxes[:, 2:] - low - one.z_where[:, :2] * (36, 44)) <= 0.5 + 1e-4).all()
     assert (center[:, 1] >= 7).all()
+    between = bundle.replace(model.settings, scene=bundle.replace(SCENE, whole_pixels=False))
+    exact = Model(model.space, model.classifier, between).detect(make_frames(2))[0]
+    center = exact.boxes[:, :2] + exact.boxes[:, 2:] / 2
+    assert np.allclose(center / (36, 44) * 2 - 1, exact.z_where[:, 2:], atol=1e-5)
+    assert np.allclose(exact.boxes[:, 2:] / (36, 44), exact.z_where[:, :2], atol=1e-6)
     everywhere = Model(model.space, model.classifier, bundle.replace(model.settings, scene=SceneConfig(threshold=0.4)))
     assert (everywhere.detect(make_frames(1))[0].boxes[:, 1] < 7).any()
     # One frame without a batch, a batch of none, and the names of the classifier.
