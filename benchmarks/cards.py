@@ -16,7 +16,7 @@ from benchmarks.games import trained_with
 from spacetime_env import files
 from spacetime_env.bundle import CARD, available_models, find, load_model, model_games
 from spacetime_env.config import Config
-from spacetime_env.finish import Outcome, measured
+from spacetime_env.finish import Outcome, joint_pictures, measured
 from spacetime_env.joint import each_game
 from spacetime_env.naming import detect_all, known_samples
 from spacetime_env.prepare import prepare_split, test_splits
@@ -34,12 +34,10 @@ def main() -> int:
     for name in asked.models:
         config = trained_with(name)
         config = replace(config, data=replace(config.data, root=asked.data_root))
-        pictures = {}
         if config.games:
             games = {game: again(name, one) for game, one in each_game(config).items()}
             lines = joint_figure_lines({game: one.figures for game, one in games.items()})
-            for game, one in games.items():
-                pictures |= {f"{key.removesuffix('.png')}-{game}.png": value for key, value in one.pictures.items()}
+            pictures = joint_pictures(games)
         else:
             found = again(name, config)
             lines, pictures = figure_lines(found.figures), found.pictures

@@ -101,7 +101,7 @@ def finish(
     if config.games:
         looks = {name: game.config.model.subframes for name, game in games.items()}
         card = report.joint_card(config, scores, looks, seconds, trains, command)
-        extras |= {f"{Path(k).stem}-{name}.png": v for name, one in found.items() for k, v in one.pictures.items()}
+        extras |= joint_pictures(found)
         folder = save_joint(out, [one.model for one in found.values()], trained=trained, card=card, extras=extras)
         figures_file.write(run, joint_figures(scores))
     else:
@@ -176,6 +176,11 @@ def measured(
         drawn["errors.png"] = errors(seen[0], tests[0], own.scene)
     pictures = {name: cv2.imencode(".png", one[..., ::-1])[1].tobytes() for name, one in drawn.items()}
     return Outcome(model, figures, pictures)
+
+
+def joint_pictures(found: Mapping[str, Outcome]) -> dict[str, bytes]:
+    """The pictures of each game, PNG, by the names that they have in the folder of a joint model."""
+    return {f"{Path(k).stem}-{name}.png": v for name, one in found.items() for k, v in one.pictures.items()}
 
 
 def errors(found: Sequence[Detections], test: Split, scene: SceneConfig) -> np.ndarray:

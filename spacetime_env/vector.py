@@ -32,7 +32,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
 
     The same MDP as ``num_envs`` environments of ``gym.make("SpaceTime/<Game>-v5")``, step for step: rewards,
     objects, ends, seeds, sticky actions and infos equal those of ``gymnasium.vector.SyncVectorEnv`` over them
-    (numbers of the network up to float rounding, as batches differ).
+    (numbers of the network up to float rounding, as batches differ; where a box's edge is half between two pixels to
+    the last digit, that can be a pixel).
 
     Args:
         num_envs: 1 or more.
