@@ -22,12 +22,13 @@ from torch import Tensor
 from spacetime_env import __version__
 from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import ModelConfig, SceneConfig
-from spacetime_env.frames import require_frames, resize, to_tensor
+from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, to_tensor
 from spacetime_env.model_files import CARD, WEIGHTS, of_game, read_weights, weights_of, write_folder
 from spacetime_env.scene import Detections, describe_all
 from spacetime_env.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
-from spacetime_env.space import Space
+from spacetime_env.space import Space, SparseEncoder
+from spacetime_env.space.sparse import Found
 
 __all__ = [
     "CARD",
@@ -57,7 +58,9 @@ class Model:
     def __post_init__(self) -> None:
         self.space.eval()
         self._fast = self.space.fused()
+        self._sparse = SparseEncoder(self._fast) if SparseEncoder.fits(self._fast) else None
         self._device = next(self.space.parameters()).device
+        self._rows = shown_rows(self.config.rows, self.native)
 
     @property
     def game(self) -> str:
@@ -97,13 +100,17 @@ class Model:
             ValueError: frames of another shape, type or size.
         """
         batch = self._require(frames)
-        found = self._fast.encode(self.tensor(batch), self.scene.threshold)
+        found = None if self._sparse is None else self._sparse.encode(self._pixels(batch), self.scene.threshold)
+        if found is None:
+            objects = self._fast.encode(self.tensor(batch), self.scene.threshold)
+            tensors = (objects.frame, objects.z_pres, objects.z_where, objects.z_what)
+            found = Found(*(tensor.cpu().numpy() for tensor in tensors))
         return describe_all(
-            found.frame.cpu().numpy(),
+            found.frame,
             len(batch),
-            found.z_pres.cpu().numpy(),
-            found.z_where.cpu().numpy(),
-            found.z_what.cpu().numpy(),
+            found.z_pres,
+            from_rows(found.z_where, self.config.rows, self.native),
+            found.z_what,
             self.classifier.class_ids,
             class_names=self.class_names,
             config=self.scene,
@@ -150,14 +157,23 @@ class Model:
     def tensor(self, frames: np.ndarray | list[np.ndarray]) -> Tensor:
         """(N, H, W, 3) uint8 RGB -> (N, 3, h, w) float in [0, 1], as the network takes them."""
         channels_last = self.config.encoder.norm == "batch"
-        tensor = to_tensor(frames, self.config.frame_size, self.config.color_order, channels_last=channels_last)
-        return tensor.to(self._device)
+        pixels, config = self._pixels(frames), self.config
+        return to_tensor(pixels, config.frame_size, config.color_order, channels_last=channels_last).to(self._device)
+
+    def _pixels(self, frames: np.ndarray | list[np.ndarray]) -> np.ndarray:
+        """(N, H, W, 3) uint8 RGB -> (N, h, w, 3), the rows that the network sees at its size."""
+        top, bottom = self._rows
+        frames = [f[top:bottom] for f in frames] if isinstance(frames, list) else frames[..., top:bottom, :, :]
+        return resize(frames, self.config.frame_size)
 
     def _picture(self, images: Tensor) -> np.ndarray:
         if self.config.color_order == "bgr":
             images = images.flip(1)
         pixels = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return resize(pixels, self.native)
+        top, bottom = self._rows
+        out = np.zeros((len(pixels), *self.native, 3), np.uint8)  # what it does not see is black
+        out[:, top:bottom] = resize(pixels, (bottom - top, self.native[1]))
+        return out
 
     def _require(self, frames: np.ndarray | list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
         if isinstance(frames, list):
@@ -205,6 +221,7 @@ def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
         tensors = of_game(tensors, described.names, settings.game)
     try:
         space = Space(settings.model)
+        shown_rows(settings.model.rows, settings.native)
         classifier = _classifier(tensors, settings)
     except (
         ValueError,

@@ -164,6 +164,9 @@ class ModelConfig:
 
     variant: Literal["space", "space+motion", "space+motion+continuity"] = "space+motion+continuity"
     frame_size: tuple[int, int] = (128, 128)  # H, W of the tensor the network sees
+    # First native row that it sees, and the one after the last; 0, 0: all. Where only a part of the screen matters, and
+    # it has frame_size as it is, nothing is resized: a line of one pixel stays one.
+    rows: tuple[int, int] = (0, 0)
     color_order: Literal["rgb", "bgr"] = "rgb"
     # 2: it looks at the last two frames of the emulator, the brighter pixel of each place, and so sees sprites that
     # are drawn in every other one only. 0: 2 where more than 2 % of what moves is in the one before alone, else 1.

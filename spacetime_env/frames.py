@@ -132,6 +132,38 @@ def z_where_to_boxes(z_where: np.ndarray, native: Size) -> np.ndarray:
     return np.concatenate([((z_where[..., 2:] + 1) * scale - size) / 2, size], axis=-1)
 
 
+def shown_rows(rows: tuple[int, int], native: Size) -> tuple[int, int]:
+    """The native rows that a network sees (``model.rows``): the first, and the one after the last.
+
+    >>> shown_rows((0, 0), (210, 160)), shown_rows((34, 194), (210, 160))
+    ((0, 210), (34, 194))
+
+    Raises:
+        ValueError: rows that the frame does not have.
+    """
+    top, bottom = rows if tuple(rows) != (0, 0) else (0, native[0])
+    if not 0 <= top < bottom <= native[0]:
+        raise ValueError(
+            f"model.rows: expected the first row and the one after the last of 0 to {native[0]}, got {list(rows)}."
+        )
+    return top, bottom
+
+
+def from_rows(z_where: np.ndarray, rows: tuple[int, int], native: Size) -> np.ndarray:
+    """z_where (n, 4) of a network that sees ``rows`` only, as a part of the whole frame; float32.
+
+    >>> from_rows(np.array([[0.5, 0.5, 0.0, 0.0]]), (0, 105), (210, 160))
+    array([[ 0.5 ,  0.25,  0.  , -0.5 ]], dtype=float32)
+    """
+    z_where = _fours(z_where, "z_where (w, h, x, y)")
+    top, bottom = shown_rows(rows, native)
+    if (top, bottom) == (0, native[0]):
+        return z_where
+    part = (bottom - top) / native[0]
+    scale = np.array([1, part, 1, part], np.float32)
+    return z_where * scale + np.array([0, 0, 0, (top + bottom) / native[0] - 1], np.float32)
+
+
 def _fours(values: np.ndarray, what: str) -> np.ndarray:
     values = np.asarray(values, np.float32)
     if values.ndim == 0 or values.shape[-1] != 4:

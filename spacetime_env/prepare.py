@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from spacetime_env.config import Config
+from spacetime_env.config import Config, ConfigError
 from spacetime_env.dataset import DatasetError, Split, open_split, policy_for, record, split_folder
-from spacetime_env.frames import resize
+from spacetime_env.frames import resize, shown_rows
 from spacetime_env.labels import LabelsError
 from spacetime_env.motion import targets
 from spacetime_env.naming import motion_truth
@@ -96,16 +96,22 @@ def require_same(found: Split, config: Config, split: str) -> None:
 
 def load_examples(split: Split, config: Config) -> Examples:
     """A split as training tensors, with what moves in ``scene.ignore`` left out of the targets."""
-    size, native, grid = config.model.frame_size, split.native, config.model.grid
-    frames, background = split.small(size), resize(split.background[None], size)[0]
-    if config.model.color_order == "bgr":
+    model, width = config.model, split.native[1]
+    size, grid = model.frame_size, model.grid
+    try:
+        top, bottom = shown_rows(model.rows, split.native)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    seen = (bottom - top, width)
+    frames, background = split.small(size, model.rows), resize(split.background[None, top:bottom], size)[0]
+    if model.color_order == "bgr":
         frames, background = frames[..., ::-1], background[..., ::-1]
-    masks = split.motion_masks(size)
+    masks = split.motion_masks(size, rows=model.rows)
     for x, y, w, h in config.scene.ignore:
-        top, bottom = (round(v * size[0] / native[0]) for v in (y, y + h))
-        left, right = (round(v * size[1] / native[1]) for v in (x, x + w))
-        masks[..., top:bottom, left:right] = 0
-    found = [targets(one.boxes, native, grid) for one in motion_truth(split, config.scene)]
+        above, below = (max(0, round((v - top) * size[0] / seen[0])) for v in (y, y + h))
+        left, right = (round(v * size[1] / width) for v in (x, x + w))
+        masks[..., above:below, left:right] = 0
+    found = [targets(within(one.boxes, top, bottom), seen, grid) for one in motion_truth(split, config.scene)]
     lead = (len(split), split.meta.length)
     return Examples(
         frames=np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3)),
@@ -114,3 +120,10 @@ def load_examples(split: Split, config: Config) -> Examples:
         z_where=np.stack([z_where for _, z_where in found]).reshape(*lead, grid * grid, 4),
         background=np.ascontiguousarray(background.transpose(2, 0, 1)),
     )
+
+
+def within(boxes: np.ndarray, top: int, bottom: int) -> np.ndarray:
+    """Boxes (n, 4) ``x, y, w, h`` as seen between two rows, ``y`` from the first of them; without those not seen."""
+    low, high = boxes[:, 1].clip(top, bottom), (boxes[:, 1] + boxes[:, 3]).clip(top, bottom)
+    cut = np.stack([boxes[:, 0], low - top, boxes[:, 2], high - low], axis=1)
+    return cut[high > low]

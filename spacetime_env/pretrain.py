@@ -152,7 +152,7 @@ def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
 def data_key(config: Config, policy: Player) -> str:
     """What :func:`gather` depends on, as text: runs with the same may share what it returns."""
     model = config.model
-    shape = (model.frame_size, model.color_order, model.grid, model.subframes)
+    shape = (model.frame_size, model.rows, model.color_order, model.grid, model.subframes)
     return repr((config.game, policy.name, config.data, config.motion, config.scene, shape))
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from spacetime_env import store
 from spacetime_env.config import MotionConfig, to_dict
-from spacetime_env.frames import resize
+from spacetime_env.frames import resize, shown_rows
 from spacetime_env.labels import visible
 from spacetime_env.motion import LEVELS, STAGES, ColorCounts, RareMotion, View, motion_of, targets
 from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
@@ -82,13 +82,19 @@ class Split:
     def _pictures(self, shard: Shard) -> np.ndarray:
         return shard.pooled() if self.subframes > 1 else shard.frames()
 
-    def small(self, size: tuple[int, int]) -> np.ndarray:
-        """All frames at another size, as a network sees them: (stacks, T, H, W, 3) uint8 RGB."""
+    def small(self, size: tuple[int, int], rows: tuple[int, int] = (0, 0)) -> np.ndarray:
+        """All frames at another size, as a network sees them: (stacks, T, H, W, 3) uint8 RGB.
+
+        Args:
+            size: H, W.
+            rows: the native rows to keep, see :func:`spacetime_env.frames.shown_rows`.
+        """
+        top, bottom = shown_rows(rows, self.native)
         out = np.empty((len(self) * self.meta.length, *size, 3), np.uint8)
         at = 0
         for shard in self.shards():
             for frames in self._pictures(shard):
-                out[at : at + len(frames)] = resize(frames, size)
+                out[at : at + len(frames)] = resize(frames[:, top:bottom], size)
                 at += len(frames)
         return out.reshape(len(self), self.meta.length, *size, 3)
 
@@ -114,18 +120,29 @@ class Split:
         """Motion boxes of all frames, in native pixels."""
         return self._motion.boxes
 
-    def motion_masks(self, size: tuple[int, int] | None = None, stacks: Sequence[int] | None = None) -> np.ndarray:
+    def motion_masks(
+        self,
+        size: tuple[int, int] | None = None,
+        stacks: Sequence[int] | None = None,
+        rows: tuple[int, int] = (0, 0),
+    ) -> np.ndarray:
         """What part of each pixel moves, in some stacks, in the order asked for, or in all.
+
+        Args:
+            size: H, W wanted; None: native.
+            stacks: which; None: all.
+            rows: the native rows to keep, see :func:`spacetime_env.frames.shown_rows`.
 
         Returns:
             (n, T, H, W) uint8, 0 to 255; at native size only 0 and 255.
         """
         height, width = self.native
+        top, bottom = shown_rows(rows, self.native)
         wanted = self._motion.masks if stacks is None else self._motion.masks[np.asarray(stacks, int)]
         packed = wanted.reshape(len(wanted) * self.meta.length, -1)
-        out = np.empty((len(packed), *(size or self.native)), np.uint8)
+        out = np.empty((len(packed), *(size or (bottom - top, width))), np.uint8)
         for mask, bits in zip(out, packed, strict=True):
-            native = np.unpackbits(bits, count=height * width).reshape(height, width) * np.uint8(255)
+            native = np.unpackbits(bits, count=height * width).reshape(height, width)[top:bottom] * np.uint8(255)
             mask[:] = native if size is None else cv2.resize(native, size[::-1], interpolation=cv2.INTER_AREA)
         return out.reshape(len(wanted), self.meta.length, *out.shape[1:])
 

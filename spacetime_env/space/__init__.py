@@ -5,6 +5,7 @@ from spacetime_env.space.latents import Latents
 from spacetime_env.space.losses import CountMismatch, Targets, objective
 from spacetime_env.space.model import Space, SpaceOutput
 from spacetime_env.space.schedules import value_at
+from spacetime_env.space.sparse import SparseEncoder
 from spacetime_env.space.upstream import load_upstream
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Latents",
     "Space",
     "SpaceOutput",
+    "SparseEncoder",
     "Targets",
     "load_upstream",
     "objective",

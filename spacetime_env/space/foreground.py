@@ -270,7 +270,7 @@ class Foreground(nn.Module):
         """
         raw = self.encoder(frames, background)
         pres = raw[..., 8]  # the logit is 8.8 * tanh of it: only present cells need that
-        frame, cell = (pres > _raw_presence(threshold)).nonzero(as_tuple=True)
+        frame, cell = (pres > raw_presence(threshold)).nonzero(as_tuple=True)
         found = raw[frame, cell]
         scale_mean, _, shift_mean, _, pres, depth, _ = found[:, :_WHAT].split(_HEAD, dim=1)
         center = (self.offset[cell] + torch.tanh(shift_mean)) * (2 / self.config.grid) - 1
@@ -369,7 +369,7 @@ def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def _raw_presence(probability: float) -> float:
+def raw_presence(probability: float) -> float:
     """What the network must say, before ``8.8 * tanh``, for z_pres to have this probability."""
     share = _logit(probability) / PRES_SCALE
     return math.atanh(share) if abs(share) < 1 else math.copysign(math.inf, share)

@@ -1,0 +1,138 @@
+"""Cells that differ from the background alone: the same numbers as the whole encoder's, and nothing elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spacetime_env.config import BackgroundConfig, EncoderConfig
+from spacetime_env.space import Space, SparseEncoder
+from spacetime_env.space.sparse import AT_ONCE, LIMIT
+from tests.space.test_losses import TINY
+
+SIDE, GRID = 24, 6
+AROUND = ((7, 3, 1, 1, 0), (9, 3, 1, 1, 0), (8, 3, 1, 1, 0))
+LAYERS = {
+    "one patch layer, two around": ((5, 4, 4, 0, 0), *AROUND[:2]),
+    "two patch layers, one around": ((5, 2, 2, 0, 0), (6, 2, 2, 0, 0), AROUND[0]),
+    "three around": ((5, 4, 4, 0, 0), *AROUND),
+    "none around": ((5, 4, 4, 0, 0), (6, 1, 1, 0, 0)),
+}
+
+
+def make(layers=LAYERS["one patch layer, two around"], seen: str = "frame", **changes) -> Space:
+    """A trained-looking network before a background with a pattern, fused."""
+    encoder = EncoderConfig(layers=layers, lateral=False, norm="batch", input=seen)
+    config = replace(TINY, frame_size=(SIDE, SIDE), grid=GRID, z_what_from="map", encoder=encoder)
+    torch.manual_seed(0)
+    space = Space(replace(config, **changes))
+    if space.image is not None:
+        space.image.copy_(torch.from_numpy(background()).permute(2, 0, 1) / 255)
+    space.train()
+    for seed in range(3):
+        noise = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+        space(noise, sample=True)  # running statistics that are not 0 and 1
+    return space.eval().fused()
+
+
+def background() -> np.ndarray:
+    return np.random.default_rng(9).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+
+
+def some_frames(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Frames that differ from the background in a pixel of a few cells, corners among them, and those cells."""
+    rng = np.random.default_rng(seed)
+    frames = np.repeat(background()[None], count, axis=0)
+    differ = np.zeros((count, GRID, GRID), bool)
+    patch = SIDE // GRID
+    for i in range(1, count):  # the first is the background itself
+        for row, column in [(0, 0), (GRID - 1, GRID - 1), *rng.integers(0, GRID, (3, 2)).tolist()]:
+            y, x = rng.integers(0, patch, 2)
+            frames[i, row * patch + y, column * patch + x, rng.integers(3)] ^= rng.integers(1, 256)
+            differ[i, row, column] = True
+    return frames, differ
+
+
+def tensor(frames: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+
+
+@pytest.mark.parametrize("seen", ["frame", "both"])
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
+def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
+    space = make(layers, seen)
+    assert SparseEncoder.fits(space)
+    frames, differ = some_frames(AT_ONCE * 2 + 3)
+    threshold = float(space.encode(tensor(frames), 0.0).z_pres.median())
+    everywhere = space.encode(tensor(frames), threshold)
+    wanted = differ.reshape(len(frames), -1)[everywhere.frame.numpy(), everywhere.cell.numpy()]
+    assert 10 < wanted.sum() < differ.sum()  # present in some, not in all
+    assert not wanted.all()  # and in cells that look as ever, where no object has its centre
+    found = SparseEncoder(space).encode(frames, threshold)
+    assert found is not None
+    for name in ("frame", "z_pres", "z_where", "z_what"):
+        ours, theirs = getattr(found, name), getattr(everywhere, name).numpy()[wanted]
+        assert ours.shape == theirs.shape and ours.dtype == theirs.dtype, name
+        np.testing.assert_allclose(ours, theirs, atol=1e-5, err_msg=name)
+
+
+def test_the_background_holds_nothing_and_costs_nothing() -> None:
+    found = SparseEncoder(make()).encode(background()[None], 0.0)
+    assert found is not None
+    assert [len(part) for part in found] == [0, 0, 0, 0]
+    assert found.z_where.shape == (0, 4) and found.z_what.shape == (0, TINY.z_what_dim)
+    none = SparseEncoder(make()).encode(np.zeros((0, SIDE, SIDE, 3), np.uint8))
+    assert none is not None and len(none.frame) == 0
+
+
+def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
+    sparse, patch = SparseEncoder(make()), SIDE // GRID
+    frames = np.repeat(background()[None], 2, axis=0)
+    rows = int(LIMIT * 2 * GRID)  # of all rows of cells in both frames, so many may differ
+    frames.reshape(2 * GRID, patch, SIDE, 3)[:rows] ^= 255
+    assert sparse.encode(frames) is not None
+    frames.reshape(2 * GRID, patch, SIDE, 3)[rows] ^= 255
+    assert sparse.encode(frames) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": ((5, 4, 2, 1, 0), (6, 2, 2, 0, 0), AROUND[0])},  # patches that overlap
+        {"layers": (AROUND[0], (5, 4, 4, 0, 0))},  # neighbours before patches
+        {"layers": ((5, 4, 4, 0, 0), (6, 5, 1, 2, 0))},  # neighbours of neighbours
+        {"z_what_from": "glimpse"},
+        {"color_order": "bgr"},
+        {"background": BackgroundConfig("components"), "frame_size": (64, 64), "grid": 16},
+    ],
+    ids=str,
+)
+def test_what_it_does_not_fit(changes) -> None:
+    layers = changes.pop("layers", LAYERS["one patch layer, two around"])
+    if changes.get("frame_size"):
+        layers = ((5, 4, 4, 0, 0), AROUND[0])
+    image = changes.get("background") is not None
+    space = make(layers, **changes) if not image else untrained(layers, changes)
+    assert not SparseEncoder.fits(space)
+
+
+def untrained(layers, changes) -> Space:
+    encoder = EncoderConfig(layers=layers, lateral=False, norm="batch")
+    return Space(replace(TINY, z_what_from="map", encoder=encoder, **changes)).eval().fused()
+
+
+def test_a_background_between_bytes_does_not_fit() -> None:
+    space = make()
+    assert space.image is not None
+    space.image.add_(0.4 / 255)
+    assert not SparseEncoder.fits(space)
+    assert not SparseEncoder.fits(Space(TINY))  # not fused, GroupNorm
+
+
+@pytest.mark.parametrize("frames", [np.zeros((2, SIDE, SIDE + 1, 3), np.uint8), np.zeros((2, SIDE, SIDE, 3))])
+def test_frames_that_are_none(frames) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 frames \(B, 24, 24, 3\), got"):
+        SparseEncoder(make()).encode(frames)
