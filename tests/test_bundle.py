@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import spacetime_env
+import spacetime_env.wrapper
 from spacetime_env import bundle, shipped
 from spacetime_env.bundle import BundleError, Model, UnknownModelError, load_model, save_model
 from spacetime_env.classifier import LinearClassifier
@@ -126,6 +127,24 @@ def test_reconstruction(saved: Path) -> None:
     assert (pictures["alpha"][..., 0] == pictures["alpha"][..., 2]).all()
 
 
+def test_a_model_that_sees_some_rows_says_where_things_are_in_the_whole_frame() -> None:
+    top, bottom = 3, 41
+    settings = bundle.Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SceneConfig(threshold=0.4), "", "")
+    there = Model(make_space(), make_classifier(), bundle.replace(settings, native=(bottom - top, 36)))
+    rows = make_space(config=bundle.replace(MODEL, rows=(top, bottom)))
+    model = Model(rows, make_classifier(), settings)
+    frames = make_frames(3)
+    cut = frames[:, top:bottom]
+    for found, same in zip(model.detect(list(frames)), there.detect(cut), strict=True):
+        assert len(found) == len(same) > 0
+        np.testing.assert_allclose(found.boxes, same.boxes + np.array([0, top, 0, 0]), atol=1e-4)
+        low = (found.z_where[:, 3] + 1) * 44 / 2 - found.z_where[:, 1] * 44 / 2
+        assert (np.abs(found.boxes[:, 1] - low) <= 0.5 + 1e-4).all()
+    for name, picture in model.reconstruct(frames).items():
+        np.testing.assert_array_equal(picture[:, top:bottom], there.reconstruct(cut)[name])
+        assert not picture[:, :top].any() and not picture[:, bottom:].any()
+
+
 def test_colour_order_of_pictures_is_rgb_whatever_the_network_reads(tmp_path: Path) -> None:
     pictures = {}
     for order in ("rgb", "bgr"):
@@ -155,6 +174,23 @@ def test_frames_that_do_not_fit(saved: Path, frames: object, message: str) -> No
     for call in (model.detect, model.reconstruct):
         with pytest.raises(ValueError, match=message):
             call(frames)  # type: ignore[arg-type]
+
+
+def test_what_differs_from_the_background_is_seen_in_either_way() -> None:
+    """The quick way that a shipped model takes, where little differs, and the whole network otherwise."""
+    model = load_model("pong")
+    env = spacetime_env.wrapper.make_env("Pong")
+    frames = [env.begin(seed=3)[0], *(env.advance(2 + t // 9 % 2)[0] for t in range(60))]
+    quick = model.detect(frames)
+    sparse, model._sparse = model._sparse, None
+    assert sparse is not None
+    for ours, theirs in zip(quick, model.detect(frames), strict=True):
+        np.testing.assert_allclose(ours.z_where, theirs.z_where, atol=1e-5)
+        np.testing.assert_allclose(ours.z_what, theirs.z_what, atol=1e-4)
+    model._sparse = sparse
+    noise = np.random.default_rng(0).integers(0, 256, (2, 210, 160, 3), np.uint8)
+    assert sparse.encode(model._pixels(noise)) is None  # so what follows is the whole network's
+    assert len(model.detect(noise)) == 2
 
 
 def test_another_classifier(saved: Path) -> None:
@@ -267,6 +303,7 @@ def test_weights_that_do_not_fit(copied: Path, change: object, message: str) -> 
         (lambda t: t["model"].update(gird=4), "unknown key 'gird'. Did you mean 'grid'"),
         (lambda t: t.pop("native"), "native.*damaged, or of another version"),
         (lambda t: t["model"].update(grid="four"), "model: grid: expected int, got 'four'"),
+        (lambda t: t["model"].update(rows=[5, 45]), r"does not describe a network: model.rows: .*got \[5, 45\]"),
         (lambda t: t["model"].update(grid=5), "does not describe a network.*model.grid is 5"),
         (lambda t: t["model"].update(z_what_dim=4), r"coef \(2, 3\) does not fit z_what_dim 4"),
         (lambda t: t["model"].update(z_what_dim=-1), "does not describe a network"),

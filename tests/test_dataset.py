@@ -73,6 +73,9 @@ def test_what_is_stored(recorded: Path) -> None:
     assert frames.shape == (3, 4, 210, 160, 3) and frames.dtype == np.uint8
     assert (split.frames([2, 0]) == frames[[2, 0]]).all()
     assert split.small((32, 24)).shape == (3, 4, 32, 24, 3)
+    assert (split.small((160, 160), rows=(34, 194)) == frames[:, :, 34:194]).all()
+    masks = split.motion_masks()
+    assert (split.motion_masks(stacks=[2, 0], rows=(34, 194)) == masks[[2, 0], :, 34:194]).all() and masks.any()
     assert (split.background == background_of(frames.reshape(-1, 210, 160, 3))).all()
     assert [shard.ids.shape[0] for shard in split.shards()] == [2, 1]
     with pytest.raises(IndexError, match="stacks 0 to 2"):

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from spacetime_env.frames import boxes_to_z_where, require_frames, resize, to_tensor, z_where_to_boxes
+from spacetime_env.frames import (
+    boxes_to_z_where,
+    from_rows,
+    require_frames,
+    resize,
+    shown_rows,
+    to_tensor,
+    z_where_to_boxes,
+)
 
 N, H, W = 2, 10, 12
 
@@ -117,6 +125,24 @@ def test_boxes_there_and_back() -> None:
     back = z_where_to_boxes(boxes_to_z_where(boxes, (H, W)), (H, W))
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, boxes, atol=1e-4)
+
+
+def test_z_where_of_some_rows_by_hand() -> None:
+    # Of rows 34 to 194 of 210: a box of 4 x 16 pixels with its centre at (142, 62), and one as large as what is seen.
+    seen = np.array([[4 / 160, 16 / 160, 142 / 80 - 1, (62 - 34) / 80 - 1], [1, 1, 0, 0]])
+    z_where = from_rows(seen, (34, 194), (210, 160))
+    assert z_where.dtype == np.float32
+    boxes = z_where_to_boxes(z_where, (210, 160))
+    np.testing.assert_allclose(boxes, [[140, 54, 4, 16], [0, 34, 160, 160]], atol=1e-4)
+    np.testing.assert_allclose(from_rows(seen, (0, 0), (210, 160)), seen.astype(np.float32))
+    np.testing.assert_allclose(from_rows(seen, (0, 210), (210, 160)), seen.astype(np.float32))
+    assert from_rows(np.zeros((0, 4)), (34, 194), (210, 160)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("rows", [(34, 211), (-1, 20), (20, 20), (30, 20)])
+def test_rows_that_a_frame_has_not(rows: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=rf"model.rows: .* 0 to 210, got \[{rows[0]}, {rows[1]}\]"):
+        shown_rows(rows, (210, 160))
 
 
 def test_no_boxes() -> None:

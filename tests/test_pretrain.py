@@ -417,6 +417,36 @@ def test_a_network_that_explodes_stops_with_a_sentence(
 # Data
 
 
+def test_examples_of_some_rows(data: Config, splits: tuple[Split, Split]) -> None:
+    train, (top, bottom) = splits[0], (5, 43)
+    scene = replace(data.scene, ignore=((0, 0, 36, 11),))
+    config = replace(data, scene=scene, model=replace(data.model, rows=(top, bottom), frame_size=(38, 36)))
+    found = prepare.load_examples(train, config)
+    assert (found.frames.transpose(0, 1, 3, 4, 2) == train.frames()[:, :, top:bottom]).all()  # as they are
+    assert (found.background.transpose(1, 2, 0) == train.background[top:bottom]).all()
+    masks = train.motion_masks() > 127
+    assert not found.masks[:, :, : 11 - top].any()
+    assert (found.masks[:, :, 11 - top :] == masks[:, :, 11:bottom]).all()
+    for f in (0, 7, 17):
+        boxes = train.motion_boxes[f]
+        boxes = boxes[boxes[:, 1] + boxes[:, 3] / 2 >= 11]
+        low, high = boxes[:, 1].clip(top, bottom), (boxes[:, 1] + boxes[:, 3]).clip(top, bottom)
+        seen = np.stack([boxes[:, 0], low - top, boxes[:, 2], high - low], axis=1)[high > low]
+        z_pres, z_where = targets(seen, (38, 36), 4)
+        assert (found.z_pres[f // 3, f % 3] == z_pres).all() and z_pres.any()
+        assert (found.z_where[f // 3, f % 3] == z_where).all()
+    wrong = replace(config, model=replace(config.model, rows=(5, 45)))
+    with pytest.raises(ConfigError, match=r"model.rows: .* 0 to 44, got \[5, 45\]"):
+        prepare.load_examples(train, wrong)
+
+
+def test_boxes_between_two_rows() -> None:
+    boxes = np.array([[1, 2, 3, 4], [5, 8, 3, 4], [7, 28, 3, 9], [9, 40, 3, 4], [2, 30, 3, 1]], np.float32)
+    expected = [[5, 0, 3, 2], [7, 18, 3, 2]]  # above; half in; half out; below; just below
+    np.testing.assert_array_equal(prepare.within(boxes, 10, 30), expected)
+    assert prepare.within(boxes[:0], 10, 30).shape == (0, 4)
+
+
 def test_examples_are_the_splits_frames(data: Config, splits: tuple[Split, Split]) -> None:
     train = splits[0]
     ignore = ((0, 0, 36, 11),)
