@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from spacetime_env.object_model import Watcher
 from spacetime_env.wrapper import SpaceTimeEnv, make_env
 
 
@@ -44,6 +45,7 @@ class Block:
         self.limit = max_episode_steps
         self.over = [False] * len(self.envs)
         self.steps = [0] * len(self.envs)  # of the episodes so far
+        self._watcher: Watcher | None = None
 
     def reset(
         self, seeds: Sequence[int | None], options: dict[str, Any] | None, chosen: Sequence[int]
@@ -86,7 +88,10 @@ class Block:
         """Observations and infos of environments with a new frame: (index, frame, info) each."""
         if not frames:
             return []
-        found = self.envs[0].model.detect([frame for _, frame, _ in frames])
+        model = self.envs[0].model
+        if self._watcher is None or self._watcher.model is not model:
+            self._watcher = Watcher(model, len(self.envs))
+        found = self._watcher.detect([frame for _, frame, _ in frames], [i for i, _, _ in frames])
         return [self.envs[i].observe(one, info) for (i, _, info), one in zip(frames, found, strict=True)]
 
     def call(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:

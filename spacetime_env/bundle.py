@@ -10,7 +10,7 @@ loaded for one game at a time. :func:`spacetime_env.joint_bundle.save_joint` wri
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +28,7 @@ from spacetime_env.scene import Detections, describe_all
 from spacetime_env.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
 from spacetime_env.space import Space, SparseEncoder
-from spacetime_env.space.sparse import Found
+from spacetime_env.space.sparse import Found, Known
 
 __all__ = [
     "CARD",
@@ -99,15 +99,36 @@ class Model:
         Raises:
             ValueError: frames of another shape, type or size.
         """
-        batch = self._require(frames)
-        found = None if self._sparse is None else self._sparse.encode(self._pixels(batch), self.scene.threshold)
+        pixels = self._pixels(self._require(frames))
+        found = None if self._sparse is None else self._sparse.encode(pixels, self.scene.threshold)
+        return self._describe(pixels, found)
+
+    def begin(self, streams: int) -> Known | None:
+        """What :meth:`follow` knows of some games before their first frames; None if it is no faster."""
+        return None if self._sparse is None else self._sparse.begin(streams)
+
+    def follow(self, frames: list[np.ndarray], streams: Sequence[int], known: Known | None) -> list[Detections]:
+        """As :meth:`detect`, of games that are played on: where nothing changed, nothing is computed.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB each.
+            streams: of which game each is the next frame, numbers from 0; B different ones.
+            known: as :meth:`begin` made it for so many games; brought up to date.
+        """
+        pixels = self._pixels(self._require(frames))
+        if self._sparse is None or known is None:
+            return self._describe(pixels, None)
+        return self._describe(pixels, self._sparse.follow(pixels, streams, known, self.scene.threshold))
+
+    def _describe(self, pixels: np.ndarray, found: Found | None) -> list[Detections]:
+        """Detections of what was found in (N, h, w, 3) pixels; where that is None, by the whole network."""
         if found is None:
-            objects = self._fast.encode(self.tensor(batch), self.scene.threshold)
+            objects = self._fast.encode(self._tensor(pixels), self.scene.threshold)
             tensors = (objects.frame, objects.z_pres, objects.z_where, objects.z_what)
             found = Found(*(tensor.cpu().numpy() for tensor in tensors))
         return describe_all(
             found.frame,
-            len(batch),
+            len(pixels),
             found.z_pres,
             from_rows(found.z_where, self.config.rows, self.native),
             found.z_what,
@@ -156,8 +177,10 @@ class Model:
 
     def tensor(self, frames: np.ndarray | list[np.ndarray]) -> Tensor:
         """(N, H, W, 3) uint8 RGB -> (N, 3, h, w) float in [0, 1], as the network takes them."""
-        channels_last = self.config.encoder.norm == "batch"
-        pixels, config = self._pixels(frames), self.config
+        return self._tensor(self._pixels(frames))
+
+    def _tensor(self, pixels: np.ndarray) -> Tensor:
+        config, channels_last = self.config, self.config.encoder.norm == "batch"
         return to_tensor(pixels, config.frame_size, config.color_order, channels_last=channels_last).to(self._device)
 
     def _pixels(self, frames: np.ndarray | list[np.ndarray]) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import gymnasium as gym
 import numpy as np
@@ -27,6 +28,27 @@ class ObjectModel(Protocol):
     @property
     def config(self) -> ModelConfig: ...
     def detect(self, frames: np.ndarray | list[np.ndarray], /) -> list[Detections]: ...
+
+
+class Watcher:
+    """Looks at the frames of some games as they are played, with a model that may remember the last ones.
+
+    Args:
+        model: one with ``begin`` and ``follow``, as :class:`spacetime_env.bundle.Model` has them, computes only what
+            changed; of another one, its ``detect`` is called.
+        games: how many.
+    """
+
+    def __init__(self, model: ObjectModel, games: int) -> None:
+        self.model = model
+        begin = getattr(model, "begin", None)
+        self._known = None if begin is None else begin(games)
+
+    def detect(self, frames: list[np.ndarray], games: Sequence[int]) -> list[Detections]:
+        """The objects in the next frame of each of ``games``, numbers from 0."""
+        if self._known is None:
+            return self.model.detect(frames)
+        return cast(Any, self.model).follow(frames, games, self._known)
 
 
 def game_of(env: gym.Env[Any, Any]) -> str | None:

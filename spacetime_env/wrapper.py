@@ -15,6 +15,7 @@ from gymnasium.spaces import Box, Dict
 from spacetime_env.games import ale_spec, canonical
 from spacetime_env.object_model import (
     ObjectModel,
+    Watcher,
     default_model,
     game_of,
     load_for,
@@ -150,6 +151,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._given = default_model(game) if given is None else given
         self.model: ObjectModel = load_for(self._given, game)
         require_match(self.model, game, size, allow_game_mismatch)
+        self._watcher: Watcher | None = None  # made at the first frame: many environments share one instead
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
         self._obs_format = obs_format
@@ -181,12 +183,12 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     ) -> tuple[ObsType, dict[str, Any]]:
         """Resets the environment and forgets all objects."""
         frame, info = self.begin(seed, options)
-        return self.observe(self.model.detect(frame)[0], info)
+        return self.observe(self._look(frame), info)
 
     def step(self, action: Any) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment and finds the objects of the new frame."""
         frame, reward, terminated, truncated, info = self.advance(action)
-        observation, info = self.observe(self.model.detect(frame)[0], info)
+        observation, info = self.observe(self._look(frame), info)
         return observation, reward, terminated, truncated, info
 
     # reset and step are made of these two, so that many environments can have their frames looked at in one call.
@@ -209,6 +211,11 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def pooled(self, frame: np.ndarray) -> np.ndarray:
         """What the model looks at: the frame, or the brighter of it and the emulator's frame before."""
         return frame if self._subframes is None else np.maximum(frame, self._subframes.before)
+
+    def _look(self, frame: np.ndarray) -> Detections:
+        if self._watcher is None or self._watcher.model is not self.model:
+            self._watcher = Watcher(self.model, 1)
+        return self._watcher.detect([frame], [0])[0]
 
     def observe(self, detections: Detections, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
         """The observation that follows from what was found in the newest frame, and ``info`` with the scene."""
@@ -246,7 +253,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def __getstate__(self) -> dict[str, Any]:
         """A model that was given by name is loaded again, not copied: workers get a few bytes."""
-        state = self.__dict__.copy()
+        state = {**self.__dict__, "_watcher": None}
         if isinstance(self._given, str):
             del state["model"]
         return state

@@ -10,7 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from spacetime_env.config import SceneConfig
 from spacetime_env.metrics.boxes import Truth, iou
 from spacetime_env.scene import Detections
-from spacetime_env.tracker import REACH, Tracker
+from spacetime_env.slots import REACH
+from spacetime_env.tracker import Tracker
 
 
 def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]:

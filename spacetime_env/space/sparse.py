@@ -1,15 +1,16 @@
-"""The image encoder on those cells alone that differ from the fixed background: what is still costs nothing.
+"""The image encoder where something changed: what is as it was costs nothing.
 
-Most of a game's screen looks as it always does. There the features of the first layers are constants, and no object
-has its centre there: one is in a cell of which some pixel differs. So the first layers are computed in such cells,
-those that look at neighbours in these cells and, but for the last one, around them, and the result is that of the
-whole encoder in these cells, up to the rounding of another order of sums.
+Most of a game's screen looks as it always does, and most of the rest as it did a step ago. There the features of the
+first layers are known. So each layer is computed only in those cells of the grid whose own or neighbouring pixels
+changed, since the last frame of the same game or against the fixed background. And no object has its centre in a cell
+that looks like the background, so the last layer is left out there. Elsewhere the result is that of the whole encoder,
+up to the rounding of another order of sums.
 """
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from spacetime_env.space.latents import PRES_SCALE
 from spacetime_env.space.model import Space
 
 LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
+PATIENCE = 16  # after so many such calls one by one, what is known is brought up to date all the same
 AT_ONCE = 8  # frames: more, and what is gathered leaves the processor's cache
 
 
@@ -34,8 +36,24 @@ class Found(NamedTuple):
     z_what: np.ndarray  # (M, D) float32
 
 
+class Known:
+    """Of some streams of frames, the last frame of each and what the layers made of it. P = G + 2, with a margin.
+
+    A stream begins with the background as its last frame.
+    """
+
+    def __init__(self, pixels: np.ndarray, features: Sequence[np.ndarray], outputs: int, streams: int) -> None:
+        side = len(pixels) + 2
+        self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, words of a row)
+        # (S * P * P, C) each: what goes into each layer that looks at neighbours, 0 in the margin
+        self.features = [np.tile(one.reshape(side * side, -1), (streams, 1)) for one in features]
+        self.differs = np.zeros(streams * side * side, bool)  # from the background
+        self.raw = np.zeros((streams * side * side, outputs), np.float32)  # of the head, where it differs
+        self.refused = 0  # calls one by one in which too much had changed
+
+
 class SparseEncoder:
-    """:meth:`Space.encode` of pixels, at the cost of what differs from the background.
+    """:meth:`Space.encode` of pixels, at the cost of what changed.
 
     Args:
         space: as :meth:`Space.fused` makes it, of a kind that :meth:`fits`.
@@ -45,27 +63,26 @@ class SparseEncoder:
         encoder: nn.Module = space.foreground.encoder
         image = space.image
         assert isinstance(encoder, FoldedEncoder) and image is not None
-        self.space = space
+        self.size = space.config.frame_size
         self.grid = space.config.grid
-        height, width = space.config.frame_size
-        self.patch = (height // self.grid, width // self.grid)
+        self.patch = (self.size[0] // self.grid, self.size[1] // self.grid)
         background = _pixels(image)
-        # Compared in the largest words that a patch's rows are made of.
+        # Compared in the largest words that the rows of a patch are made of.
         self._word = np.dtype(f"u{math.gcd(8, self.patch[1] * 3)}")
-        self._background = background.reshape(self.grid, self.patch[0], -1).view(self._word)
+        self._background = self._words(background[None])[0]
         self._patches: list[tuple[int, Tensor, Tensor]] = []  # kernel, weight (k * k * C, C'), bias
-        self._around: list[tuple[Tensor, Tensor, np.ndarray]] = []  # weight (9 * C, C'), bias, what comes in: (P, P, C)
+        self._around: list[tuple[Tensor, Tensor]] = []  # weight (9 * C, C'), bias
+        self._still: list[np.ndarray] = []  # (P, P, C): what goes into these where nothing moves
         self._offset: Tensor | None = None
         features = image[None]
         for i, layer in enumerate(encoder.layers):
             weight, bias, stride, padding = layer.weight, layer.bias, layer.stride, layer.padding
             matrix = weight.permute(2, 3, 1, 0).reshape(-1, len(weight)).contiguous()
             if padding[0]:
-                margin = torch.nn.functional.pad(features[0], (1, 1, 1, 1)).permute(1, 2, 0)
-                self._around.append((matrix, bias, margin.contiguous().numpy()))
+                self._still.append(nn.functional.pad(features[0], (1, 1, 1, 1)).permute(1, 2, 0).contiguous().numpy())
+                self._around.append((matrix, bias))
             else:
-                scale = 1 / 255 if i == 0 else 1.0
-                self._patches.append((weight.shape[2], matrix * scale, bias))
+                self._patches.append((weight.shape[2], matrix / 255 if i == 0 else matrix, bias))
             features = torch.conv2d(features, weight, bias, stride, padding)
             if i == 0 and encoder.offset is not None:
                 features = features + encoder.offset
@@ -74,6 +91,8 @@ class SparseEncoder:
         self._head = (encoder.head.weight.t().contiguous(), encoder.head.bias)
         side = self.grid + 2  # with a margin of one cell, where padding is
         self._near = np.array([side * row + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
+        cut = background.reshape(self.grid, self.patch[0], self.grid, self.patch[1], 3).transpose(0, 2, 1, 3, 4)
+        self._background_cells = cut.reshape(self.grid**2, -1)
 
     @staticmethod
     def fits(space: Space) -> bool:
@@ -90,49 +109,94 @@ class SparseEncoder:
             return False
         return bool(np.allclose(image.permute(1, 2, 0).numpy() * 255, _pixels(image), atol=1e-3))
 
-    @torch.inference_mode()
+    def begin(self, streams: int) -> Known:
+        """What is known of some streams of frames before their first: the background."""
+        return Known(self._background, self._still, len(self._head[1]), streams)
+
     def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> Found | None:
-        """The objects of each frame; None where so much differs that the whole encoder would be faster.
+        """The objects of frames that have nothing to do with each other.
 
         Args:
             pixels: (B, H, W, 3) uint8 RGB of ``frame_size``.
             threshold: z_pres over this is an object.
+
+        Returns:
+            None where so much differs from the background that the whole encoder would be faster.
         """
-        if pixels.shape[1:] != (*self.space.config.frame_size, 3) or pixels.dtype != np.uint8:
-            height, width = self.space.config.frame_size
+        parts = []
+        for start in range(0, max(len(pixels), 1), AT_ONCE):
+            part = pixels[start : start + AT_ONCE]
+            found = self.follow(part, range(len(part)), self.begin(len(part)), threshold)
+            if found is None:
+                return None
+            parts.append(found._replace(frame=found.frame + start))
+        return parts[0] if len(parts) == 1 else Found(*map(np.concatenate, zip(*parts, strict=True)))
+
+    @torch.inference_mode()
+    def follow(
+        self, pixels: np.ndarray, streams: Sequence[int], known: Known, threshold: float = 0.5
+    ) -> Found | None:
+        """The objects of the next frames of some streams.
+
+        Args:
+            pixels: (B, H, W, 3) uint8 RGB of ``frame_size``.
+            streams: of which each is the next, B different ones.
+            known: as :meth:`begin` made it; brought up to date.
+            threshold: z_pres over this is an object.
+
+        Returns:
+            None where so much changed that the whole encoder would be faster; ``known`` is then as it was.
+        """
+        if pixels.shape[1:] != (*self.size, 3) or pixels.dtype != np.uint8:
+            height, width = self.size
             raise ValueError(f"expected uint8 frames (B, {height}, {width}, 3), got {pixels.dtype} {pixels.shape}.")
-        pixels = np.ascontiguousarray(pixels)
-        frame, row, column = self._differing(pixels)
-        if len(frame) > LIMIT * len(pixels) * self.grid**2:
-            return None
-        ends = np.searchsorted(frame, np.arange(0, len(pixels) + AT_ONCE, AT_ONCE)).tolist()
-        parts = [
-            self._raw(pixels[i * AT_ONCE : (i + 1) * AT_ONCE], frame[a:b] - i * AT_ONCE, row[a:b], column[a:b])
-            for i, (a, b) in enumerate(pairwise(ends))
-            if a < b
-        ]
-        raw = np.concatenate(parts) if parts else np.zeros((0, len(self._head[1])), np.float32)
-        # What Foreground.find does; in torch these few numbers would take as long as all of the above.
-        there = (raw[:, 8] > raw_presence(threshold)).nonzero()[0]
-        raw, at = raw[there], np.stack([column[there], row[there]], axis=1)
-        center = (at + np.float32(0.5) + np.tanh(raw[:, 4:6])) * np.float32(2 / self.grid) - 1
-        z_where = np.concatenate([_sigmoid(raw[:, :2]), center.astype(np.float32)], axis=1)
-        return Found(frame[there], _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
-
-    def _differing(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Frame, row and column, (M,) each, of the cells that differ from the background."""
-        across = pixels.shape[2] * 3
-        words = pixels.reshape(len(pixels), self.grid, self.patch[0], across).view(self._word)
-        differs = np.bitwise_or.reduce(words ^ self._background, axis=2)
-        cells = differs.reshape(len(pixels), self.grid, self.grid, words.shape[3] // self.grid).any(axis=3)
+        grid, side, of = self.grid, self.grid + 2, np.array(streams, np.int64)
+        # Those of all streams in order, the usual case, are looked at in place.
+        last = known.pixels if list(streams) == list(range(len(known.pixels))) else known.pixels[of]
+        words = self._words(np.ascontiguousarray(pixels))
+        changed = np.bitwise_or.reduce(words ^ last, axis=2)
+        cells = changed.reshape(len(pixels), grid, grid, words.shape[3] // grid).any(axis=3)
         frame, row, column = cells.nonzero()
-        return frame, row, column
+        if len(frame) > LIMIT * cells.size and known.refused < PATIENCE:
+            known.refused += 1
+            return None
+        known.refused = 0
+        if len(frame):
+            known.pixels[of] = words
+            self._update(pixels, (frame, row, column), of[frame], known)
+        # What Foreground.find does; in torch these few numbers would take as long as all of the above.
+        present = (known.raw[:, 8] > raw_presence(threshold)) & known.differs
+        frame, place = present.reshape(-1, side * side)[of].nonzero()
+        raw = known.raw[of[frame] * side**2 + place]
+        at = np.stack([place % side, place // side], axis=1) - np.float32(0.5)  # the margin is 1, a cell's centre 0.5
+        center = (at + np.tanh(raw[:, 4:6])) * np.float32(2 / grid) - 1
+        z_where = np.concatenate([_sigmoid(raw[:, :2]), center.astype(np.float32)], axis=1)
+        return Found(frame, _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
 
-    def _raw(self, pixels: np.ndarray, frame: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """What the encoder's head says of the cells, (M, 11 + D)."""
-        grid, (high, wide) = self.grid, self.patch
-        cut = pixels.reshape(len(pixels), grid, high, grid, wide, 3)[frame, row, :, column]
-        features = torch.from_numpy(cut.astype(np.float32))  # (M, h, w, 3)
+    def _update(
+        self, pixels: np.ndarray, cells: tuple[np.ndarray, np.ndarray, np.ndarray], stream: np.ndarray, known: Known
+    ) -> None:
+        """Compute anew what the pixels of some cells (frame, row, column) of some streams change."""
+        frame, row, column = cells
+        grid, side = self.grid, self.grid + 2
+        cut = pixels.reshape(len(pixels), grid, self.patch[0], grid, self.patch[1], 3)[frame, row, :, column]
+        cell = row * grid + column
+        here = (stream * side + row + 1) * side + column + 1
+        known.differs[here] = (cut.reshape(len(cut), -1) != self._background_cells[cell]).any(axis=1)
+        features = self._of_patches(cut, cell)
+        if not self._around:  # then nothing else is needed where it looks like the background
+            known.raw[here] = torch.addmm(self._head[1], features, self._head[0]).numpy()
+            return
+        for i, (weight, bias) in enumerate(self._around, 1):
+            known.features[i - 1][here] = features.numpy()
+            here = self._widened(here, known.differs, last=i == len(self._around))
+            gathered = known.features[i - 1].take(here[:, None] + self._near, axis=0).reshape(len(here), -1)
+            features = torch.addmm(bias, torch.from_numpy(gathered), weight).relu_()
+        known.raw[here] = torch.addmm(self._head[1], features, self._head[0]).numpy()
+
+    def _of_patches(self, cut: np.ndarray, cell: np.ndarray) -> Tensor:
+        """(M, h, w, 3) uint8, the patches of some cells, and which these are -> (M, C) features."""
+        features = torch.from_numpy(cut.astype(np.float32))
         for i, (kernel, weight, bias) in enumerate(self._patches):
             _, high, wide, channels = features.shape
             high, wide = high // kernel, wide // kernel
@@ -140,33 +204,27 @@ class SparseEncoder:
                 features = features.reshape(-1, high, kernel, wide, kernel, channels).transpose(2, 3)
             features = torch.addmm(bias, features.reshape(-1, len(weight)), weight)
             if i == 0 and self._offset is not None:
-                features += self._offset[torch.from_numpy(row * grid + column)].flatten(0, 1)
+                features += self._offset[torch.from_numpy(cell)].flatten(0, 1)
             features = features.relu_().reshape(-1, high, wide, weight.shape[1])
-        features = features.flatten(1)
-        side = grid + 2
-        here = (frame * side + row + 1) * side + column + 1
-        rings = self._rings(here, len(pixels))
-        for i, (weight, bias, still) in enumerate(self._around, 1):
-            known = np.empty((len(pixels), *still.shape), np.float32)
-            known[:] = still
-            known = known.reshape(-1, still.shape[2])
-            known[rings[min(i - 1, len(self._around) - i + 1)]] = features.numpy()
-            wanted = rings[min(i, len(self._around) - i)]
-            gathered = known.take(wanted[:, None] + self._near, axis=0).reshape(len(wanted), -1)
-            features = torch.addmm(bias, torch.from_numpy(gathered), weight).relu_()
-        return torch.addmm(self._head[1], features, self._head[0]).numpy()
+        return features.flatten(1)
 
-    def _rings(self, here: np.ndarray, frames: int) -> list[np.ndarray]:
-        """The cells ``here``, those and their neighbours, and so on as far as is needed: flat places with margins."""
-        rings, side = [here], self.grid + 2
-        for _ in range(len(self._around) // 2):
-            marked = np.zeros(frames * side * side, bool)
-            marked[rings[-1][:, None] + self._near] = True
-            square = marked.reshape(frames, side, side)
+    def _widened(self, here: np.ndarray, differs: np.ndarray, last: bool) -> np.ndarray:
+        """Flat places and their neighbours, without margins; the ``last`` time, those that differ from the background.
+        """
+        marked = np.zeros(len(differs), bool)
+        marked[here[:, None] + self._near] = True
+        if last:
+            marked &= differs
+        else:
+            square = marked.reshape(-1, self.grid + 2, self.grid + 2)
             square[:, [0, -1]] = False
             square[:, :, [0, -1]] = False
-            rings.append(marked.nonzero()[0])
-        return rings
+        return marked.nonzero()[0]
+
+    def _words(self, pixels: np.ndarray) -> np.ndarray:
+        """(B, H, W, 3) uint8 -> (B, G, patch height, words of a row)."""
+        height, width = self.size
+        return pixels.reshape(len(pixels), self.grid, height // self.grid, width * 3).view(self._word)
 
     def _by_cell(self, offset: Tensor) -> Tensor:
         """(C, h, w) -> (cells, places of a cell, C)."""
