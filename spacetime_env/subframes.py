@@ -28,7 +28,7 @@ class SubframeEnv(ale_py.AtariEnv):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Resets the game. The frame before the first is taken to look like it."""
         result = super().reset(seed=seed, options=options)
-        self._keep()
+        self._keep(result[0])
         return result
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
@@ -37,19 +37,22 @@ class SubframeEnv(ale_py.AtariEnv):
         frames = int(self.np_random.integers(*skip)) if isinstance(skip, tuple) else skip
         earned = 0.0
         try:
+            seen = None
             if frames > 1:
                 self._frameskip = frames - 1
-                earned = super().step(action)[1]
-            self._keep()
+                seen, earned, *_ = super().step(action)
+            self._keep(seen)
             self._frameskip = min(frames, 1)
             observation, reward, terminated, truncated, info = super().step(action)
         finally:
             self._frameskip = skip
         return observation, earned + float(reward), terminated, truncated, info
 
-    def _keep(self) -> None:
-        if self.keep_rgb:
-            self.before = self.ale.getScreenRGB()
+    def _keep(self, seen: Any = None) -> None:
+        """Keep the frame that the emulator shows; ``seen`` is an observation of it, where there is one."""
+        if self.keep_rgb:  # to ask the emulator once more would take a tenth of a step's time
+            shown = isinstance(seen, np.ndarray) and seen.ndim == 3
+            self.before = seen if shown else self.ale.getScreenRGB()
         if self.keep_ids:
             self.before_ids = self.ale.getScreen()
 
