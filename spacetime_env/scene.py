@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacetime_env.config import SceneConfig
+from spacetime_env.fast import loops
 from spacetime_env.frames import z_where_to_boxes
 from spacetime_env.tracker import FEATURES, Tracker
 
@@ -111,23 +112,51 @@ def describe_all(
     Raises:
         ValueError: a present cell whose place is not a number.
     """
-    order = np.lexsort((-z_pres, frame))  # frame by frame, the most certain first
-    order = order[z_pres[order] > config.threshold]
-    places = z_where[order].astype(np.float32)
-    if not np.isfinite(places).all():
-        raise ValueError("z_where of a present object is not finite: the network has diverged.")
-    boxes, frame = z_where_to_boxes(places, native), frame[order]
-    overlapping, boxes = boxes, _whole(boxes) if config.whole_pixels else boxes
-    kept = ~in_regions(boxes, config.ignore)
-    _drop_overlaps(overlapping, frame, kept, config.overlap)
-    if not kept.all():
-        order, places, boxes, frame = order[kept], places[kept], boxes[kept], frame[kept]
+    arranged = _arranged if loops is None else _arranged_quickly
+    order, places, boxes, frame = arranged(frame, z_pres, z_where, config, native)
     confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
     class_ids = np.asarray(predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
     names = tuple(class_names)
     ends = np.bincount(frame, minlength=frames).cumsum().tolist()
     parts = (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))  # the last end starts nothing
     return [Detections(boxes[i], places[i], class_ids[i], confidence[i], what[i], names) for i in parts]
+
+
+Arranged = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_DIVERGED = "z_where of a present object is not finite: the network has diverged."
+
+
+def _arranged(
+    frame: np.ndarray, z_pres: np.ndarray, z_where: np.ndarray, config: SceneConfig, native: tuple[int, int]
+) -> Arranged:
+    """Which cells are kept, frame by frame, the most certain first; their z_where, boxes and frames."""
+    order = np.lexsort((-z_pres, frame))  # frame by frame, the most certain first
+    order = order[z_pres[order] > config.threshold]
+    places = z_where[order].astype(np.float32)
+    if not np.isfinite(places).all():
+        raise ValueError(_DIVERGED)
+    boxes, frame = z_where_to_boxes(places, native), frame[order]
+    overlapping, boxes = boxes, _whole(boxes) if config.whole_pixels else boxes
+    kept = ~in_regions(boxes, config.ignore)
+    _drop_overlaps(overlapping, frame, kept, config.overlap)
+    if not kept.all():
+        order, places, boxes, frame = order[kept], places[kept], boxes[kept], frame[kept]
+    return order, places, boxes, frame
+
+
+def _arranged_quickly(
+    frame: np.ndarray, z_pres: np.ndarray, z_where: np.ndarray, config: SceneConfig, native: tuple[int, int]
+) -> Arranged:
+    """As :func:`_arranged`, compiled."""
+    certain, where = np.asarray(z_pres, np.float32), np.asarray(z_where, np.float32)
+    if (frame[1:] < frame[:-1]).any():
+        return _arranged(frame, z_pres, z_where, config, native)
+    ignore = np.array(config.ignore, np.float32).reshape(-1, 4)
+    limits = (np.float32(config.threshold), ignore, np.float32(config.overlap), config.whole_pixels)
+    order, boxes, finite = loops.arrange(np.asarray(frame, np.int64), certain, where, *limits, *native)
+    if not finite:
+        raise ValueError(_DIVERGED)
+    return order, where[order], boxes, frame[order]
 
 
 def _whole(boxes: np.ndarray) -> np.ndarray:

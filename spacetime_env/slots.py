@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from spacetime_env.fast import loops
+
 MANY = 7  # so many slots and more are kept in arrays
 
 # The tracker's own numbers. They are ratios, so they hold for any game; max_speed and keep are the game's.
@@ -210,8 +212,14 @@ class ManySlots:
     def update(self, number: np.ndarray, at: np.ndarray, size: np.ndarray, confidence: np.ndarray) -> None:
         """Take the detections of the next frame: numbers, centres (m,) complex, w and h (m, 2), confidence."""
         taken = self._match(at, confidence) if len(self.slot) and len(at) else np.full(len(self.slot), -1)
-        hit = taken >= 0
-        if hit.all():
+        if loops is not None:
+            state = (self.at, self.step, self.velocity, self.size, self.missed, self.moved, self.source)
+            hits, most = loops.see(taken, number, at, size, *state, SMOOTH)
+            if hits < len(taken):
+                taken = taken[taken >= 0]
+                if most > self.keep:
+                    self._keep(self.missed <= self.keep)
+        elif (hit := taken >= 0).all():
             self._see(taken, number, at, size)
         else:
             self._see_some(hit, taken, number, at, size)
@@ -254,6 +262,11 @@ class ManySlots:
         at its end, the rest stay themselves. An object that turned round is nearer to its last place than to the
         expected one, and that counts too, but less: or two that cross would be taken for two that stand still.
         """
+        if loops is not None:
+            state, rules = (self.at, self.velocity, self.missed), (REACH_GROWTH, TURN, DOUBT, STALE)
+            taken, unique = loops.match(*state, at, confidence, self.reach, *rules)
+            if unique:
+                return taken
         missed, late = self.missed, self.missed.any()
         off = at - self.at[:, None]
         ahead = self.velocity * (missed + 1) if late else self.velocity
@@ -324,6 +337,8 @@ class ManySlots:
 
     def rows(self, native: tuple[int, int], max_speed: float) -> np.ndarray:
         """As :meth:`FewSlots.rows`, (slots, 7)."""
+        if loops is not None:
+            return loops.rows(self.slot, self.at, self.step, self.size, self.missed, self.slots, *native, max_speed)
         width, height = native[1], native[0]
         now = np.empty((len(self.slot), 7))
         now[:, 0] = self.missed == 0

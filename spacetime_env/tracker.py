@@ -98,14 +98,13 @@ class Tracker:
             self._sights = [[] if i in few else None for i in range(len(known))]
         boxes, ids, confidence = detections.boxes, detections.class_ids, detections.confidence
         sights = self._sights
-        for seen in sights:
-            if seen:
-                seen.clear()
-        for i, (class_id, (x, y, w, h), sure) in enumerate(
-            zip(ids.tolist(), boxes.tolist(), confidence.tolist(), strict=True)
-        ):
-            if (seen := sights[class_id]) is not None:
-                seen.append(Sight(i, complex(x + w / 2, y + h / 2), w, h, sure))
+        for own in sights:
+            if own:
+                own.clear()
+        for i, class_id in enumerate(ids.tolist()):
+            if (own := sights[class_id]) is not None:
+                x, y, w, h = boxes[i].tolist()
+                own.append(Sight(i, complex(x + w / 2, y + h / 2), w, h, float(confidence[i])))
         found: list[tuple[float, ...]] = []
         many: list[tuple[slice, np.ndarray]] = []
         sources: list[int] = []
@@ -125,7 +124,8 @@ class Tracker:
         if not many:
             return np.array(found, np.float32)
         out = np.empty((len(sources), len(FEATURES)), np.float32)
-        out[self._few] = found
+        if found:
+            out[self._few] = found
         for at, rows in many:
             out[at] = rows
         return out

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
+from spacetime_env.fast import loops
 from spacetime_env.space.foreground import FoldedEncoder, raw_presence
 from spacetime_env.space.latents import PRES_SCALE
 from spacetime_env.space.model import Space
 
 LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
 PATIENCE = 16  # after so many such calls one by one, what is known is brought up to date all the same
+FEW = 24  # cells
 AT_ONCE = 8  # frames: more, and what is gathered leaves the processor's cache
 
 
@@ -91,8 +93,9 @@ class SparseEncoder:
         self._head = (encoder.head.weight.t().contiguous(), encoder.head.bias)
         side = self.grid + 2  # with a margin of one cell, where padding is
         self._near = np.array([side * row + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
-        cut = background.reshape(self.grid, self.patch[0], self.grid, self.patch[1], 3).transpose(0, 2, 1, 3, 4)
-        self._background_cells = cut.reshape(self.grid**2, -1)
+        _, weight, bias = self._patches[0]  # for the compiled form, with what `both` adds in each cell
+        each = bias.expand(self.grid**2, -1) if self._offset is None else self._offset[:, 0] + bias
+        self._first = (weight.numpy(), each.contiguous().numpy())
 
     @staticmethod
     def fits(space: Space) -> bool:
@@ -150,52 +153,60 @@ class SparseEncoder:
         if pixels.shape[1:] != (*self.size, 3) or pixels.dtype != np.uint8:
             height, width = self.size
             raise ValueError(f"expected uint8 frames (B, {height}, {width}, 3), got {pixels.dtype} {pixels.shape}.")
-        grid, side, of = self.grid, self.grid + 2, np.array(streams, np.int64)
-        # Those of all streams in order, the usual case, are looked at in place.
-        last = known.pixels if list(streams) == list(range(len(known.pixels))) else known.pixels[of]
-        words = self._words(np.ascontiguousarray(pixels))
-        changed = np.bitwise_or.reduce(words ^ last, axis=2)
-        cells = changed.reshape(len(pixels), grid, grid, words.shape[3] // grid).any(axis=3)
-        frame, row, column = cells.nonzero()
-        if len(frame) > LIMIT * cells.size and known.refused < PATIENCE:
+        words, of = self._words(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
+        cells = self._changed(words, of, known)
+        if len(cells) > LIMIT * len(pixels) * self.grid**2 and known.refused < PATIENCE:
             known.refused += 1
             return None
         known.refused = 0
-        if len(frame):
-            known.pixels[of] = words
-            self._update(pixels, (frame, row, column), of[frame], known)
-        # What Foreground.find does; in torch these few numbers would take as long as all of the above.
-        present = (known.raw[:, 8] > raw_presence(threshold)) & known.differs
-        frame, place = present.reshape(-1, side * side)[of].nonzero()
-        raw = known.raw[of[frame] * side**2 + place]
-        at = np.stack([place % side, place // side], axis=1) - np.float32(0.5)  # the margin is 1, a cell's centre 0.5
-        center = (at + np.tanh(raw[:, 4:6])) * np.float32(2 / grid) - 1
-        z_where = np.concatenate([_sigmoid(raw[:, :2]), center.astype(np.float32)], axis=1)
-        return Found(frame, _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
+        if len(cells):
+            self._update(pixels, words, cells, of, known)
+        return self._present(of, known, threshold)
 
-    def _update(
-        self, pixels: np.ndarray, cells: tuple[np.ndarray, np.ndarray, np.ndarray], stream: np.ndarray, known: Known
-    ) -> None:
-        """Compute anew what the pixels of some cells (frame, row, column) of some streams change."""
-        frame, row, column = cells
-        grid, side = self.grid, self.grid + 2
-        cut = pixels.reshape(len(pixels), grid, self.patch[0], grid, self.patch[1], 3)[frame, row, :, column]
-        cell = row * grid + column
-        here = (stream * side + row + 1) * side + column + 1
-        known.differs[here] = (cut.reshape(len(cut), -1) != self._background_cells[cell]).any(axis=1)
-        features = self._of_patches(cut, cell)
-        if not self._around:  # then nothing else is needed where it looks like the background
-            known.raw[here] = torch.addmm(self._head[1], features, self._head[0]).numpy()
-            return
+    def _update(self, pixels: np.ndarray, words: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> None:
+        """Compute anew what changes with the pixels of some cells, (M, 3)."""
+        here = self._take_over(words, cells, of, known)
+        features = self._of_patches(pixels, cells)
         for i, (weight, bias) in enumerate(self._around, 1):
-            known.features[i - 1][here] = features.numpy()
+            known.features[i - 1][here] = features
             here = self._widened(here, known.differs, last=i == len(self._around))
-            gathered = known.features[i - 1].take(here[:, None] + self._near, axis=0).reshape(len(here), -1)
-            features = torch.addmm(bias, torch.from_numpy(gathered), weight).relu_()
-        known.raw[here] = torch.addmm(self._head[1], features, self._head[0]).numpy()
+            features = self._of_neighbours(known.features[i - 1], here, weight, bias)
+        weight, bias = self._head
+        known.raw[here] = torch.addmm(bias, torch.from_numpy(features), weight).numpy()
 
-    def _of_patches(self, cut: np.ndarray, cell: np.ndarray) -> Tensor:
-        """(M, h, w, 3) uint8, the patches of some cells, and which these are -> (M, C) features."""
+    # What follows is there twice: in arrays, and compiled for where numba is installed.
+
+    def _changed(self, words: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
+        """(M, 3): frame, row and column of the cells that are not as in the last frame."""
+        grid, across = self.grid, words.shape[3] // self.grid
+        if loops is not None:
+            return cast(np.ndarray, loops.changed_cells(words, known.pixels, of, grid, across))
+        # Those of all streams in order, the usual case, are looked at in place.
+        last = known.pixels if of.tolist() == list(range(len(known.pixels))) else known.pixels[of]
+        changed = np.bitwise_or.reduce(words ^ last, axis=2)
+        return np.argwhere(changed.reshape(len(words), grid, grid, across).any(axis=3))
+
+    def _take_over(self, words: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
+        """Remember the pixels of some cells, and whether they differ from the background; (M,) their flat places."""
+        grid, side, across = self.grid, self.grid + 2, words.shape[3] // self.grid
+        if loops is not None:
+            known_now = (cells, self._background, known.differs)
+            return cast(np.ndarray, loops.take_over(words, known.pixels, of, *known_now, grid, across))
+        frame, row, column = cells.T
+        stream, shape = of[frame], (-1, grid, words.shape[2], grid, across)
+        now = words.reshape(shape)[frame, row, :, column]
+        known.pixels.reshape(shape)[stream, row, :, column] = now
+        still = self._background.reshape(shape)[0, row, :, column]
+        here = (stream * side + row + 1) * side + column + 1
+        known.differs[here] = (now != still).any(axis=(1, 2))
+        return cast(np.ndarray, here)
+
+    def _of_patches(self, pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """(B, H, W, 3) uint8 and (M, 3) cells -> (M, C), what the layers that see a cell alone make of them."""
+        if loops is not None and len(self._patches) == 1:
+            return cast(np.ndarray, loops.of_patches(pixels, cells, *self.patch, *self._first))
+        grid, (frame, row, column) = self.grid, cells.T
+        cut = pixels.reshape(len(pixels), grid, self.patch[0], grid, self.patch[1], 3)[frame, row, :, column]
         features = torch.from_numpy(cut.astype(np.float32))
         for i, (kernel, weight, bias) in enumerate(self._patches):
             _, high, wide, channels = features.shape
@@ -204,13 +215,21 @@ class SparseEncoder:
                 features = features.reshape(-1, high, kernel, wide, kernel, channels).transpose(2, 3)
             features = torch.addmm(bias, features.reshape(-1, len(weight)), weight)
             if i == 0 and self._offset is not None:
-                features += self._offset[torch.from_numpy(cell)].flatten(0, 1)
+                features += self._offset[torch.from_numpy(row * grid + column)].flatten(0, 1)
             features = features.relu_().reshape(-1, high, wide, weight.shape[1])
-        return features.flatten(1)
+        return features.flatten(1).numpy()
+
+    def _of_neighbours(self, features: np.ndarray, here: np.ndarray, weight: Tensor, bias: Tensor) -> np.ndarray:
+        """(S * P * P, C) and (M,) places -> (M, C'), what a layer of 3 x 3 makes of them there."""
+        if loops is not None and len(here) <= FEW:  # of more, a matrix product is faster all the same
+            return cast(np.ndarray, loops.around(features, here, self._near, weight.numpy(), bias.numpy()))
+        gathered = features.take(here[:, None] + self._near, axis=0).reshape(len(here), len(weight))
+        return torch.addmm(bias, torch.from_numpy(gathered), weight).relu_().numpy()
 
     def _widened(self, here: np.ndarray, differs: np.ndarray, last: bool) -> np.ndarray:
-        """Flat places and their neighbours, without margins; the ``last`` time, those that differ from the background.
-        """
+        """Places and their neighbours, without margins; the ``last`` time, those that differ from the background."""
+        if loops is not None:
+            return cast(np.ndarray, loops.widened(here, self._near, differs, self.grid, last))
         marked = np.zeros(len(differs), bool)
         marked[here[:, None] + self._near] = True
         if last:
@@ -220,6 +239,19 @@ class SparseEncoder:
             square[:, [0, -1]] = False
             square[:, :, [0, -1]] = False
         return marked.nonzero()[0]
+
+    def _present(self, of: np.ndarray, known: Known, threshold: float) -> Found:
+        """The objects of some streams: what Foreground.find makes of what the head said."""
+        grid, side, limit = self.grid, self.grid + 2, np.float32(raw_presence(threshold))
+        if loops is not None:
+            return Found(*loops.present(known.raw, known.differs, of, grid, limit, PRES_SCALE))
+        present = (known.raw[:, 8] > limit) & known.differs
+        frame, place = present.reshape(-1, side * side)[of].nonzero()
+        raw = known.raw[of[frame] * side**2 + place]
+        at = np.stack([place % side, place // side], axis=1) - np.float32(0.5)  # the margin is 1, a cell's centre 0.5
+        center = (at + np.tanh(raw[:, 4:6])) * np.float32(2 / grid) - 1
+        z_where = np.concatenate([_sigmoid(raw[:, :2]), center.astype(np.float32)], axis=1)
+        return Found(frame, _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
 
     def _words(self, pixels: np.ndarray) -> np.ndarray:
         """(B, H, W, 3) uint8 -> (B, G, patch height, words of a row)."""

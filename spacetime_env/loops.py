@@ -1,0 +1,332 @@
+"""The inner loops of seeing and tracking, compiled by numba: the optional extra ``fast``.
+
+A step of one game takes a few thousand operations on a few dozen numbers. In arrays most of its time goes to calling
+some two hundred array functions; compiled it takes a few microseconds. Whoever calls these has the same in arrays, as
+the text of the rules and for where numba is not installed; tests hold one against the other.
+
+Importing this raises ImportError without numba. Each function is compiled at its first call, a second or so each, and
+kept on disk.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+compiled = numba.njit(cache=True, nogil=True)
+fused = numba.njit(cache=True, nogil=True, fastmath={"contract"})  # a * b + c in one rounding
+
+
+@compiled
+def changed_cells(words, last, of, grid, across):  # type: ignore[no-untyped-def]
+    """The cells whose pixels are not those of the last frame.
+
+    Args:
+        words: (B, G, patch height, G * across) pixels of the new frames.
+        last: (S, G, patch height, G * across) of the last frames.
+        of: (B,) the stream of each.
+        grid, across: G, and words of a patch's row.
+
+    Returns:
+        (M, 3) frame, row and column of each.
+    """
+    found = np.empty((words.shape[0] * grid * grid, 3), np.int64)
+    count = 0
+    for b in range(words.shape[0]):
+        stream = of[b]
+        for row in range(grid):
+            for column in range(grid):
+                change = words[b, row, 0, 0] ^ words[b, row, 0, 0]
+                for y in range(words.shape[2]):
+                    for x in range(column * across, (column + 1) * across):
+                        change |= words[b, row, y, x] ^ last[stream, row, y, x]
+                if change != 0:
+                    found[count, 0], found[count, 1], found[count, 2] = b, row, column
+                    count += 1
+    return found[:count]
+
+
+@compiled
+def take_over(words, last, of, cells, background, differs, grid, across):  # type: ignore[no-untyped-def]
+    """Put what :func:`changed_cells` found into ``last``, and into ``differs`` whether it differs from the background.
+
+    Args:
+        words, last, of, grid, across: as there.
+        cells: (M, 3).
+        background: (G, patch height, G * across).
+        differs: (S * P * P,) with P = G + 2.
+
+    Returns:
+        (M,) the places of the cells in ``differs``.
+    """
+    places = np.empty(len(cells), np.int64)
+    for i in range(len(cells)):
+        b, row, column = cells[i, 0], cells[i, 1], cells[i, 2]
+        change = words[b, row, 0, 0] ^ words[b, row, 0, 0]
+        for y in range(words.shape[2]):
+            for x in range(column * across, (column + 1) * across):
+                last[of[b], row, y, x] = words[b, row, y, x]
+                change |= words[b, row, y, x] ^ background[row, y, x]
+        places[i] = (of[b] * (grid + 2) + row + 1) * (grid + 2) + column + 1
+        differs[places[i]] = change != 0
+    return places
+
+
+@fused
+def of_patches(pixels, cells, high, wide, weight, bias):  # type: ignore[no-untyped-def]
+    """The first layer, a patch a cell: (B, H, W, 3) uint8, (M, 3) cells, bias (G * G, C) -> (M, C) with ReLU."""
+    grid = pixels.shape[1] // high
+    out = np.empty((len(cells), weight.shape[1]), np.float32)
+    for i in range(len(cells)):
+        b, top, left = cells[i, 0], cells[i, 1] * high, cells[i, 2] * wide
+        sums = bias[cells[i, 1] * grid + cells[i, 2]].copy()
+        k = 0
+        for y in range(top, top + high):
+            for x in range(left, left + wide):
+                for c in range(3):
+                    value = np.float32(pixels[b, y, x, c])
+                    for j in range(len(sums)):
+                        sums[j] += value * weight[k, j]
+                    k += 1
+        for j in range(len(sums)):
+            out[i, j] = max(sums[j], np.float32(0))
+    return out
+
+
+@fused
+def around(features, here, near, weight, bias):  # type: ignore[no-untyped-def]
+    """A 3 x 3 layer in some places: (N, C) features of all, (M,) places, (9,) steps to neighbours -> (M, C')."""
+    out = np.empty((len(here), weight.shape[1]), np.float32)
+    channels = features.shape[1]
+    sums = np.empty(len(bias), np.float32)
+    for i in range(len(here)):
+        sums[:] = bias
+        for n in range(9):
+            place = here[i] + near[n]
+            for c in range(channels):
+                value = features[place, c]
+                if value != 0:  # after ReLU half of them are
+                    k = n * channels + c
+                    for j in range(len(sums)):
+                        sums[j] += value * weight[k, j]
+        for j in range(len(sums)):
+            out[i, j] = max(sums[j], np.float32(0))
+    return out
+
+
+@compiled
+def widened(here, near, differs, grid, last):  # type: ignore[no-untyped-def]
+    """Places and their neighbours, without margins; the ``last`` time, those that differ from the background."""
+    side = grid + 2
+    marked = np.zeros(len(differs), np.bool_)
+    out = np.empty(len(here) * 9, np.int64)
+    count = 0
+    for i in range(len(here)):
+        for n in range(9):
+            place = here[i] + near[n]
+            if marked[place]:
+                continue
+            marked[place] = True
+            row, column = place // side % side, place % side
+            inside = 0 < row <= grid and 0 < column <= grid
+            if inside and (differs[place] or not last):
+                out[count] = place
+                count += 1
+    return out[:count]
+
+
+@compiled
+def present(raw, differs, of, grid, limit, scale):  # type: ignore[no-untyped-def]
+    """The objects of some streams: of the cells that differ, those of which the encoder says more than ``limit``.
+
+    Args:
+        raw: (S * P * P, 11 + D) what it says.
+        differs: (S * P * P,).
+        of: (B,) the streams.
+        grid: G.
+        limit: see :func:`spacetime_env.space.foreground.raw_presence`.
+        scale: of the logit of z_pres.
+
+    Returns:
+        frame (M,), z_pres (M,), z_where (M, 4), z_what (M, D).
+    """
+    side, depth = grid + 2, raw.shape[1] - 11
+    cells = side * side
+    places = np.empty(len(of) * grid * grid, np.int64)
+    frames = np.empty(len(of) * grid * grid, np.int64)
+    count = 0
+    for b in range(len(of)):
+        for place in range(of[b] * cells, (of[b] + 1) * cells):
+            if differs[place] and raw[place, 8] > limit:
+                places[count], frames[count] = place, b
+                count += 1
+    z_pres = np.empty(count, np.float32)
+    z_where, z_what = np.empty((count, 4), np.float32), np.empty((count, depth), np.float32)
+    one, two = np.float32(1), np.float32(2 / grid)
+    for i in range(count):
+        place = places[i]
+        said = raw[place]
+        column, row = place % side - np.float32(0.5), place // side % side - np.float32(0.5)
+        z_pres[i] = one / (one + math.exp(-np.float32(scale) * math.tanh(said[8])))
+        z_where[i, 0] = one / (one + math.exp(-said[0]))
+        z_where[i, 1] = one / (one + math.exp(-said[1]))
+        z_where[i, 2] = (column + math.tanh(said[4])) * two - one
+        z_where[i, 3] = (row + math.tanh(said[5])) * two - one
+        for d in range(depth):
+            z_what[i, d] = said[11 + d]
+    return frames[:count], z_pres, z_where, z_what
+
+
+@compiled
+def arrange(frame, z_pres, places, threshold, ignore, limit, whole, height, width):  # type: ignore[no-untyped-def]
+    """What :func:`spacetime_env.scene.describe_all` keeps, and its boxes.
+
+    Args:
+        frame: (M,) ascending.
+        z_pres: (M,) float32.
+        places: (M, 4) float32 z_where.
+        threshold: z_pres over this is an object.
+        ignore: (R, 4) x, y, w, h.
+        limit: of two boxes of a frame with more IoU than this, the less certain one goes.
+        whole: put edges on whole pixels.
+        height, width: of the frame in pixels.
+
+    Returns:
+        (n,) which are kept, frame by frame, the most certain first, and their boxes (n, 4) float32; None of them if a
+        place is not a number.
+    """
+    kept = np.empty(len(frame), np.int64)
+    exact, boxes = np.empty((len(frame), 4), np.float32), np.empty((len(frame), 4), np.float32)
+    wide, high, one, two = np.float32(width), np.float32(height), np.float32(1), np.float32(2)
+    count = start = 0
+    for i in range(len(frame)):
+        if i and frame[i] != frame[i - 1]:
+            start = count
+        if not z_pres[i] > threshold:
+            continue
+        w, h = places[i, 0] * wide, places[i, 1] * high
+        x, y = ((places[i, 2] + one) * wide - w) / two, ((places[i, 3] + one) * high - h) / two
+        if not math.isfinite(x + y + w + h):
+            return kept[:0], boxes[:0], False
+        at = count  # by insertion: a frame has few
+        while at > start and z_pres[kept[at - 1]] < z_pres[i]:
+            kept[at], exact[at] = kept[at - 1], exact[at - 1]
+            at -= 1
+        kept[at] = i
+        exact[at, 0], exact[at, 1], exact[at, 2], exact[at, 3] = x, y, w, h
+        count += 1
+    found = begin = 0
+    current = -1
+    for i in range(count):
+        if frame[kept[i]] != current:
+            current, begin = frame[kept[i]], found
+        x, y, w, h = exact[i]
+        left, top, across, down = x, y, w, h
+        if whole:
+            left, top = np.rint(x), np.rint(y)
+            across, down = max(np.rint(x + w) - left, one), max(np.rint(y + h) - top, one)
+        middle, center, out = left + across / two, top + down / two, False
+        for r in range(len(ignore)):
+            a, b, c, d = ignore[r]
+            out |= a <= middle < a + c and b <= center < b + d
+        if out:
+            continue
+        for j in range(begin, found):
+            common = min(x + w, exact[j, 0] + exact[j, 2]) - max(x, exact[j, 0])
+            beside = min(y + h, exact[j, 1] + exact[j, 3]) - max(y, exact[j, 1])
+            if common > 0 and beside > 0:
+                shared = common * beside
+                if shared > limit * (w * h + exact[j, 2] * exact[j, 3] - shared):
+                    out = True
+                    break
+        if out:
+            continue
+        kept[found] = kept[i]
+        exact[found] = exact[i]
+        boxes[found, 0], boxes[found, 1], boxes[found, 2], boxes[found, 3] = left, top, across, down
+        found += 1
+    return kept[:found], boxes[:found], True
+
+
+@compiled
+def match(at, velocity, missed, seen, confidence, reach, growth, turn, doubt, stale):  # type: ignore[no-untyped-def]
+    """The cheapest detection of each object: :meth:`spacetime_env.slots.ManySlots._match` without its last resort.
+
+    Args:
+        at, velocity, missed: (n,) of the objects; places are complex.
+        seen, confidence: (m,) of the detections, m > 0.
+        reach, growth, turn, doubt, stale: see :mod:`spacetime_env.slots`.
+
+    Returns:
+        (n,) the detection of each object, or -1; and whether no two have the same.
+    """
+    taken, wanted, unique = np.empty(len(at), np.int64), np.zeros(len(seen), np.bool_), True
+    for i in range(len(at)):
+        ahead, far = velocity[i] * (missed[i] + 1), reach * (1.0 + growth * missed[i])
+        lost = stale * missed[i] if len(at) > 1 else 0.0
+        best, least, limit = -1, 1.0, far * far
+        for j in range(len(seen)):
+            off = seen[j] - at[i]
+            left = off - ahead
+            from_last = off.real * off.real + off.imag * off.imag
+            expected = left.real * left.real + left.imag * left.imag
+            if from_last >= limit and expected >= limit:
+                continue  # out of reach, whatever lies between
+            from_last, expected = math.sqrt(from_last), math.sqrt(expected)
+            distance = expected + min(from_last - expected, 0.0) * turn
+            cost = math.sqrt(distance / far) + doubt * (1.0 - confidence[j]) + lost
+            if cost < least:
+                best, least = j, cost
+        taken[i] = best
+        if best >= 0:
+            unique = unique and not wanted[best]
+            wanted[best] = True
+    return taken, unique
+
+
+@compiled
+def see(taken, number, seen, sizes, at, step, velocity, size, missed, moved, source, smooth):  # type: ignore[no-untyped-def]
+    """Each object has moved to its detection, or is missed; all but the first four and the last are brought up to date.
+
+    Args:
+        taken: (n,) as :func:`match` says.
+        number, seen, sizes: (m,), (m,), (m, 2) of the detections.
+        at, step, velocity, size, missed, moved, source: (n, ...) of the objects.
+        smooth: see :mod:`spacetime_env.slots`.
+
+    Returns:
+        how many are seen, and the most steps that one was missed.
+    """
+    hits = most = 0
+    for i in range(len(taken)):
+        j = taken[i]
+        if j < 0:
+            missed[i] += 1
+            step[i] = 0
+            source[i] = -1
+            most = max(most, missed[i])
+            continue
+        hits += 1
+        step[i] = (seen[j] - at[i]) / (missed[i] + 1)
+        velocity[i] += (smooth if moved[i] else 1.0) * (step[i] - velocity[i])
+        at[i], size[i, 0], size[i, 1], source[i] = seen[j], sizes[j, 0], sizes[j, 1], number[j]
+        missed[i] = 0
+        moved[i] = True
+    return hits, most
+
+
+@compiled
+def rows(slot, at, step, size, missed, slots, height, width, max_speed):  # type: ignore[no-untyped-def]
+    """:meth:`spacetime_env.slots.ManySlots.rows`."""
+    out = np.zeros((slots, 7))
+    for i in range(len(slot)):
+        row = out[slot[i]]
+        row[0] = missed[i] == 0
+        row[1], row[2] = at[i].real * 2 / width - 1, at[i].imag * 2 / height - 1
+        row[3], row[4] = size[i, 0] / width, size[i, 1] / height
+        row[5], row[6] = step[i].real / max_speed, step[i].imag / max_speed
+        for k in range(7):
+            row[k] = min(max(row[k], -1.0), 1.0)
+    return out
