@@ -36,9 +36,8 @@ __all__ = [
     "to_dict",
 ]
 
-Conv = tuple[
-    int, int, int, int, int
-]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
+Side = int | tuple[int, int]  # of a square, or height and width
+Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
 
 
 @dataclass(frozen=True)

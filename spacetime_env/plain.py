@@ -66,7 +66,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        return _convert(next(a for a in args if a is not type(None)), value, where)
+        choices = [a for a in args if a is not type(None)]
+        listed = [a for a in choices if (typing.get_origin(a) is tuple) == isinstance(value, (list, tuple))]
+        return _convert((listed or choices)[0], value, where)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: expected a list, got {value!r}.")

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spacetime_env.config import ConfigError, ModelConfig
 from spacetime_env.space.latents import PRES_SCALE, Latents, Objects
-from spacetime_env.space.layers import conv_stack, upsampling_stack
+from spacetime_env.space.layers import conv_stack, size_after, upsampling_stack
 from spacetime_env.space.renderer import render
 from spacetime_env.space.transforms import extract_glimpses
 
@@ -86,10 +86,7 @@ class ImageEncoder(nn.Module):
         return self.head(features).flatten(2).transpose(1, 2)
 
     def _require_grid(self, config: ModelConfig) -> None:
-        height, width = config.frame_size
-        for _, kernel, stride, padding, _ in config.encoder.layers:
-            height = (height + 2 * padding - kernel) // stride + 1
-            width = (width + 2 * padding - kernel) // stride + 1
+        height, width = size_after(config.frame_size, config.encoder.layers)
         if (height, width) != (config.grid, config.grid):
             raise ConfigError(
                 f"model.encoder.layers turn a {config.frame_size[0]}x{config.frame_size[1]} frame into "
@@ -153,14 +150,12 @@ class GlimpseEncoder(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.layers = conv_stack(3, config.glimpse.encoder)
-        side = config.glimpse.size
-        for _, kernel, stride, padding, _ in config.glimpse.encoder:
-            side = (side + 2 * padding - kernel) // stride + 1
-        if side < 1:
+        height, width = size_after((config.glimpse.size, config.glimpse.size), config.glimpse.encoder)
+        if min(height, width) < 1:
             raise ConfigError(
                 f"model.glimpse.encoder leaves nothing of a glimpse of size {config.glimpse.size}."
             )
-        self.head = nn.Linear(config.glimpse.encoder[-1][0] * side * side, config.z_what_dim * 2)
+        self.head = nn.Linear(config.glimpse.encoder[-1][0] * height * width, config.z_what_dim * 2)
 
     def forward(self, glimpses: Tensor) -> tuple[Tensor, Tensor]:
         mean, std = self.head(self.layers(glimpses).flatten(1)).float().chunk(2, dim=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from spacetime_env.config import Conv
+from spacetime_env.config import Conv, Side
 
 
 def conv_stack(channels: int, layers: Sequence[Conv], norm: str = "group") -> nn.Sequential:
@@ -14,7 +14,8 @@ def conv_stack(channels: int, layers: Sequence[Conv], norm: str = "group") -> nn
 
     Args:
         channels: of the input.
-        layers: (output channels, kernel, stride, padding, GroupNorm groups) each.
+        layers: (output channels, kernel, stride, padding, GroupNorm groups) each; kernel and stride as one number or as
+            height and width.
         norm: ``group``: conv, CELU, GroupNorm as published (no norm where groups is 0). ``batch``: conv,
             BatchNorm, ReLU, which folds into the convolution at inference.
     """
@@ -29,6 +30,28 @@ def conv_stack(channels: int, layers: Sequence[Conv], norm: str = "group") -> nn
                 modules.append(nn.GroupNorm(groups, width))
         channels = width
     return nn.Sequential(*modules)
+
+
+def both_sides(side: Side) -> tuple[int, int]:
+    """Height and width of a kernel or a stride.
+
+    >>> both_sides(3), both_sides((11, 10))
+    ((3, 3), (11, 10))
+    """
+    return (side, side) if isinstance(side, int) else side
+
+
+def size_after(size: tuple[int, int], layers: Sequence[Conv]) -> tuple[int, int]:
+    """Height and width of what :func:`conv_stack` makes of a picture of this size.
+
+    >>> size_after((176, 160), [(48, (11, 10), (11, 10), 0, 0), (64, 3, 1, 1, 0)])
+    (16, 16)
+    """
+    height, width = size
+    for _, kernel, stride, padding, _ in layers:
+        (high, wide), (down, across) = both_sides(kernel), both_sides(stride)
+        height, width = (height + 2 * padding - high) // down + 1, (width + 2 * padding - wide) // across + 1
+    return height, width
 
 
 def upsampling_stack(channels: int, layers: Sequence[tuple[int, int]], refine: bool) -> nn.Sequential:

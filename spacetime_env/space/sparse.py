@@ -21,6 +21,7 @@ from spacetime_env.config import ModelConfig
 from spacetime_env.fast import loops
 from spacetime_env.space.foreground import FoldedEncoder, raw_presence
 from spacetime_env.space.latents import PRES_SCALE
+from spacetime_env.space.layers import both_sides
 from spacetime_env.space.model import Space
 
 LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
@@ -72,7 +73,7 @@ class SparseEncoder:
         # Compared in the largest words that the rows of a patch are made of.
         self._word = np.dtype(f"u{math.gcd(8, self.patch[1] * 3)}")
         self._background = self._words(background[None])[0]
-        self._patches: list[tuple[int, Tensor, Tensor]] = []  # kernel, weight (k * k * C, C'), bias
+        self._patches: list[tuple[tuple[int, int], Tensor, Tensor]] = []  # h, w; weight (h * w * C, C'); bias
         self._around: list[tuple[Tensor, Tensor]] = []  # weight (9 * C, C'), bias
         self._still: list[np.ndarray] = []  # (P, P, C): what goes into these where nothing moves
         self._offset: Tensor | None = None
@@ -84,7 +85,7 @@ class SparseEncoder:
                 self._still.append(nn.functional.pad(features[0], (1, 1, 1, 1)).permute(1, 2, 0).contiguous().numpy())
                 self._around.append((matrix, bias))
             else:
-                self._patches.append((weight.shape[2], matrix / 255 if i == 0 else matrix, bias))
+                self._patches.append(((weight.shape[2], weight.shape[3]), matrix / 255 if i == 0 else matrix, bias))
             features = torch.conv2d(features, weight, bias, stride, padding)
             if i == 0 and encoder.offset is not None:
                 features = features + encoder.offset
@@ -208,11 +209,11 @@ class SparseEncoder:
         grid, (frame, row, column) = self.grid, cells.T
         cut = pixels.reshape(len(pixels), grid, self.patch[0], grid, self.patch[1], 3)[frame, row, :, column]
         features = torch.from_numpy(cut.astype(np.float32))
-        for i, (kernel, weight, bias) in enumerate(self._patches):
+        for i, ((down, across), weight, bias) in enumerate(self._patches):
             _, high, wide, channels = features.shape
-            high, wide = high // kernel, wide // kernel
+            high, wide = high // down, wide // across
             if high * wide > 1:
-                features = features.reshape(-1, high, kernel, wide, kernel, channels).transpose(2, 3)
+                features = features.reshape(-1, high, down, wide, across, channels).transpose(2, 3)
             features = torch.addmm(bias, features.reshape(-1, len(weight)), weight)
             if i == 0 and self._offset is not None:
                 features += self._offset[torch.from_numpy(row * grid + column)].flatten(0, 1)
@@ -279,9 +280,10 @@ def _is_local(config: ModelConfig) -> bool:
     """Whether patches come first, as many as the grid has cells, and then layers that look at a cell's neighbours."""
     (height, width), seen_around = config.frame_size, False
     for _, kernel, stride, padding, _ in config.encoder.layers:
-        if (kernel, stride, padding) == (3, 1, 1) and (height, width) == (config.grid, config.grid):
+        (high, wide), (down, across) = both_sides(kernel), both_sides(stride)
+        if (high, wide, down, across, padding) == (3, 3, 1, 1, 1) and (height, width) == (config.grid, config.grid):
             seen_around = True
-        elif kernel != stride or padding or seen_around or height % kernel or width % kernel:
+        elif (high, wide) != (down, across) or padding or seen_around or height % high or width % wide:
             return False
-        height, width = height // stride, width // stride
+        height, width = height // down, width // across
     return (height, width) == (config.grid, config.grid)
