@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from spacetime_env.object_model import Watcher
+from spacetime_env.screens import Screen
 from spacetime_env.wrapper import SpaceTimeEnv, make_env
 
 
@@ -60,7 +61,7 @@ class Block:
         count = len(self.envs)
         rewards, terminations, truncations = [0.0] * count, [False] * count, [False] * count
         final: list[tuple[Any, dict[str, Any]] | None] = [None] * count
-        frames = []
+        frames: list[tuple[int, np.ndarray | Screen, dict[str, Any]]] = []
         for i, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
             if self.over[i] and self.mode is AutoresetMode.NEXT_STEP:
                 frames.append((i, *self._begin(i)))
@@ -80,11 +81,11 @@ class Block:
 
     def _begin(
         self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[np.ndarray | Screen, dict[str, Any]]:
         self.steps[i] = 0
         return self.envs[i].begin(seed, options)
 
-    def _look(self, frames: list[tuple[int, np.ndarray, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
+    def _look(self, frames: list[tuple[int, np.ndarray | Screen, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
         """Observations and infos of environments with a new frame: (index, frame, info) each."""
         if not frames:
             return []

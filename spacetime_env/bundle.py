@@ -9,6 +9,7 @@ loaded for one game at a time. :func:`spacetime_env.joint_bundle.save_joint` wri
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, to_tensor
 from spacetime_env.model_files import CARD, WEIGHTS, of_game, read_weights, weights_of, write_folder
 from spacetime_env.scene import Detections, describe_all
+from spacetime_env.screens import Palette, Screen
 from spacetime_env.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
 from spacetime_env.space import Space, SparseEncoder
@@ -45,6 +47,21 @@ __all__ = [
     "read_settings",
     "save_model",
 ]
+
+
+class Followed:
+    """What :meth:`Model.follow` remembers of some games."""
+
+    def __init__(self, sparse: SparseEncoder, streams: int) -> None:
+        self.palette = Palette()
+        self._begin = functools.partial(sparse.begin, streams)
+        self._known: dict[int, Known] = {}
+
+    def known(self, depth: int) -> Known:
+        """Of their frames with so many bytes a pixel."""
+        if depth not in self._known:
+            self._known[depth] = self._begin(depth)
+        return self._known[depth]
 
 
 @dataclass
@@ -103,22 +120,37 @@ class Model:
         found = None if self._sparse is None else self._sparse.encode(pixels, self.scene.threshold)
         return self._describe(pixels, found)
 
-    def begin(self, streams: int) -> Known | None:
-        """What :meth:`follow` knows of some games before their first frames; None if it is no faster."""
-        return None if self._sparse is None else self._sparse.begin(streams)
+    @property
+    def sees_screens(self) -> bool:
+        """Whether :meth:`follow` takes a :class:`~spacetime_env.screens.Screen`: nothing is resized."""
+        top, bottom = self._rows
+        return self._sparse is not None and self.config.frame_size == (bottom - top, self.native[1])
 
-    def follow(self, frames: list[np.ndarray], streams: Sequence[int], known: Known | None) -> list[Detections]:
+    def begin(self, streams: int) -> Followed | None:
+        """What :meth:`follow` knows of some games before their first frames; None if it is no faster."""
+        return None if self._sparse is None else Followed(self._sparse, streams)
+
+    def follow(
+        self, frames: Sequence[np.ndarray | Screen], streams: Sequence[int], followed: Followed
+    ) -> list[Detections]:
         """As :meth:`detect`, of games that are played on: where nothing changed, nothing is computed.
 
         Args:
-            frames: (H, W, 3) uint8 RGB each.
+            frames: (H, W, 3) uint8 RGB each; or screens, of a model that :attr:`sees_screens`.
             streams: of which game each is the next frame, numbers from 0; B different ones.
-            known: as :meth:`begin` made it for so many games; brought up to date.
+            followed: as :meth:`begin` made it for so many games; brought up to date.
         """
-        pixels = self._pixels(self._require(frames))
-        if self._sparse is None or known is None:
-            return self._describe(pixels, None)
-        return self._describe(pixels, self._sparse.follow(pixels, streams, known, self.scene.threshold))
+        assert self._sparse is not None
+        screens = [one for one in frames if isinstance(one, Screen)]
+        if not screens:
+            pixels = self._pixels(self._require(cast(list[np.ndarray], list(frames))))
+            found = self._sparse.follow(pixels, streams, followed.known(3), self.scene.threshold)
+            return self._describe(pixels, found)
+        top, bottom = self._rows
+        numbers = np.stack([followed.palette.flat(one)[top:bottom] for one in screens])
+        colors = followed.palette.colors
+        found = self._sparse.follow(numbers, streams, followed.known(1), self.scene.threshold, colors)
+        return self._describe(numbers if found is not None else colors[numbers], found)
 
     def _describe(self, pixels: np.ndarray, found: Found | None) -> list[Detections]:
         """Detections of what was found in (N, h, w, 3) pixels; where that is None, by the whole network."""

@@ -49,47 +49,72 @@ def changed_cells(words, last, of, grid, across):  # type: ignore[no-untyped-def
 
 
 @compiled
-def take_over(words, last, of, cells, background, differs, grid, across):  # type: ignore[no-untyped-def]
-    """Put what :func:`changed_cells` found into ``last``, and into ``differs`` whether it differs from the background.
-
-    Args:
-        words, last, of, grid, across: as there.
-        cells: (M, 3).
-        background: (G, patch height, G * across).
-        differs: (S * P * P,) with P = G + 2.
-
-    Returns:
-        (M,) the places of the cells in ``differs``.
-    """
-    places = np.empty(len(cells), np.int64)
+def take_over(words, last, of, cells, across):  # type: ignore[no-untyped-def]
+    """Put what :func:`changed_cells` found, (M, 3) cells, into ``last``; the others are as there."""
     for i in range(len(cells)):
         b, row, column = cells[i, 0], cells[i, 1], cells[i, 2]
-        change = words[b, row, 0, 0] ^ words[b, row, 0, 0]
         for y in range(words.shape[2]):
             for x in range(column * across, (column + 1) * across):
                 last[of[b], row, y, x] = words[b, row, y, x]
-                change |= words[b, row, y, x] ^ background[row, y, x]
-        places[i] = (of[b] * (grid + 2) + row + 1) * (grid + 2) + column + 1
-        differs[places[i]] = change != 0
-    return places
 
 
-@fused
-def of_patches(pixels, cells, high, wide, weight, bias):  # type: ignore[no-untyped-def]
-    """The first layer, a patch a cell: (B, H, W, 3) uint8, (M, 3) cells, bias (G * G, C) -> (M, C) with ReLU."""
-    grid = pixels.shape[1] // high
-    out = np.empty((len(cells), weight.shape[1]), np.float32)
+@compiled
+def cut_rgb(pixels, cells, high, wide):  # type: ignore[no-untyped-def]
+    """(B, H, W, 3) uint8 and (M, 3) cells -> (M, high * wide * 3)."""
+    out = np.empty((len(cells), high * wide * 3), np.uint8)
     for i in range(len(cells)):
-        b, top, left = cells[i, 0], cells[i, 1] * high, cells[i, 2] * wide
-        sums = bias[cells[i, 1] * grid + cells[i, 2]].copy()
-        k = 0
+        b, top, left, k = cells[i, 0], cells[i, 1] * high, cells[i, 2] * wide, 0
         for y in range(top, top + high):
             for x in range(left, left + wide):
                 for c in range(3):
-                    value = np.float32(pixels[b, y, x, c])
-                    for j in range(len(sums)):
-                        sums[j] += value * weight[k, j]
+                    out[i, k] = pixels[b, y, x, c]
                     k += 1
+    return out
+
+
+@compiled
+def cut_numbers(pixels, cells, high, wide, colors):  # type: ignore[no-untyped-def]
+    """(B, H, W) uint8, numbers of ``colors`` (256, 3), and (M, 3) cells -> (M, high * wide * 3)."""
+    out = np.empty((len(cells), high * wide * 3), np.uint8)
+    for i in range(len(cells)):
+        b, top, left, k = cells[i, 0], cells[i, 1] * high, cells[i, 2] * wide, 0
+        for y in range(top, top + high):
+            for x in range(left, left + wide):
+                for c in range(3):
+                    out[i, k] = colors[pixels[b, y, x], c]
+                    k += 1
+    return out
+
+
+@compiled
+def unequal(one, other):  # type: ignore[no-untyped-def]
+    """Where two rows of bytes differ, (n,)."""
+    out = np.empty(len(one), np.int64)
+    count = 0
+    for start in range(0, len(one), 64):
+        end = min(start + 64, len(one))
+        some = 0
+        for i in range(start, end):
+            some |= one[i] ^ other[i]
+        if some != 0:
+            for i in range(start, end):
+                if one[i] != other[i]:
+                    out[count] = i
+                    count += 1
+    return out[:count]
+
+
+@fused
+def of_patches(cut, cell, weight, bias):  # type: ignore[no-untyped-def]
+    """The first layer, a patch a cell: (M, K) uint8, (M,) which cells, weight (K, C), bias (G * G, C) -> (M, C)."""
+    out = np.empty((len(cut), weight.shape[1]), np.float32)
+    for i in range(len(cut)):
+        sums = bias[cell[i]].copy()
+        for k in range(len(weight)):
+            value = np.float32(cut[i, k])
+            if value != 0:  # black, mostly
+                for j in range(len(sums)):
+                    sums[j] += value * weight[k, j]
         for j in range(len(sums)):
             out[i, j] = max(sums[j], np.float32(0))
     return out

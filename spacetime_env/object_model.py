@@ -12,6 +12,7 @@ import numpy as np
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.games import UnknownGameError, canonical
 from spacetime_env.scene import Detections
+from spacetime_env.screens import Screen
 
 
 class ObjectModel(Protocol):
@@ -44,10 +45,10 @@ class Watcher:
         begin = getattr(model, "begin", None)
         self._known = None if begin is None else begin(games)
 
-    def detect(self, frames: list[np.ndarray], games: Sequence[int]) -> list[Detections]:
-        """The objects in the next frame of each of ``games``, numbers from 0."""
+    def detect(self, frames: list[np.ndarray | Screen], games: Sequence[int]) -> list[Detections]:
+        """The objects in the next frame of each of ``games``, numbers from 0. Screens, where the model sees them."""
         if self._known is None:
-            return self.model.detect(frames)
+            return self.model.detect(cast(list[np.ndarray], frames))
         return cast(Any, self.model).follow(frames, games, self._known)
 
 

@@ -12,8 +12,10 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
+from spacetime_env.screens import ScreenEnv
 
-class SubframeEnv(ale_py.AtariEnv):
+
+class SubframeEnv(ScreenEnv):
     """ALE's environment, which also keeps the emulator's frame before the one that it shows.
 
     The same steps, rewards and random numbers as without: a step is taken in two parts. Where the game ends before
@@ -50,10 +52,10 @@ class SubframeEnv(ale_py.AtariEnv):
 
     def _keep(self, seen: Any = None) -> None:
         """Keep the frame that the emulator shows; ``seen`` is an observation of it, where there is one."""
-        if self.keep_rgb:  # to ask the emulator once more would take a tenth of a step's time
+        if self.keep_rgb and not self.quiet:  # to ask the emulator once more would take a tenth of a step's time
             shown = isinstance(seen, np.ndarray) and seen.ndim == 3
             self.before = seen if shown else self.ale.getScreenRGB()
-        if self.keep_ids:
+        if self.keep_ids or self.quiet:
             self.before_ids = self.ale.getScreen()
 
 
@@ -73,7 +75,7 @@ def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEn
     """
     found: Any = env.unwrapped
     if not isinstance(found, SubframeEnv):
-        if type(found) is not ale_py.AtariEnv:
+        if type(found) not in (ale_py.AtariEnv, ScreenEnv):
             raise ValueError(
                 f"this model looks at the last two frames of the emulator, which only ale_py's AtariEnv can give, "
                 f"and under this environment is {type(found).__name__}."

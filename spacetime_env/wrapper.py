@@ -23,6 +23,7 @@ from spacetime_env.object_model import (
     with_classes,
 )
 from spacetime_env.scene import Detections, scene_dict
+from spacetime_env.screens import Screen, ScreenEnv, has_ntsc_colors
 from spacetime_env.subframes import keep_subframes
 from spacetime_env.tracker import FEATURES, Tracker
 
@@ -35,6 +36,7 @@ OBS_FORMATS = ("objects", "flat", "dict", "latents")
 LATENT_LIMIT = 10.0
 
 ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
+Frame: TypeAlias = "np.ndarray | Screen"  # what a model looks at: (H, W, 3) uint8 RGB, or the emulator's screen
 
 
 class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -195,16 +197,23 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def begin(
         self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Frame, dict[str, Any]]:
         """Reset the environment and forget all objects, but leave the first frame to :meth:`observe`."""
-        frame, info = self.env.reset(seed=seed, options=options)
+        frame, info = self._reset_game(seed, options)
         self._tracker.reset()
         self._past.clear()
         self._latents[:] = 0
+        return frame, info
+
+    def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment, but leave the new frame to :meth:`observe`."""
+        return self._step_game(action)
+
+    def _reset_game(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Frame, dict[str, Any]]:
+        frame, info = self.env.reset(seed=seed, options=options)
         return self.pooled(frame), info
 
-    def advance(self, action: Any) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step the environment, but leave the new frame to :meth:`observe`."""
+    def _step_game(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
         frame, reward, terminated, truncated, info = self.env.step(action)
         return self.pooled(frame), reward, terminated, truncated, info
 
@@ -212,7 +221,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         """What the model looks at: the frame, or the brighter of it and the emulator's frame before."""
         return frame if self._subframes is None else np.maximum(frame, self._subframes.before)
 
-    def _look(self, frame: np.ndarray) -> Detections:
+    def _look(self, frame: Frame) -> Detections:
         if self._watcher is None or self._watcher.model is not self.model:
             self._watcher = Watcher(self.model, 1)
         return self._watcher.detect([frame], [0])[0]
@@ -275,10 +284,11 @@ class SpaceTimeEnv(SpaceTimeObservation):
     """
 
     noop_max = 0
+    _screen: ScreenEnv | None = None  # the game, where the model looks at its screen and not at RGB frames
 
     def begin(
         self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Frame, dict[str, Any]]:
         """Reset and wait, but leave the first frame to :meth:`observe`."""
         frame, info = super().begin(seed, options)
         if self.noop_max:
@@ -291,6 +301,32 @@ class SpaceTimeEnv(SpaceTimeObservation):
                     frame, info = super().begin(options=options)
             info = {**info, **started}
         return frame, info
+
+    def _reset_game(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Frame, dict[str, Any]]:
+        self._screen = None
+        frame, info = super()._reset_game(seed, options)
+        game: Any = self.env
+        if getattr(self.model, "sees_screens", False) and has_ntsc_colors(game):
+            if not isinstance(game, ScreenEnv):
+                game.__class__ = ScreenEnv
+            self._screen = game
+            return self._shown(), info
+        return frame, info
+
+    def _step_game(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
+        if self._screen is None:
+            return super()._step_game(action)
+        self._screen.quiet = True  # nobody needs the RGB frame; render() makes its own
+        try:
+            _, reward, terminated, truncated, info = self.env.step(action)
+        finally:
+            self._screen.quiet = False
+        return self._shown(), reward, terminated, truncated, info
+
+    def _shown(self) -> Screen:
+        assert self._screen is not None
+        before = None if self._subframes is None else self._subframes.before_ids
+        return Screen(self._screen.ale.getScreen(), before)
 
     @property
     def spec(self) -> gym.envs.registration.EnvSpec | None:  # type: ignore[override]

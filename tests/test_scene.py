@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spacetime_env import scene
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.scene import Detections, describe, describe_all, scene_dict
@@ -12,6 +13,15 @@ from spacetime_env.scene import Detections, describe, describe_all, scene_dict
 NATIVE = (100, 200)  # H, W
 NAMES = ("Player", "Ghost", "Ball")
 CONFIG = SceneConfig(classes=NAMES, overlap=0.5, threshold=0.5)
+
+
+@pytest.fixture(params=["compiled", "arrays"], autouse=True)
+def form(request, monkeypatch) -> None:
+    """Everything twice: with numba, and without."""
+    if request.param == "compiled" and scene.loops is None:
+        pytest.skip("numba is not installed")
+    if request.param == "arrays":
+        monkeypatch.setattr(scene, "loops", None)
 
 
 def by_first_number(z_what: np.ndarray) -> np.ndarray:
@@ -142,3 +152,29 @@ def test_frames_described_together_are_as_if_alone() -> None:
             np.testing.assert_array_equal(getattr(one, field), getattr(expected, field))
     alone = sum(int((p > config.threshold).sum()) for p, _, _ in latents)
     assert sum(map(len, found)) < alone  # some overlapped, or were ignored
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_both_forms_are_one_rule(whole: bool) -> None:
+    if scene.loops is None:
+        pytest.skip("there is one form without numba, and with it both are compared once")
+    rng = np.random.default_rng(5)
+    kept = 0
+    for limit in (0.0, 0.3, 1.0):
+        config = replace(CONFIG, whole_pixels=whole, overlap=limit, ignore=((0, 0, 60, 30), (150, 70, 20, 20)))
+        for count in (0, 1, 2, 90):
+            frame = np.sort(rng.integers(0, 5, count))
+            z_pres = rng.choice(np.linspace(0.3, 1, 12, dtype=np.float32), count)  # some are equally certain
+            boxes = rng.integers(0, 24, (count, 4)) * (8, 4, 1, 1) / 2 + (0, 0, 1, 1)
+            z_where = boxes_to_z_where(boxes, NATIVE)
+            ours, theirs = (
+                form(frame, z_pres, z_where, config, NATIVE) for form in (scene._arranged, scene._arranged_quickly)
+            )
+            for one, other in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(one, other)
+            kept += len(ours[0])
+    assert kept > 60
+    shuffled = rng.permutation(frame)  # not frame by frame: it is put in order all the same
+    for form in (scene._arranged, scene._arranged_quickly):
+        order, *_ = form(shuffled, z_pres, z_where, config, NATIVE)
+        assert (np.diff(shuffled[order]) >= 0).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spacetime_env import slots as module
 from spacetime_env.slots import FewSlots, ManySlots, Sight
 
 NATIVE = (210, 160)
@@ -21,6 +22,15 @@ def play(seed: int, steps: int = 80):
         seen = (at + rng.normal(0, 0.5, at.shape))[rng.random(count) < 0.8]
         seen = np.concatenate([seen, rng.uniform(0, 150, (rng.integers(0, 2), 2))])
         yield np.rint(rng.permutation(seen)), rng.integers(2, 9, (len(seen), 2)), rng.uniform(0.5, 1, len(seen))
+
+
+@pytest.fixture(params=["compiled", "arrays"], autouse=True)
+def form(request, monkeypatch) -> None:
+    """Everything twice: with numba, and without."""
+    if request.param == "compiled" and module.loops is None:
+        pytest.skip("numba is not installed")
+    if request.param == "arrays":
+        monkeypatch.setattr(module, "loops", None)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5, 12])

@@ -42,12 +42,13 @@ class Found(NamedTuple):
 class Known:
     """Of some streams of frames, the last frame of each and what the layers made of it. P = G + 2, with a margin.
 
-    A stream begins with the background as its last frame.
+    A stream of RGB begins with the background as its last frame, one of palette numbers with numbers that no pixel has.
     """
 
     def __init__(self, pixels: np.ndarray, features: Sequence[np.ndarray], outputs: int, streams: int) -> None:
         side = len(pixels) + 2
         self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, words of a row)
+        self.begun = np.zeros(streams, bool)
         # (S * P * P, C) each: what goes into each layer that looks at neighbours, 0 in the margin
         self.features = [np.tile(one.reshape(side * side, -1), (streams, 1)) for one in features]
         self.differs = np.zeros(streams * side * side, bool)  # from the background
@@ -70,9 +71,10 @@ class SparseEncoder:
         self.grid = space.config.grid
         self.patch = (self.size[0] // self.grid, self.size[1] // self.grid)
         background = _pixels(image)
-        # Compared in the largest words that the rows of a patch are made of.
-        self._word = np.dtype(f"u{math.gcd(8, self.patch[1] * 3)}")
-        self._background = self._words(background[None])[0]
+        # Compared in the largest words that the rows of a patch are made of: RGB, and numbers of a palette.
+        self._word = {depth: np.dtype(f"u{math.gcd(8, self.patch[1] * depth)}") for depth in (1, 3)}
+        self._first_pixels = {1: self._words(np.full((1, *self.size), 255, np.uint8))[0]}
+        self._first_pixels[3] = self._words(background[None])[0]
         self._patches: list[tuple[tuple[int, int], Tensor, Tensor]] = []  # h, w; weight (h * w * C, C'); bias
         self._around: list[tuple[Tensor, Tensor]] = []  # weight (9 * C, C'), bias
         self._still: list[np.ndarray] = []  # (P, P, C): what goes into these where nothing moves
@@ -94,6 +96,8 @@ class SparseEncoder:
         self._head = (encoder.head.weight.t().contiguous(), encoder.head.bias)
         side = self.grid + 2  # with a margin of one cell, where padding is
         self._near = np.array([side * row + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
+        cut = background.reshape(self.grid, self.patch[0], self.grid, self.patch[1], 3).transpose(0, 2, 1, 3, 4)
+        self._background_cells = cut.reshape(self.grid**2, -1)
         _, weight, bias = self._patches[0]  # for the compiled form, with what `both` adds in each cell
         each = bias.expand(self.grid**2, -1) if self._offset is None else self._offset[:, 0] + bias
         self._first = (weight.numpy(), each.contiguous().numpy())
@@ -113,9 +117,14 @@ class SparseEncoder:
             return False
         return bool(np.allclose(image.permute(1, 2, 0).numpy() * 255, _pixels(image), atol=1e-3))
 
-    def begin(self, streams: int) -> Known:
-        """What is known of some streams of frames before their first: the background."""
-        return Known(self._background, self._still, len(self._head[1]), streams)
+    def begin(self, streams: int, depth: int = 3) -> Known:
+        """What is known of some streams of frames before their first: the background.
+
+        Args:
+            streams: how many.
+            depth: 3: frames are RGB. 1: numbers of colours.
+        """
+        return Known(self._first_pixels[depth], self._still, len(self._head[1]), streams)
 
     def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> Found | None:
         """The objects of frames that have nothing to do with each other.
@@ -138,36 +147,56 @@ class SparseEncoder:
 
     @torch.inference_mode()
     def follow(
-        self, pixels: np.ndarray, streams: Sequence[int], known: Known, threshold: float = 0.5
+        self,
+        pixels: np.ndarray,
+        streams: Sequence[int],
+        known: Known,
+        threshold: float = 0.5,
+        colors: np.ndarray | None = None,
     ) -> Found | None:
         """The objects of the next frames of some streams.
 
         Args:
-            pixels: (B, H, W, 3) uint8 RGB of ``frame_size``.
+            pixels: (B, H, W, 3) uint8 RGB of ``frame_size``; or (B, H, W) uint8, numbers of ``colors``.
             streams: of which each is the next, B different ones.
             known: as :meth:`begin` made it; brought up to date.
             threshold: z_pres over this is an object.
+            colors: (256, 3) uint8 RGB.
 
         Returns:
             None where so much changed that the whole encoder would be faster; ``known`` is then as it was.
         """
-        if pixels.shape[1:] != (*self.size, 3) or pixels.dtype != np.uint8:
-            height, width = self.size
-            raise ValueError(f"expected uint8 frames (B, {height}, {width}, 3), got {pixels.dtype} {pixels.shape}.")
+        shape = self.size if colors is not None else (*self.size, 3)
+        if pixels.shape[1:] != shape or pixels.dtype != np.uint8:
+            wanted = ", ".join(map(str, shape))
+            raise ValueError(f"expected uint8 frames (B, {wanted}), got {pixels.dtype} {pixels.shape}.")
         words, of = self._words(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
         cells = self._changed(words, of, known)
-        if len(cells) > LIMIT * len(pixels) * self.grid**2 and known.refused < PATIENCE:
+        much = len(cells) > LIMIT * len(pixels) * self.grid**2
+        if much and known.refused < PATIENCE and (colors is None or known.begun[of].all()):
             known.refused += 1
             return None
         known.refused = 0
+        known.begun[of] = True
         if len(cells):
-            self._update(pixels, words, cells, of, known)
+            self._update(pixels, words, cells, of, known, colors)
         return self._present(of, known, threshold)
 
-    def _update(self, pixels: np.ndarray, words: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> None:
+    def _update(
+        self,
+        pixels: np.ndarray,
+        words: np.ndarray,
+        cells: np.ndarray,
+        of: np.ndarray,
+        known: Known,
+        colors: np.ndarray | None,
+    ) -> None:
         """Compute anew what changes with the pixels of some cells, (M, 3)."""
-        here = self._take_over(words, cells, of, known)
-        features = self._of_patches(pixels, cells)
+        cell = cells[:, 1] * self.grid + cells[:, 2]
+        cut = self._take_over(pixels, words, cells, of, known, colors)
+        here = ((of[cells[:, 0]] * (self.grid + 2) + cells[:, 1] + 1) * (self.grid + 2)) + cells[:, 2] + 1
+        known.differs[here] = (cut != self._background_cells[cell]).any(axis=1)
+        features = self._of_patches(cut, cell)
         for i, (weight, bias) in enumerate(self._around, 1):
             known.features[i - 1][here] = features
             here = self._widened(here, known.differs, last=i == len(self._around))
@@ -187,28 +216,34 @@ class SparseEncoder:
         changed = np.bitwise_or.reduce(words ^ last, axis=2)
         return np.argwhere(changed.reshape(len(words), grid, grid, across).any(axis=3))
 
-    def _take_over(self, words: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
-        """Remember the pixels of some cells, and whether they differ from the background; (M,) their flat places."""
-        grid, side, across = self.grid, self.grid + 2, words.shape[3] // self.grid
+    def _take_over(
+        self,
+        pixels: np.ndarray,
+        words: np.ndarray,
+        cells: np.ndarray,
+        of: np.ndarray,
+        known: Known,
+        colors: np.ndarray | None,
+    ) -> np.ndarray:
+        """Remember the pixels of some cells; returns them, (M, patch height * width * 3) uint8 RGB."""
+        grid, (high, wide) = self.grid, self.patch
+        across = words.shape[3] // grid
         if loops is not None:
-            known_now = (cells, self._background, known.differs)
-            return cast(np.ndarray, loops.take_over(words, known.pixels, of, *known_now, grid, across))
+            loops.take_over(words, known.pixels, of, cells, across)
+            if colors is None:
+                return cast(np.ndarray, loops.cut_rgb(pixels, cells, high, wide))
+            return cast(np.ndarray, loops.cut_numbers(pixels, cells, high, wide, colors))
         frame, row, column = cells.T
-        stream, shape = of[frame], (-1, grid, words.shape[2], grid, across)
-        now = words.reshape(shape)[frame, row, :, column]
-        known.pixels.reshape(shape)[stream, row, :, column] = now
-        still = self._background.reshape(shape)[0, row, :, column]
-        here = (stream * side + row + 1) * side + column + 1
-        known.differs[here] = (now != still).any(axis=(1, 2))
-        return cast(np.ndarray, here)
+        shape = (-1, grid, high, grid, across)
+        known.pixels.reshape(shape)[of[frame], row, :, column] = words.reshape(shape)[frame, row, :, column]
+        cut = pixels.reshape(len(pixels), grid, high, grid, wide, -1)[frame, row, :, column]
+        return (cut if colors is None else colors[cut]).reshape(len(cells), -1)
 
-    def _of_patches(self, pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """(B, H, W, 3) uint8 and (M, 3) cells -> (M, C), what the layers that see a cell alone make of them."""
-        if loops is not None and len(self._patches) == 1:
-            return cast(np.ndarray, loops.of_patches(pixels, cells, *self.patch, *self._first))
-        grid, (frame, row, column) = self.grid, cells.T
-        cut = pixels.reshape(len(pixels), grid, self.patch[0], grid, self.patch[1], 3)[frame, row, :, column]
-        features = torch.from_numpy(cut.astype(np.float32))
+    def _of_patches(self, cut: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """(M, K) pixels of some cells, and which these are -> (M, C), what the layers that see a cell alone say."""
+        if loops is not None and len(self._patches) == 1 and len(cut) <= FEW:
+            return cast(np.ndarray, loops.of_patches(cut, cell, *self._first))
+        features = torch.from_numpy(cut.astype(np.float32)).reshape(-1, *self.patch, 3)
         for i, ((down, across), weight, bias) in enumerate(self._patches):
             _, high, wide, channels = features.shape
             high, wide = high // down, wide // across
@@ -216,7 +251,7 @@ class SparseEncoder:
                 features = features.reshape(-1, high, down, wide, across, channels).transpose(2, 3)
             features = torch.addmm(bias, features.reshape(-1, len(weight)), weight)
             if i == 0 and self._offset is not None:
-                features += self._offset[torch.from_numpy(row * grid + column)].flatten(0, 1)
+                features += self._offset[torch.from_numpy(cell)].flatten(0, 1)
             features = features.relu_().reshape(-1, high, wide, weight.shape[1])
         return features.flatten(1).numpy()
 
@@ -255,9 +290,10 @@ class SparseEncoder:
         return Found(frame, _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
 
     def _words(self, pixels: np.ndarray) -> np.ndarray:
-        """(B, H, W, 3) uint8 -> (B, G, patch height, words of a row)."""
-        height, width = self.size
-        return pixels.reshape(len(pixels), self.grid, height // self.grid, width * 3).view(self._word)
+        """(B, H, W, 3) or (B, H, W) uint8 -> (B, G, patch height, words of a row)."""
+        (height, width), depth = self.size, 3 if pixels.ndim == 4 else 1
+        rows = pixels.reshape(len(pixels), self.grid, height // self.grid, width * depth)
+        return rows.view(self._word[depth])
 
     def _by_cell(self, offset: Tensor) -> Tensor:
         """(C, h, w) -> (cells, places of a cell, C)."""

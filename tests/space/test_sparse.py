@@ -10,7 +10,8 @@ import torch
 
 from spacetime_env.config import BackgroundConfig, EncoderConfig
 from spacetime_env.space import Space, SparseEncoder
-from spacetime_env.space.sparse import AT_ONCE, LIMIT
+from spacetime_env.space import sparse as module
+from spacetime_env.space.sparse import AT_ONCE, LIMIT, PATIENCE
 from tests.space.test_losses import TINY
 
 SIDE, GRID = 24, 6
@@ -23,14 +24,27 @@ LAYERS = {
 }
 
 
-def make(layers=LAYERS["one patch layer, two around"], seen: str = "frame", **changes) -> Space:
+@pytest.fixture(params=["compiled", "arrays"], autouse=True)
+def form(request, monkeypatch) -> str:
+    """Everything twice: with numba, and without."""
+    if request.param == "compiled" and module.loops is None:
+        pytest.skip("numba is not installed")
+    if request.param == "arrays":
+        monkeypatch.setattr(module, "loops", None)
+    return request.param
+
+
+def make(
+    layers=LAYERS["one patch layer, two around"], seen: str = "frame", image: np.ndarray | None = None, **changes
+) -> Space:
     """A trained-looking network before a background with a pattern, fused."""
     encoder = EncoderConfig(layers=layers, lateral=False, norm="batch", input=seen)
     config = replace(TINY, frame_size=(SIDE, SIDE), grid=GRID, z_what_from="map", encoder=encoder)
     torch.manual_seed(0)
     space = Space(replace(config, **changes))
     if space.image is not None:
-        space.image.copy_(torch.from_numpy(background()).permute(2, 0, 1) / 255)
+        image = background() if image is None else image
+        space.image.copy_(torch.from_numpy(image).permute(2, 0, 1) / 255)
     space.train()
     for seed in range(3):
         noise = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
@@ -98,6 +112,60 @@ def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
     assert sparse.encode(frames) is None
 
 
+def at(frames: np.ndarray, space: Space, threshold: float, differ: np.ndarray) -> list[np.ndarray]:
+    """What the whole encoder finds in the cells that differ from the background, (frame, z_pres, z_where, z_what)."""
+    found = space.encode(tensor(frames), threshold)
+    wanted = differ.reshape(len(frames), -1)[found.frame.numpy(), found.cell.numpy()]
+    return [part.numpy()[wanted] for part in (found.frame, found.z_pres, found.z_where, found.z_what)]
+
+
+@pytest.mark.parametrize("colors", [False, True], ids=["rgb", "numbers"])
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
+def test_streams_are_followed(layers, colors: bool) -> None:
+    """Frame after frame of three games, not always all of them, in any order, things coming and going."""
+    rng = np.random.default_rng(3)
+    palette = rng.integers(0, 256, (256, 3)).astype(np.uint8)
+    still = rng.integers(0, 20, (SIDE, SIDE)).astype(np.uint8)  # numbers; some cells will look like it again
+    space = make(layers, image=palette[still])
+    sparse, patch = SparseEncoder(space), SIDE // GRID
+    known = sparse.begin(3, 1 if colors else 3)
+    numbers = np.repeat(still[None], 3, axis=0)
+    threshold = float(space.encode(tensor(palette[numbers]), 0.0).z_pres.median())
+    found_some = 0
+    for _ in range(40):
+        chosen = rng.permutation(3)[: rng.integers(1, 4)]
+        for stream in chosen:
+            for row, column in rng.integers(0, GRID, (rng.integers(0, 4), 2)):
+                place = np.s_[row * patch : (row + 1) * patch, column * patch : (column + 1) * patch]
+                back = rng.random() < 0.4
+                numbers[stream][place] = still[place] if back else rng.integers(20, 200, (patch, patch))
+        pixels = palette[numbers[chosen]]
+        given = (numbers[chosen], palette) if colors else (pixels, None)
+        found = sparse.follow(given[0], chosen.tolist(), known, threshold, given[1])
+        assert found is not None
+        cells = (pixels != palette[still]).reshape(len(chosen), GRID, patch, GRID, patch, 3).any(axis=(2, 4, 5))
+        for ours, theirs in zip(found, at(pixels, space, threshold, cells), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        found_some += len(found.frame)
+    assert found_some > 50
+
+
+def test_too_much_at_once_is_left_to_the_whole_encoder_but_not_for_ever() -> None:
+    space = make()
+    sparse, known = SparseEncoder(space), SparseEncoder(space).begin(1)
+    noise = np.random.default_rng(1).integers(0, 256, (PATIENCE + 3, 1, SIDE, SIDE, 3)).astype(np.uint8)
+    assert sparse.follow(background()[None], [0], known) is not None
+    answers = [sparse.follow(frame, [0], known) is not None for frame in noise[: PATIENCE + 2]]
+    assert answers == [False] * PATIENCE + [True] + [False]  # once brought up to date, it counts from there
+    found = sparse.follow(noise[PATIENCE], [0], known, 0.0)
+    assert found is not None
+    for ours, theirs in zip(found, at(noise[PATIENCE], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    # Numbers of colours say nothing of a background: the first frame of a stream is new in every cell.
+    numbers = np.zeros((1, SIDE, SIDE), np.uint8)
+    assert sparse.follow(numbers, [0], sparse.begin(1, 1), colors=np.zeros((256, 3), np.uint8)) is not None
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -111,6 +179,7 @@ def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
     ids=str,
 )
 def test_what_it_does_not_fit(changes) -> None:
+    changes = dict(changes)
     layers = changes.pop("layers", LAYERS["one patch layer, two around"])
     if changes.get("frame_size"):
         layers = ((5, 4, 4, 0, 0), AROUND[0])
