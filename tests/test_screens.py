@@ -1,0 +1,95 @@
+"""Palette numbers in place of RGB: the same pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ale_py
+import numpy as np
+import pytest
+
+from spacetime_env import screens
+from spacetime_env.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
+from spacetime_env.subframes import SubframeEnv
+
+
+@pytest.fixture(params=["compiled", "arrays"], autouse=True)
+def form(request, monkeypatch) -> None:
+    """Everything twice: with numba, and without."""
+    if request.param == "compiled" and screens.loops is None:
+        pytest.skip("numba is not installed")
+    if request.param == "arrays":
+        monkeypatch.setattr(screens, "loops", None)
+
+
+@pytest.mark.parametrize("game", ["pong", "space_invaders", "seaquest", "breakout"])
+def test_the_colours_are_those_of_the_emulator(game: str) -> None:
+    env: Any = ale_py.AtariEnv(game, frameskip=4)
+    env.reset(seed=1)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        frame = env.step(int(rng.integers(env.action_space.n)))[0]
+        assert has_ntsc_colors(env)
+        assert (ntsc()[env.ale.getScreen()] == frame).all()
+
+
+def test_another_console_has_other_colours() -> None:
+    env: Any = ale_py.AtariEnv("air_raid")
+    env.reset(seed=1)
+    assert not has_ntsc_colors(env)
+
+
+def test_a_screen_alone_is_what_it_is() -> None:
+    ids = np.array([[0, 2, 4], [6, 8, 254]], np.uint8)
+    assert Palette().flat(Screen(ids)) is ids
+    assert (Palette().flat(Screen(ids, ids.copy())) == ids).all()
+
+
+def test_a_mixture_by_hand() -> None:
+    palette = Palette()
+    palette.colors[2], palette.colors[4], palette.colors[6] = (10, 200, 0), (90, 20, 0), (10, 150, 0)
+    palette._numbers = {tuple(color): i for i, color in enumerate(palette.colors.tolist()) if i in (0, 2, 4, 6)}
+    ids, before = np.array([[2, 2, 4], [0, 6, 4]], np.uint8), np.array([[2, 4, 2], [4, 2, 4]], np.uint8)
+    given = ids.copy()
+    flat = palette.flat(Screen(ids, before))
+    # Alike; mixed to (90, 200, 0), which gets a number of its own, in either order; over black; brighter in all; alike.
+    assert flat[0, 1] == flat[1, 0] - 4 + flat[0, 2] and flat[0, 1] % 2 == 1
+    assert flat.tolist() == [[2, flat[0, 1], flat[0, 1]], [4, 2, 4]]
+    assert palette.colors[flat[0, 1]].tolist() == [90, 200, 0]
+    assert (palette.flat(Screen(ids, before)) == flat).all()  # the same number again
+    assert (ids == given).all()
+
+
+def test_all_numbers_given_away() -> None:
+    palette = Palette()
+    palette._free = []
+    palette.colors[2], palette.colors[4] = (10, 200, 0), (90, 20, 0)
+    ids, before = np.full((2, 3), 2, np.uint8), np.full((2, 3), 4, np.uint8)
+    assert (palette.flat(Screen(ids, before)) == 2).all()
+
+
+@pytest.mark.parametrize("game", ["space_invaders", "asteroids"])
+def test_mixtures_are_the_brighter_of_each_place(game: str) -> None:
+    env: Any = SubframeEnv(game, frameskip=4)
+    env.keep_ids = True
+    env.reset(seed=1)
+    rng, palette, mixed = np.random.default_rng(0), Palette(), 0
+    for _ in range(150):
+        frame = env.step(int(rng.integers(env.action_space.n)))[0]
+        flat = palette.flat(Screen(env.ale.getScreen(), env.before_ids))
+        assert (palette.colors[flat] == np.maximum(frame, env.before)).all()
+        mixed += int((frame != env.before).any())
+    assert mixed > 20  # there was something to mix
+
+
+def test_a_quiet_game_shows_nothing_and_plays_on() -> None:
+    for kind, settings in ((ScreenEnv, {"frameskip": 4}), (SubframeEnv, {"frameskip": (2, 5)})):
+        ours, theirs = kind("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
+        ours.reset(seed=3)
+        theirs.reset(seed=3)
+        for step in range(40):
+            ours.quiet = step % 4 > 0
+            mine, wanted = ours.step(step % 4), theirs.step(step % 4)
+            assert mine[1:] == wanted[1:]
+            assert mine[0] is None if ours.quiet else (mine[0] == wanted[0]).all()
+            assert (ours.ale.getScreenRGB() == wanted[0]).all()
