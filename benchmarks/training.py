@@ -30,6 +30,7 @@ def against_published(repeats: int, checkout: Path | None) -> Table:
     sizes: dict[str, dict[str, Any]] = {
         "ours, all 256 cells drawn, K = 3 backgrounds": {"size": "published", "exact": True},
         "ours, objects only, K = 3 backgrounds": {"size": "published"},
+        "ours, objects only, K = 3 backgrounds a stack, bfloat16": {"size": "published", "share": LENGTH, "amp": True},
         "ours, objects only, fixed background": {"size": "published", "fixed": True},
     }
     if checkout is not None:
@@ -38,7 +39,8 @@ def against_published(repeats: int, checkout: Path | None) -> Table:
     head = ["one step, a frame's share", "CPU s", "times faster", "MiB", "of the published memory"]
     note = (
         "The published size (G 16, glimpse 32, z_what 32, the published widths), T = 4, one stack, one core. "
-        "'Objects only' encodes and draws cells of probability 0.05 or more (`model.min_presence`)."
+        "'Objects only' encodes and draws cells of probability 0.05 or more (`model.min_presence`); 'a stack': its frames "
+        "share their backgrounds (`model.background.share`); bfloat16: `train.amp=on`."
     )
     table = Table("c. A training step at the published size", head, note=note)
     base = costs.get("published code")
@@ -92,6 +94,8 @@ def step_of_ours(
     objects: int = 3,
     exact: bool = False,
     fixed: bool = False,
+    share: int = 1,
+    amp: bool = False,
 ) -> tuple[Any, int]:
     """A call that trains one step, and its frames."""
     from spacetime_env.optimize import make_optimizers, train_step
@@ -101,7 +105,9 @@ def step_of_ours(
         model = ModelConfig() if exact else ModelConfig(min_presence=0.05)
         if fixed:
             model = replace(model, background=replace(model.background, kind="fixed"))
+        model = replace(model, background=replace(model.background, share=share))
         config = Config(model=model, loss=LossConfig(hint=replace(LossConfig().hint, until=1.0)))
+        config = replace(config, train=replace(config.train, amp="on" if amp else "off"))
         stacks = stacks or 1
     else:
         config = load_config(ROOT / "configs" / "pong.yaml")

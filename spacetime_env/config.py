@@ -155,6 +155,9 @@ class BackgroundConfig:
     mask_dim: int = 32
     component_dim: int = 32
     hidden_dim: int = 64
+    # Of components: so many frames in a row of a training stack share one background, inferred from their mean. A
+    # background changes little in a few frames, and it is most of the cost of a training step. Published: 1.
+    share: int = 1
 
 
 @dataclass(frozen=True)

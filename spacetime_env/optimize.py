@@ -194,6 +194,11 @@ def require_settings(config: Config) -> None:
         raise ConfigError(f"train.few_shot: expected numbers of 1 or more, got {list(train.few_shot)}.")
     if config.loss.still_is_background and config.model.background.kind != "fixed":
         raise ConfigError("loss.still_is_background: only with model.background.kind: fixed; the other kind learns it.")
+    share = config.model.background.share
+    if share < 1 or config.data.length % share:
+        raise ConfigError(
+            f"model.background.share: expected a number that divides data.length, {config.data.length}, got {share}."
+        )
     if config.model.subframes not in (0, 1, 2):
         raise ConfigError(f"model.subframes: expected 0, 1 or 2, got {config.model.subframes}.")
     try:

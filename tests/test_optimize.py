@@ -316,3 +316,13 @@ def test_still_background_wants_a_fixed_one():
     config = replace(config, model=replace(config.model, background=BackgroundConfig(kind="components")))
     with pytest.raises(ConfigError, match="still_is_background: only with"):
         require_settings(config)
+
+
+@pytest.mark.parametrize("share", [0, 2, 6])
+def test_frames_that_share_a_background_are_of_one_stack(share: int) -> None:
+    for fine in (1, 3):
+        background = BackgroundConfig(kind="components", share=fine)
+        require_settings(replace(CONFIG, model=replace(CONFIG.model, background=background)))
+    background = BackgroundConfig(kind="components", share=share)
+    with pytest.raises(ConfigError, match=rf"share: expected a number that divides data.length, 3, got {share}"):
+        require_settings(replace(CONFIG, model=replace(CONFIG.model, background=background)))

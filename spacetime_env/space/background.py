@@ -51,6 +51,7 @@ class ComponentBackground(nn.Module):
         super().__init__()
         bg = config.background
         self.components = bg.components
+        self.share = bg.share
         if bg.components < 2:
             raise ConfigError("model.background.components: expected 2 or more; for one image, kind: fixed.")
         if any(side % 16 for side in config.frame_size):
@@ -92,7 +93,19 @@ class ComponentBackground(nn.Module):
         )
 
     def forward(self, frames: Tensor, sample: bool = False) -> BackgroundOutput:
-        """(B, 3, H, W) in [0, 1] -> :class:`BackgroundOutput`; posterior means unless ``sample``."""
+        """(B, 3, H, W) in [0, 1] -> :class:`BackgroundOutput`; posterior means unless ``sample``.
+
+        While training (``sample``), as many frames in a row as ``background.share`` says share one.
+        """
+        share = self.share if sample else 1
+        if share == 1:
+            return self._infer(frames, sample)
+        if len(frames) % share:
+            raise ValueError(f"{len(frames)} frames cannot share backgrounds by {share}: see model.background.share.")
+        found = self._infer(frames.unflatten(0, (-1, share)).mean(dim=1), sample)
+        return BackgroundOutput(*(part.repeat_interleave(share, dim=0) for part in found))
+
+    def _infer(self, frames: Tensor, sample: bool) -> BackgroundOutput:
         batch, count = len(frames), self.components
 
         def draw(mean: Tensor, std: Tensor) -> Tensor:

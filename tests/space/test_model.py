@@ -305,6 +305,27 @@ def test_each_frame_may_bring_its_own_fixed_background(space):
             space(frames(), backgrounds=wrong)
 
 
+def test_frames_of_a_stack_may_share_a_background_while_training():
+    sizes = {"components": 2, "image_dim": 5, "mask_dim": 4, "component_dim": 3}
+    config = replace(TINY, frame_size=(64, 64), background=BackgroundConfig(**sizes, share=3))
+    torch.manual_seed(0)
+    background = ComponentBackground(config).eval()  # BatchNorm as it is, so that only what goes in counts
+    x = torch.rand(6, 3, 64, 64)
+    torch.manual_seed(1)
+    shared = background(x, sample=True)
+    torch.manual_seed(1)
+    means = background._infer(torch.stack([x[:3].mean(dim=0), x[3:].mean(dim=0)]), True)
+    for ours, theirs in zip(shared, means, strict=True):
+        assert ours.shape[0] == 6
+        assert torch.equal(ours, theirs[[0, 0, 0, 1, 1, 1]])
+    alone = background(x)  # at play each frame has its own
+    assert not torch.allclose(alone.image[0], alone.image[1])
+    with pytest.raises(ValueError, match=r"5 frames cannot share backgrounds by 3: see model.background.share"):
+        background(x[:5], sample=True)
+    shared.image.sum().backward()
+    assert all(p.grad is not None for n, p in background.named_parameters() if n.startswith("comp_decoder"))
+
+
 def test_components_background_samples_and_reconstructs():
     torch.manual_seed(0)
     config = replace(
