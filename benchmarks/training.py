@@ -39,8 +39,8 @@ def against_published(repeats: int, checkout: Path | None) -> Table:
     head = ["one step, a frame's share", "CPU s", "times faster", "MiB", "of the published memory"]
     note = (
         "The published size (G 16, glimpse 32, z_what 32, the published widths), T = 4, one stack, one core. "
-        "'Objects only' encodes and draws cells of probability 0.05 or more (`model.min_presence`); 'a stack': its frames "
-        "share their backgrounds (`model.background.share`); bfloat16: `train.amp=on`."
+        "'Objects only' encodes and draws cells of probability 0.05 or more (`model.min_presence`); 'a stack': its "
+        "frames share their backgrounds (`model.background.share`); bfloat16: `train.amp=on`."
     )
     table = Table("c. A training step at the published size", head, note=note)
     base = costs.get("published code")
