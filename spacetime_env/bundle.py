@@ -147,8 +147,11 @@ class Model:
             found = self._sparse.follow(pixels, streams, followed.known(3), self.scene.threshold)
             return self._describe(pixels, found)
         top, bottom = self._rows
-        numbers = np.stack([followed.palette.flat(one)[top:bottom] for one in screens])
-        colors = followed.palette.colors
+        palette, colors = followed.palette, followed.palette.colors
+        numbers = np.empty((len(screens), bottom - top, self.native[1]), np.uint8)
+        for number, (ids, before) in zip(numbers, screens, strict=True):
+            now = ids[top:bottom]
+            number[:] = now if before is None else palette.flat(now, before[top:bottom])
         found = self._sparse.follow(numbers, streams, followed.known(1), self.scene.threshold, colors)
         return self._describe(numbers if found is not None else colors[numbers], found)
 

@@ -20,42 +20,52 @@ fused = numba.njit(cache=True, nogil=True, fastmath={"contract"})  # a * b + c i
 
 
 @compiled
-def changed_cells(words, last, of, grid, across):  # type: ignore[no-untyped-def]
+def changed_cells(rows, last, words, last_words, of, grid):  # type: ignore[no-untyped-def]
     """The cells whose pixels are not those of the last frame.
 
     Args:
-        words: (B, G, patch height, G * across) pixels of the new frames.
-        last: (S, G, patch height, G * across) of the last frames.
+        rows: (B, G, patch height, bytes of a row) uint8, pixels of the new frames.
+        last: (S, G, patch height, bytes of a row) uint8, of the last frames.
+        words, last_words: the same, in words of several bytes.
         of: (B,) the stream of each.
-        grid, across: G, and words of a patch's row.
+        grid: G.
 
     Returns:
         (M, 3) frame, row and column of each.
     """
-    found = np.empty((words.shape[0] * grid * grid, 3), np.int64)
+    found = np.empty((rows.shape[0] * grid * grid, 3), np.int64)
+    across, size = rows.shape[3] // grid, rows.shape[3] // words.shape[3]
+    marked = np.zeros(grid, np.bool_)
     count = 0
-    for b in range(words.shape[0]):
+    for b in range(rows.shape[0]):
         stream = of[b]
         for row in range(grid):
-            for column in range(grid):
-                change = words[b, row, 0, 0] ^ words[b, row, 0, 0]
-                for y in range(words.shape[2]):
-                    for x in range(column * across, (column + 1) * across):
-                        change |= words[b, row, y, x] ^ last[stream, row, y, x]
-                if change != 0:
-                    found[count, 0], found[count, 1], found[count, 2] = b, row, column
-                    count += 1
+            some = False
+            for y in range(rows.shape[2]):
+                for x in range(words.shape[3]):
+                    if words[b, row, y, x] != last_words[stream, row, y, x]:
+                        some = True
+                        for k in range(x * size, (x + 1) * size):
+                            if rows[b, row, y, k] != last[stream, row, y, k]:
+                                marked[k // across] = True
+            if some:
+                for column in range(grid):
+                    if marked[column]:
+                        found[count, 0], found[count, 1], found[count, 2] = b, row, column
+                        count += 1
+                        marked[column] = False
     return found[:count]
 
 
 @compiled
-def take_over(words, last, of, cells, across):  # type: ignore[no-untyped-def]
+def take_over(rows, last, of, cells, grid):  # type: ignore[no-untyped-def]
     """Put what :func:`changed_cells` found, (M, 3) cells, into ``last``; the others are as there."""
+    across = rows.shape[3] // grid
     for i in range(len(cells)):
         b, row, column = cells[i, 0], cells[i, 1], cells[i, 2]
-        for y in range(words.shape[2]):
+        for y in range(rows.shape[2]):
             for x in range(column * across, (column + 1) * across):
-                last[of[b], row, y, x] = words[b, row, y, x]
+                last[of[b], row, y, x] = rows[b, row, y, x]
 
 
 @compiled
@@ -87,21 +97,29 @@ def cut_numbers(pixels, cells, high, wide, colors):  # type: ignore[no-untyped-d
 
 
 @compiled
-def unequal(one, other):  # type: ignore[no-untyped-def]
-    """Where two rows of bytes differ, (n,)."""
-    out = np.empty(len(one), np.int64)
-    count = 0
-    for start in range(0, len(one), 64):
-        end = min(start + 64, len(one))
-        some = 0
-        for i in range(start, end):
-            some |= one[i] ^ other[i]
-        if some != 0:
-            for i in range(start, end):
-                if one[i] != other[i]:
-                    out[count] = i
-                    count += 1
-    return out[:count]
+def mix(ids, before, words, words_before, numbers, out):  # type: ignore[no-untyped-def]
+    """Put the mixture of two frames into ``out``, which holds the later one.
+
+    Args:
+        ids, before: (n,) uint8.
+        words, words_before: the same, in words of several bytes.
+        numbers: (256, 256) the number of each pair, or -1.
+        out: (n,) uint8.
+
+    Returns:
+        a place whose pair has no number yet, or -1.
+    """
+    missing, size = -1, len(ids) // len(words)
+    for w in range(len(words)):
+        if words[w] != words_before[w]:
+            for i in range(w * size, (w + 1) * size):
+                if ids[i] != before[i]:
+                    number = numbers[ids[i], before[i]]
+                    if number < 0:
+                        missing = i
+                    else:
+                        out[i] = number
+    return missing
 
 
 @fused

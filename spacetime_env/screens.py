@@ -54,23 +54,28 @@ class Palette:
         self._free = list(range(1, 254, 2))  # 255 stays what no pixel is
         self._mixed = np.full((256, 256), -1, np.int16)
 
-    def flat(self, screen: Screen) -> np.ndarray:
-        """(H, W) uint8: the number of each pixel's colour, mixed with the frame before where the screen has one."""
-        if screen.before is None:
-            return screen.ids
-        ids, before = screen.ids.ravel(), screen.before.ravel()
-        places = loops.unequal(ids, before) if loops is not None else (ids != before).nonzero()[0]
+    def flat(self, ids: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 numbers of two frames -> (H, W) uint8, of the brighter of both at each place."""
+        one, other = ids.ravel(), before.ravel()
+        if loops is not None:
+            out, word = one.copy(), np.uint64 if len(one) % 8 == 0 else np.uint8
+            words = one.view(word), other.view(word)
+            while (missing := loops.mix(one, other, *words, self._mixed, out)) >= 0:
+                self._add(one[missing], other[missing])
+            return out.reshape(ids.shape)
+        places = (one != other).nonzero()[0]
         if not len(places):
-            return screen.ids
-        pairs = ids[places], before[places]
-        mixed = self._mixed[pairs]
-        if mixed.min() < 0:
-            for one, other in {(int(a), int(b)) for a, b in zip(*pairs, strict=True)}:
-                self._mixed[one, other] = self._mix(one, other)
-            mixed = self._mixed[pairs]
-        flat = screen.ids.copy()
-        flat.reshape(-1)[places] = mixed
-        return flat
+            return ids
+        pairs = one[places], other[places]
+        if (new := self._mixed[pairs] < 0).any():
+            for pair in set(zip(pairs[0][new].tolist(), pairs[1][new].tolist(), strict=True)):
+                self._add(*pair)
+        flat = one.copy()
+        flat[places] = self._mixed[pairs]
+        return flat.reshape(ids.shape)
+
+    def _add(self, one: int, other: int) -> None:
+        self._mixed[one, other] = self._mix(int(one), int(other))
 
     def _mix(self, one: int, other: int) -> int:
         color = tuple(np.maximum(self.colors[one], self.colors[other]).tolist())

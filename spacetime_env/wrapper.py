@@ -310,6 +310,8 @@ class SpaceTimeEnv(SpaceTimeObservation):
             if not isinstance(game, ScreenEnv):
                 game.__class__ = ScreenEnv
             self._screen = game
+            if self._subframes is not None:
+                self._subframes.before_ids = game.ale.getScreen()
             return self._shown(), info
         return frame, info
 

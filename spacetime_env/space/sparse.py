@@ -47,7 +47,7 @@ class Known:
 
     def __init__(self, pixels: np.ndarray, features: Sequence[np.ndarray], outputs: int, streams: int) -> None:
         side = len(pixels) + 2
-        self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, words of a row)
+        self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, bytes of a row)
         self.begun = np.zeros(streams, bool)
         # (S * P * P, C) each: what goes into each layer that looks at neighbours, 0 in the margin
         self.features = [np.tile(one.reshape(side * side, -1), (streams, 1)) for one in features]
@@ -71,10 +71,13 @@ class SparseEncoder:
         self.grid = space.config.grid
         self.patch = (self.size[0] // self.grid, self.size[1] // self.grid)
         background = _pixels(image)
-        # Compared in the largest words that the rows of a patch are made of: RGB, and numbers of a palette.
+        # Compared in the largest words that the rows of a patch, or of the frame, are made of; by bytes a pixel.
         self._word = {depth: np.dtype(f"u{math.gcd(8, self.patch[1] * depth)}") for depth in (1, 3)}
-        self._first_pixels = {1: self._words(np.full((1, *self.size), 255, np.uint8))[0]}
-        self._first_pixels[3] = self._words(background[None])[0]
+        self._longest = {depth: np.dtype(f"u{math.gcd(8, self.size[1] * depth)}") for depth in (1, 3)}
+        self._first_pixels = {
+            1: self._rows(np.full((1, *self.size), 255, np.uint8))[0],
+            3: self._rows(background[None])[0],
+        }
         self._patches: list[tuple[tuple[int, int], Tensor, Tensor]] = []  # h, w; weight (h * w * C, C'); bias
         self._around: list[tuple[Tensor, Tensor]] = []  # weight (9 * C, C'), bias
         self._still: list[np.ndarray] = []  # (P, P, C): what goes into these where nothing moves
@@ -170,8 +173,8 @@ class SparseEncoder:
         if pixels.shape[1:] != shape or pixels.dtype != np.uint8:
             wanted = ", ".join(map(str, shape))
             raise ValueError(f"expected uint8 frames (B, {wanted}), got {pixels.dtype} {pixels.shape}.")
-        words, of = self._words(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
-        cells = self._changed(words, of, known)
+        rows, of = self._rows(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
+        cells = self._changed(rows, of, known, 3 if colors is None else 1)
         much = len(cells) > LIMIT * len(pixels) * self.grid**2
         if much and known.refused < PATIENCE and (colors is None or known.begun[of].all()):
             known.refused += 1
@@ -179,13 +182,13 @@ class SparseEncoder:
         known.refused = 0
         known.begun[of] = True
         if len(cells):
-            self._update(pixels, words, cells, of, known, colors)
+            self._update(pixels, rows, cells, of, known, colors)
         return self._present(of, known, threshold)
 
     def _update(
         self,
         pixels: np.ndarray,
-        words: np.ndarray,
+        rows: np.ndarray,
         cells: np.ndarray,
         of: np.ndarray,
         known: Known,
@@ -193,7 +196,7 @@ class SparseEncoder:
     ) -> None:
         """Compute anew what changes with the pixels of some cells, (M, 3)."""
         cell = cells[:, 1] * self.grid + cells[:, 2]
-        cut = self._take_over(pixels, words, cells, of, known, colors)
+        cut = self._take_over(pixels, rows, cells, of, known, colors)
         here = ((of[cells[:, 0]] * (self.grid + 2) + cells[:, 1] + 1) * (self.grid + 2)) + cells[:, 2] + 1
         known.differs[here] = (cut != self._background_cells[cell]).any(axis=1)
         features = self._of_patches(cut, cell)
@@ -206,20 +209,23 @@ class SparseEncoder:
 
     # What follows is there twice: in arrays, and compiled for where numba is installed.
 
-    def _changed(self, words: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
+    def _changed(self, rows: np.ndarray, of: np.ndarray, known: Known, depth: int) -> np.ndarray:
         """(M, 3): frame, row and column of the cells that are not as in the last frame."""
-        grid, across = self.grid, words.shape[3] // self.grid
         if loops is not None:
-            return cast(np.ndarray, loops.changed_cells(words, known.pixels, of, grid, across))
+            word = self._longest[depth]
+            words = rows.view(word), known.pixels.view(word)
+            return cast(np.ndarray, loops.changed_cells(rows, known.pixels, *words, of, self.grid))
         # Those of all streams in order, the usual case, are looked at in place.
         last = known.pixels if of.tolist() == list(range(len(known.pixels))) else known.pixels[of]
-        changed = np.bitwise_or.reduce(words ^ last, axis=2)
-        return np.argwhere(changed.reshape(len(words), grid, grid, across).any(axis=3))
+        word = self._word[depth]
+        changed = np.bitwise_or.reduce(rows.view(word) ^ last.view(word), axis=2)
+        shape = (len(rows), self.grid, self.grid, changed.shape[2] // self.grid)
+        return np.argwhere(changed.reshape(shape).any(axis=3))
 
     def _take_over(
         self,
         pixels: np.ndarray,
-        words: np.ndarray,
+        rows: np.ndarray,
         cells: np.ndarray,
         of: np.ndarray,
         known: Known,
@@ -227,15 +233,14 @@ class SparseEncoder:
     ) -> np.ndarray:
         """Remember the pixels of some cells; returns them, (M, patch height * width * 3) uint8 RGB."""
         grid, (high, wide) = self.grid, self.patch
-        across = words.shape[3] // grid
         if loops is not None:
-            loops.take_over(words, known.pixels, of, cells, across)
+            loops.take_over(rows, known.pixels, of, cells, grid)
             if colors is None:
                 return cast(np.ndarray, loops.cut_rgb(pixels, cells, high, wide))
             return cast(np.ndarray, loops.cut_numbers(pixels, cells, high, wide, colors))
         frame, row, column = cells.T
-        shape = (-1, grid, high, grid, across)
-        known.pixels.reshape(shape)[of[frame], row, :, column] = words.reshape(shape)[frame, row, :, column]
+        shape = (-1, grid, high, grid, rows.shape[3] // grid)
+        known.pixels.reshape(shape)[of[frame], row, :, column] = rows.reshape(shape)[frame, row, :, column]
         cut = pixels.reshape(len(pixels), grid, high, grid, wide, -1)[frame, row, :, column]
         return (cut if colors is None else colors[cut]).reshape(len(cells), -1)
 
@@ -289,11 +294,10 @@ class SparseEncoder:
         z_where = np.concatenate([_sigmoid(raw[:, :2]), center.astype(np.float32)], axis=1)
         return Found(frame, _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
 
-    def _words(self, pixels: np.ndarray) -> np.ndarray:
-        """(B, H, W, 3) or (B, H, W) uint8 -> (B, G, patch height, words of a row)."""
+    def _rows(self, pixels: np.ndarray) -> np.ndarray:
+        """(B, H, W, 3) or (B, H, W) uint8 -> (B, G, patch height, bytes of a row)."""
         (height, width), depth = self.size, 3 if pixels.ndim == 4 else 1
-        rows = pixels.reshape(len(pixels), self.grid, height // self.grid, width * depth)
-        return rows.view(self._word[depth])
+        return pixels.reshape(len(pixels), self.grid, height // self.grid, width * depth)
 
     def _by_cell(self, offset: Tensor) -> Tensor:
         """(C, h, w) -> (cells, places of a cell, C)."""
