@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from spacetime_env.object_model import Watcher
+from spacetime_env.scene import Detections, by_name, scene_dict
 from spacetime_env.screens import Screen
 from spacetime_env.wrapper import SpaceTimeEnv, make_env
 
@@ -35,13 +36,46 @@ class Stepped(NamedTuple):
     final: list[tuple[Any, dict[str, Any]] | None]  # the last observation and info of an episode that just ended
 
 
+class Packed(NamedTuple):
+    """:class:`Stepped` in a form that is quickly sent: a few arrays in place of a hundred tuples."""
+
+    stepped: Stepped  # without observations, where these are in one array, and without infos' scenes
+    observations: np.ndarray | None  # (B, ...)
+    counts: list[int]  # of the objects of each environment
+    class_ids: np.ndarray  # (n,) of all of them, one environment after the other
+    centers: np.ndarray  # (n, 2)
+
+    def unpack(self, class_names: Sequence[str]) -> Stepped:
+        """What was packed."""
+        start = 0
+        for info, count in zip(self.stepped.infos, self.counts, strict=True):
+            mine = slice(start, start + count)
+            info["scene"] = by_name(self.class_ids[mine], self.centers[mine], class_names)
+            start += count
+        if self.observations is None:
+            return self.stepped
+        return self.stepped._replace(observations=list(self.observations))
+
+
 class Block:
-    """Environments that share a model: their frames are looked at in one call."""
+    """Environments that share a model: their frames are looked at in one call.
+
+    Args:
+        envs: the environments.
+        autoreset_mode: when one that is over begins anew.
+        max_episode_steps: an episode is truncated after so many.
+        packed: answer to a step with :class:`Packed`.
+    """
 
     def __init__(
-        self, envs: Sequence[SpaceTimeEnv], autoreset_mode: AutoresetMode, max_episode_steps: int | None = None
+        self,
+        envs: Sequence[SpaceTimeEnv],
+        autoreset_mode: AutoresetMode,
+        max_episode_steps: int | None = None,
+        packed: bool = False,
     ) -> None:
         self.envs = list(envs)
+        self.packed = packed
         self.mode = autoreset_mode
         self.limit = max_episode_steps
         self.over = [False] * len(self.envs)
@@ -56,7 +90,7 @@ class Block:
             self.over[i] = False
         return self._look([(i, *self._begin(i, seed, options)) for i, seed in zip(chosen, seeds, strict=True)])
 
-    def step(self, actions: Sequence[Any]) -> Stepped:
+    def step(self, actions: Sequence[Any]) -> Stepped | Packed:
         """One step of every environment; those that are over are begun anew as ``autoreset_mode`` says."""
         count = len(self.envs)
         rewards, terminations, truncations = [0.0] * count, [False] * count, [False] * count
@@ -71,13 +105,33 @@ class Block:
             self.steps[i] += 1
             truncations[i] = truncations[i] or (self.limit is not None and self.steps[i] >= self.limit)
             frames.append((i, frame, info))
-        seen = self._look(frames)
+        seen = self._look(frames, scenes=not self.packed)
         self.over = [a or b for a, b in zip(terminations, truncations, strict=True)]
         if self.mode is AutoresetMode.SAME_STEP and any(self.over):
             ended = [i for i in range(count) if self.over[i]]
+            for i in ended if self.packed else ():
+                seen[i][1]["scene"] = scene_dict(self._found(i))
             for i, first in zip(ended, self._look([(i, *self._begin(i)) for i in ended]), strict=True):
                 final[i], seen[i] = seen[i], first
-        return Stepped([o for o, _ in seen], rewards, terminations, truncations, [n for _, n in seen], final)
+        observations, infos = [o for o, _ in seen], [n for _, n in seen]
+        stepped = Stepped(observations, rewards, terminations, truncations, infos, final)
+        return self._pack(stepped) if self.packed else stepped
+
+    def _pack(self, stepped: Stepped) -> Packed:
+        found = [self._found(i) for i in range(len(self.envs))]
+        for info in stepped.infos:
+            info.pop("scene", None)
+        joined = None
+        if isinstance(stepped.observations[0], np.ndarray):
+            joined, stepped = np.stack(stepped.observations), stepped._replace(observations=[])
+        class_ids = np.concatenate([one.class_ids for one in found])
+        centers = np.concatenate([one.z_where[:, 2:] for one in found])
+        return Packed(stepped, joined, [len(one) for one in found], class_ids, centers)
+
+    def _found(self, i: int) -> Detections:
+        found = self.envs[i].detections
+        assert found is not None
+        return found
 
     def _begin(
         self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
@@ -85,15 +139,20 @@ class Block:
         self.steps[i] = 0
         return self.envs[i].begin(seed, options)
 
-    def _look(self, frames: list[tuple[int, np.ndarray | Screen, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
-        """Observations and infos of environments with a new frame: (index, frame, info) each."""
+    def _look(
+        self, frames: list[tuple[int, np.ndarray | Screen, dict[str, Any]]], scenes: bool = True
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """Observations and infos, with or without scenes, of environments with a new frame: (index, frame, info) each.
+        """
         if not frames:
             return []
         model = self.envs[0].model
         if self._watcher is None or self._watcher.model is not model:
             self._watcher = Watcher(model, len(self.envs))
         found = self._watcher.detect([frame for _, frame, _ in frames], [i for i, _, _ in frames])
-        return [self.envs[i].observe(one, info) for (i, _, info), one in zip(frames, found, strict=True)]
+        if scenes:
+            return [self.envs[i].observe(one, info) for (i, _, info), one in zip(frames, found, strict=True)]
+        return [(self.envs[i].track(one), info) for (i, _, info), one in zip(frames, found, strict=True)]
 
     def call(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """A method's results, or an attribute, of each environment."""
@@ -156,7 +215,9 @@ class Remote:
         settings: tuple[AutoresetMode, int | None],
         kwargs: dict[str, Any],
         others: Sequence[Any],
+        class_names: Sequence[str],
     ) -> None:
+        self.class_names = class_names
         context: Any = multiprocessing.get_context(start)
         self.pipe, theirs = context.Pipe()
         # A forked worker holds copies of the pipes of those before it; open, they would hide that we are gone.
@@ -185,7 +246,7 @@ class Remote:
             raise self._died() from None
         if kind == "error":
             raise answer
-        return answer
+        return answer.unpack(self.class_names) if isinstance(answer, Packed) else answer
 
     def _died(self) -> WorkerError:
         self.process.join(1)
@@ -249,7 +310,7 @@ def _work(
         cv2.setNumThreads(1)
         first = make_env(game, **kwargs)
         rest = [make_env(game, **{**kwargs, "model": first.model}) for _ in range(count - 1)]
-        block = Block([first, *rest], *settings)
+        block = Block([first, *rest], *settings, packed=True)
         gc.collect()
         gc.freeze()  # what is there now stays: the collector need not look through it again and again
         answer("done", None)

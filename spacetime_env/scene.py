@@ -199,7 +199,14 @@ def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit
 
 def scene_dict(detections: Detections) -> dict[str, list[tuple[float, float]]]:
     """Centres by class name, in (-1, 1): ``{"Player": [(0.76, -0.1)], "Ball": []}``. Every class is a key."""
-    scene: dict[str, list[tuple[float, float]]] = {name: [] for name in detections.class_names}
-    for i, (x, y) in zip(detections.class_ids.tolist(), detections.z_where[:, 2:].tolist(), strict=True):
-        scene[detections.class_names[i]].append((x, y))
+    return by_name(detections.class_ids, detections.z_where[:, 2:], detections.class_names)
+
+
+def by_name(
+    class_ids: np.ndarray, centers: np.ndarray, class_names: Sequence[str]
+) -> dict[str, list[tuple[float, float]]]:
+    """As :func:`scene_dict`, of class ids (n,) and centres (n, 2)."""
+    scene: dict[str, list[tuple[float, float]]] = {name: [] for name in class_names}
+    for class_id, (x, y) in zip(class_ids.tolist(), centers.tolist(), strict=True):
+        scene[class_names[class_id]].append((x, y))
     return scene

@@ -96,11 +96,11 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         shared = {**kwargs, "model": self.model}
         given = kwargs.get("model")
         remote = shared if start == "fork" or not (given is None or isinstance(given, (str, os.PathLike))) else kwargs
-        settings = (self.autoreset_mode, max_episode_steps)
+        settings, names = (self.autoreset_mode, max_episode_steps), self.model.class_names
         self._blocks: list[Local | Remote] = []
         try:
             for places in self._places[1:]:
-                self._blocks.append(Remote(start, game, len(places), settings, remote, self._blocks))
+                self._blocks.append(Remote(start, game, len(places), settings, remote, self._blocks, names))
             for block in self._blocks:
                 block.receive()
             rest = (make_env(game, **shared) for _ in self._places[0][1:])

@@ -228,11 +228,15 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def observe(self, detections: Detections, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
         """The observation that follows from what was found in the newest frame, and ``info`` with the scene."""
-        self.detections = detections
         info["scene"] = scene_dict(detections)
+        return self.track(detections), info
+
+    def track(self, detections: Detections) -> ObsType:
+        """The observation that follows from what was found in the newest frame."""
+        self.detections = detections
         rows = self._tracker.update(detections)  # (slots, 7)
         if self._obs_format == "objects" and self._past.maxlen == 1:
-            return rows, info
+            return rows
         used = rows.any(axis=1)
         if self._obs_format == "latents":
             for slot, source in enumerate(self._tracker.sources):
@@ -246,10 +250,10 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             self._past.appendleft(rows)
             rows = np.concatenate(self._past, axis=1)
         if self._obs_format == "flat":
-            return rows.ravel(), info
+            return rows.ravel()
         if self._obs_format == "dict":
-            return {"objects": rows, "mask": np.asarray(used, np.float32)}, info
-        return rows, info
+            return {"objects": rows, "mask": np.asarray(used, np.float32)}
+        return rows
 
     def render(self) -> Any:
         """The environment's picture; with ``overlay``, three times as large and with boxes and names."""

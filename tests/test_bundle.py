@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import ale_py
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,6 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import spacetime_env
-import spacetime_env.wrapper
 from spacetime_env import bundle, shipped
 from spacetime_env.bundle import BundleError, Model, UnknownModelError, load_model, save_model
 from spacetime_env.classifier import LinearClassifier
@@ -179,8 +180,8 @@ def test_frames_that_do_not_fit(saved: Path, frames: object, message: str) -> No
 def test_what_differs_from_the_background_is_seen_in_either_way() -> None:
     """The quick way that a shipped model takes, where little differs, and the whole network otherwise."""
     model = load_model("pong")
-    env = spacetime_env.wrapper.make_env("Pong")
-    frames = [env.begin(seed=3)[0], *(env.advance(2 + t // 9 % 2)[0] for t in range(60))]
+    env: Any = ale_py.AtariEnv("pong", frameskip=4)
+    frames = [env.reset(seed=3)[0], *(env.step(2 + t // 9 % 2)[0] for t in range(60))]
     quick = model.detect(frames)
     sparse, model._sparse = model._sparse, None
     assert sparse is not None

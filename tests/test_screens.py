@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from spacetime_env import screens
-from spacetime_env.screens import Palette, ScreenEnv, has_ntsc_colors, ntsc
+from spacetime_env.bundle import Model
+from spacetime_env.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
 from spacetime_env.subframes import SubframeEnv
+from spacetime_env.wrapper import make_env
 
 
 @pytest.fixture(params=["compiled", "arrays"], autouse=True)
@@ -92,3 +94,42 @@ def test_a_quiet_game_shows_nothing_and_plays_on() -> None:
             assert mine[1:] == wanted[1:]
             assert mine[0] is None if ours.quiet else (mine[0] == wanted[0]).all()
             assert (ours.ale.getScreenRGB() == wanted[0]).all()
+
+
+@pytest.mark.parametrize("game", ["Pong", "SpaceInvaders"])
+def test_an_environment_sees_the_same_by_its_screen_as_in_rgb(game: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped models of these games: one looks at one frame of the emulator, the other at two."""
+    by_screen, by_rgb = make_env(game, render_mode="rgb_array"), make_env(game)
+    assert by_screen.model.sees_screens  # type: ignore[attr-defined]
+    rng, picture = np.random.default_rng(2), None
+    for step in range(140):
+        if step % 70 == 0:
+            with monkeypatch.context() as patch:
+                patch.setattr(Model, "sees_screens", False)
+                wanted = by_rgb.reset(seed=step)
+            found: Any = by_screen.reset(seed=step)
+            assert isinstance(by_screen.begin(seed=step)[0], Screen)
+            found = by_screen.reset(seed=step)
+        else:
+            action = int(rng.integers(by_rgb.action_space.n))  # type: ignore[attr-defined]
+            with monkeypatch.context() as patch:
+                patch.setattr(Model, "sees_screens", False)
+                wanted = by_rgb.step(action)  # type: ignore[assignment]
+            found = by_screen.step(action)
+            picture = by_screen.render()
+        np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+        assert found[1:-1] == wanted[1:-1]
+        assert found[-1].keys() == wanted[-1].keys()
+        for name, places in wanted[-1]["scene"].items():
+            np.testing.assert_allclose(found[-1]["scene"][name], places, atol=1e-5)
+    assert picture is not None and picture.shape == (210, 160, 3) and picture.any()
+    base: Any = by_screen.unwrapped
+    assert base is by_screen.env and base.step(0)[0].shape == (210, 160, 3)  # for others it is as it was
+    by_screen.close()
+    by_rgb.close()
+
+
+def test_a_game_in_other_colours_is_seen_in_rgb() -> None:
+    env = make_env("AirRaid")
+    assert isinstance(env.begin(seed=1)[0], np.ndarray)
+    env.close()
