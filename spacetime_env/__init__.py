@@ -63,7 +63,7 @@ def register_envs() -> None:
             ale = ale_spec(game)
             gym.register(
                 name,
-                entry_point="spacetime_env.wrapper:make_env",
+                entry_point="spacetime_env.env:make_env",
                 vector_entry_point="spacetime_env.vector:SpaceTimeVectorEnv",
                 max_episode_steps=ale.max_episode_steps,
                 kwargs=ale.kwargs,

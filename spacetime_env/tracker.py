@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.slots import MANY, REACH, FewSlots, ManySlots, Sight
+from spacetime_env.slot_arrays import ManySlots
+from spacetime_env.slots import MANY, REACH, FewSlots, Sight
 
 if TYPE_CHECKING:
     from spacetime_env.scene import Detections

@@ -21,8 +21,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from spacetime_env.block import Block, Local, Remote
-from spacetime_env.wrapper import OBS_FORMATS, make_env
+from spacetime_env.block import Block, Local
+from spacetime_env.env import make_env
+from spacetime_env.remote import Remote
+from spacetime_env.wrapper import OBS_FORMATS
 
 __all__ = ["SpaceTimeVectorEnv"]
 
@@ -45,7 +47,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         context: how workers are started: ``"fork"``, ``"forkserver"`` or ``"spawn"``. None: fork where there is one
             (Linux), which takes no time; otherwise spawn.
         max_episode_steps: an episode is cut off (truncated) after so many steps; None: by the emulator alone.
-        **kwargs: the options of :func:`spacetime_env.wrapper.make_env`: ``model``, ``obs_format``, ``history``,
+        **kwargs: the options of :func:`spacetime_env.env.make_env`: ``model``, ``obs_format``, ``history``,
             ``noop_max``, ``render_mode="rgb_array"``, ``overlay``, ``frameskip`` ...
 
     Raises:

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,12 @@ def test_detections_are_in_native_pixels_and_outside_ignored_regions(saved: Path
     assert (np.abs(one.boxes[:, :2] - low) <= 0.5 + 1e-4).all()
     assert (np.abs(one.boxes[:, :2] + one.boxes[:, 2:] - low - one.z_where[:, :2] * (36, 44)) <= 0.5 + 1e-4).all()
     assert (center[:, 1] >= 7).all()
-    between = bundle.replace(model.settings, scene=bundle.replace(SCENE, whole_pixels=False))
+    between = replace(model.settings, scene=replace(SCENE, whole_pixels=False))
     exact = Model(model.space, model.classifier, between).detect(make_frames(2))[0]
     center = exact.boxes[:, :2] + exact.boxes[:, 2:] / 2
     assert np.allclose(center / (36, 44) * 2 - 1, exact.z_where[:, 2:], atol=1e-5)
     assert np.allclose(exact.boxes[:, 2:] / (36, 44), exact.z_where[:, :2], atol=1e-6)
-    everywhere = Model(model.space, model.classifier, bundle.replace(model.settings, scene=SceneConfig(threshold=0.4)))
+    everywhere = Model(model.space, model.classifier, replace(model.settings, scene=SceneConfig(threshold=0.4)))
     assert (everywhere.detect(make_frames(1))[0].boxes[:, 1] < 7).any()
     # One frame without a batch, a batch of none, and the names of the classifier.
     assert np.allclose(model.detect(make_frames(2)[0])[0].boxes, one.boxes, atol=1e-4)  # rounding follows the batch
@@ -131,8 +132,8 @@ def test_reconstruction(saved: Path) -> None:
 def test_a_model_that_sees_some_rows_says_where_things_are_in_the_whole_frame() -> None:
     top, bottom = 3, 41
     settings = bundle.Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SceneConfig(threshold=0.4), "", "")
-    there = Model(make_space(), make_classifier(), bundle.replace(settings, native=(bottom - top, 36)))
-    rows = make_space(config=bundle.replace(MODEL, rows=(top, bottom)))
+    there = Model(make_space(), make_classifier(), replace(settings, native=(bottom - top, 36)))
+    rows = make_space(config=replace(MODEL, rows=(top, bottom)))
     model = Model(rows, make_classifier(), settings)
     frames = make_frames(3)
     cut = frames[:, top:bottom]
@@ -149,7 +150,7 @@ def test_a_model_that_sees_some_rows_says_where_things_are_in_the_whole_frame() 
 def test_colour_order_of_pictures_is_rgb_whatever_the_network_reads(tmp_path: Path) -> None:
     pictures = {}
     for order in ("rgb", "bgr"):
-        space = make_space(config=bundle.replace(MODEL, color_order=order))
+        space = make_space(config=replace(MODEL, color_order=order))
         red = torch.tensor([1.0, 0.0, 0.0])
         space.background.image[:] = (red if order == "rgb" else red.flip(0))[:, None, None]  # type: ignore[index]
         folder = save_model(tmp_path / order, space, make_classifier(), game="Pong", native=NATIVE, scene_config=SCENE)

@@ -45,7 +45,7 @@ def test_every_game_is_registered_with_ales_options() -> None:
 
 def test_rl_zoo3_does_not_take_it_for_pixels() -> None:
     entry_point = str(gym.spec("SpaceTime/Pong-v5").entry_point)
-    assert entry_point == "spacetime_env.wrapper:make_env" and "AtariEnv" not in entry_point
+    assert entry_point == "spacetime_env.env:make_env" and "AtariEnv" not in entry_point
 
 
 def test_registering_twice_changes_nothing_and_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:

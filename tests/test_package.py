@@ -44,7 +44,7 @@ def test_every_import_is_a_declared_dependency() -> None:
                 names.append(node.module)
             imported |= {name.split(".")[0] for name in names}
     needed = {of.get(name, name.replace("_", "-")) for name in imported - set(sys.stdlib_module_names)}
-    assert needed - set(dependencies()) - set(extras("eval")) == {"spacetime-env"}
+    assert needed - set(dependencies()) - set(extras("eval")) - set(extras("fast")) == {"spacetime-env"}
 
 
 def test_what_only_evaluation_needs_is_optional_and_pinned() -> None:
@@ -56,6 +56,25 @@ def test_what_only_evaluation_needs_is_optional_and_pinned() -> None:
         "import spacetime_env.evaluate, spacetime_env.plots, spacetime_env.results, spacetime_env.crops"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_without_numba_all_is_the_same_but_slower() -> None:
+    assert extras("fast") == ["numba"] and "numba" not in dependencies()
+    code = (
+        "import sys\n"
+        "if sys.argv[1] == 'without': sys.modules['numba'] = None\n"
+        "from spacetime_env.env import make_env\n"
+        "from spacetime_env.fast import loops\n"
+        "assert (loops is None) == (sys.argv[1] == 'without')\n"
+        "env = make_env('SpaceInvaders')\n"
+        "env.reset(seed=1)\n"
+        "print([env.step(i % 6)[0].round(4).tolist() for i in range(40)])"
+    )
+    answers = [
+        subprocess.run([sys.executable, "-c", code, how], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for how in ("with", "without")
+    ]
+    assert answers[0].splitlines()[-1] == answers[1].splitlines()[-1]
 
 
 def test_constraints_name_every_dependency_once_a_python() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from spacetime_env import screens
 from spacetime_env.bundle import Model
+from spacetime_env.env import make_env
 from spacetime_env.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
 from spacetime_env.subframes import SubframeEnv
-from spacetime_env.wrapper import make_env
 
 
 @pytest.fixture(params=["compiled", "arrays"], autouse=True)

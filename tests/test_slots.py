@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacetime_env import slots as module
-from spacetime_env.slots import FewSlots, ManySlots, Sight
+from spacetime_env import slot_arrays as module
+from spacetime_env.slot_arrays import ManySlots
+from spacetime_env.slots import FewSlots, Sight
 
 NATIVE = (210, 160)
 

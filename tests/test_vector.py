@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from spacetime_env.block import WorkerError
+from spacetime_env.remote import WorkerError
 from spacetime_env.vector import SpaceTimeVectorEnv, _workers
 from tests.fakes import ColourModel
 

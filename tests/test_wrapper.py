@@ -17,8 +17,9 @@ from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, Resize
 import spacetime_env.bundle
 from spacetime_env.bundle import UnknownModelError
 from spacetime_env.config import SceneConfig
+from spacetime_env.env import SpaceTimeEnv, make_env
 from spacetime_env.tracker import FEATURES
-from spacetime_env.wrapper import LATENT_LIMIT, SpaceTimeEnv, SpaceTimeObservation, make_env
+from spacetime_env.wrapper import LATENT_LIMIT, SpaceTimeObservation
 from tests.fakes import COLOURS, ColourModel, make_pong, play, same
 
 gym.register_envs(ale_py)

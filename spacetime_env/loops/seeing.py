@@ -1,22 +1,12 @@
-"""The inner loops of seeing and tracking, compiled by numba: the optional extra ``fast``.
-
-A step of one game takes a few thousand operations on a few dozen numbers. In arrays most of its time goes to calling
-some two hundred array functions; compiled it takes a few microseconds. Whoever calls these has the same in arrays, as
-the text of the rules and for where numba is not installed; tests hold one against the other.
-
-Importing this raises ImportError without numba. Each function is compiled at its first call, a second or so each, and
-kept on disk.
-"""
+"""From pixels to boxes: loops of :mod:`spacetime_env.space.sparse`, screens and scenes."""
 
 from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, nogil=True)
-fused = numba.njit(cache=True, nogil=True, fastmath={"contract"})  # a * b + c in one rounding
+from spacetime_env.loops.compiler import compiled, fused
 
 
 @compiled
@@ -291,85 +281,3 @@ def arrange(frame, z_pres, places, threshold, ignore, limit, whole, height, widt
         boxes[found, 0], boxes[found, 1], boxes[found, 2], boxes[found, 3] = left, top, across, down
         found += 1
     return kept[:found], boxes[:found], True
-
-
-@compiled
-def match(at, velocity, missed, seen, confidence, reach, growth, turn, doubt, stale):  # type: ignore[no-untyped-def]
-    """The cheapest detection of each object: :meth:`spacetime_env.slots.ManySlots._match` without its last resort.
-
-    Args:
-        at, velocity, missed: (n,) of the objects; places are complex.
-        seen, confidence: (m,) of the detections, m > 0.
-        reach, growth, turn, doubt, stale: see :mod:`spacetime_env.slots`.
-
-    Returns:
-        (n,) the detection of each object, or -1; and whether no two have the same.
-    """
-    taken, wanted, unique = np.empty(len(at), np.int64), np.zeros(len(seen), np.bool_), True
-    for i in range(len(at)):
-        ahead, far = velocity[i] * (missed[i] + 1), reach * (1.0 + growth * missed[i])
-        lost = stale * missed[i] if len(at) > 1 else 0.0
-        best, least, limit = -1, 1.0, far * far
-        for j in range(len(seen)):
-            off = seen[j] - at[i]
-            left = off - ahead
-            from_last = off.real * off.real + off.imag * off.imag
-            expected = left.real * left.real + left.imag * left.imag
-            if from_last >= limit and expected >= limit:
-                continue  # out of reach, whatever lies between
-            from_last, expected = math.sqrt(from_last), math.sqrt(expected)
-            distance = expected + min(from_last - expected, 0.0) * turn
-            cost = math.sqrt(distance / far) + doubt * (1.0 - confidence[j]) + lost
-            if cost < least:
-                best, least = j, cost
-        taken[i] = best
-        if best >= 0:
-            unique = unique and not wanted[best]
-            wanted[best] = True
-    return taken, unique
-
-
-@compiled
-def see(taken, number, seen, sizes, at, step, velocity, size, missed, moved, source, smooth):  # type: ignore[no-untyped-def]
-    """Each object has moved to its detection, or is missed; all but the first four and the last are brought up to date.
-
-    Args:
-        taken: (n,) as :func:`match` says.
-        number, seen, sizes: (m,), (m,), (m, 2) of the detections.
-        at, step, velocity, size, missed, moved, source: (n, ...) of the objects.
-        smooth: see :mod:`spacetime_env.slots`.
-
-    Returns:
-        how many are seen, and the most steps that one was missed.
-    """
-    hits = most = 0
-    for i in range(len(taken)):
-        j = taken[i]
-        if j < 0:
-            missed[i] += 1
-            step[i] = 0
-            source[i] = -1
-            most = max(most, missed[i])
-            continue
-        hits += 1
-        step[i] = (seen[j] - at[i]) / (missed[i] + 1)
-        velocity[i] += (smooth if moved[i] else 1.0) * (step[i] - velocity[i])
-        at[i], size[i, 0], size[i, 1], source[i] = seen[j], sizes[j, 0], sizes[j, 1], number[j]
-        missed[i] = 0
-        moved[i] = True
-    return hits, most
-
-
-@compiled
-def rows(slot, at, step, size, missed, slots, height, width, max_speed):  # type: ignore[no-untyped-def]
-    """:meth:`spacetime_env.slots.ManySlots.rows`."""
-    out = np.zeros((slots, 7))
-    for i in range(len(slot)):
-        row = out[slot[i]]
-        row[0] = missed[i] == 0
-        row[1], row[2] = at[i].real * 2 / width - 1, at[i].imag * 2 / height - 1
-        row[3], row[4] = size[i, 0] / width, size[i, 1] / height
-        row[5], row[6] = step[i].real / max_speed, step[i].imag / max_speed
-        for k in range(7):
-            row[k] = min(max(row[k], -1.0), 1.0)
-    return out

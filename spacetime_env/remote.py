@@ -1,0 +1,164 @@
+"""A :class:`~spacetime_env.block.Block` of environments in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import pickle
+import signal
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from gymnasium.vector import AutoresetMode
+
+from spacetime_env.block import Block, Packed
+from spacetime_env.env import make_env
+
+
+class WorkerError(RuntimeError):
+    """A worker process failed or died; the message holds what it said."""
+
+
+class Remote:
+    """A :class:`Block` in a process of its own."""
+
+    def __init__(
+        self,
+        start: str,
+        game: str,
+        count: int,
+        settings: tuple[AutoresetMode, int | None],
+        kwargs: dict[str, Any],
+        others: Sequence[Any],
+        class_names: Sequence[str],
+    ) -> None:
+        self.class_names = class_names
+        context: Any = multiprocessing.get_context(start)
+        self.pipe, theirs = context.Pipe()
+        # A forked worker holds copies of the pipes of those before it; open, they would hide that we are gone.
+        inherited = [self.pipe, *(other.pipe for other in others)] if start == "fork" else []
+        arguments = (theirs, inherited, game, count, settings, kwargs)
+        self.process = context.Process(target=_work, args=arguments, daemon=True, name="SpaceTimeVectorEnv")
+        with _one_cv2_thread() if start == "fork" else contextlib.nullcontext():
+            self.process.start()
+        theirs.close()
+        self.waiting = 1  # for the word that it is ready
+
+    def send(self, name: str, *args: Any) -> None:
+        """Have a method of the block called; :meth:`receive` once for each call."""
+        try:
+            self.pipe.send_bytes(pickle.dumps((name, args), pickle.HIGHEST_PROTOCOL))
+            self.waiting += 1
+        except OSError:
+            raise self._died() from None
+
+    def receive(self) -> Any:
+        """What the oldest call returned; what it raised is raised here."""
+        self.waiting -= 1
+        try:
+            kind, answer = pickle.loads(self.pipe.recv_bytes())
+        except (EOFError, OSError):
+            raise self._died() from None
+        if kind == "error":
+            raise answer
+        return answer.unpack(self.class_names) if isinstance(answer, Packed) else answer
+
+    def _died(self) -> WorkerError:
+        self.process.join(1)
+        return WorkerError(
+            f"a worker of SpaceTimeVectorEnv died (exit code {self.process.exitcode}). A negative code is a signal: "
+            "-9 often means that memory ran out; use fewer workers."
+        )
+
+    def close(self) -> None:
+        """End the process, by force if it does not listen."""
+        try:
+            while self.waiting > 0:
+                self.receive()
+            self.send("close")
+        except Exception:
+            pass  # dead already, or in an error that nobody asks about any more
+        self.pipe.close()
+        self.process.join(2)
+        if self.process.is_alive():
+            self.process.terminate()
+            self.process.join()
+
+
+@contextlib.contextmanager
+def _one_cv2_thread() -> Iterator[None]:
+    """End OpenCV's threads for the moment: a fork would inherit a pool whose threads it does not have, and wait for
+    them for ever as soon as it resizes a frame or changes their number."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _work(
+    pipe: Connection,
+    inherited: Sequence[Connection],
+    game: str,
+    count: int,
+    settings: tuple[AutoresetMode, int | None],
+    kwargs: dict[str, Any],
+) -> None:
+    """The life of a worker: make the environments, then do as told until told to close, or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which then closes us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for connection in inherited:
+        connection.close()
+
+    def answer(kind: str, content: Any) -> None:
+        pipe.send_bytes(pickle.dumps((kind, content), pickle.HIGHEST_PROTOCOL))
+
+    block: Block | None = None
+    try:
+        import cv2
+        import torch
+
+        torch.set_num_threads(1)  # a core each: more threads would only wait for each other
+        cv2.setNumThreads(1)
+        first = make_env(game, **kwargs)
+        rest = [make_env(game, **{**kwargs, "model": first.model}) for _ in range(count - 1)]
+        block = Block([first, *rest], *settings, packed=True)
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not look through it again and again
+        answer("done", None)
+        while True:
+            name, args = pickle.loads(pipe.recv_bytes())
+            if name == "close":
+                break
+            try:
+                result = getattr(block, name)(*args)
+            except Exception as error:
+                answer("error", _portable(error))
+            else:
+                answer("done", result)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent is gone
+    except Exception as error:
+        answer("error", WorkerError(f"a worker of SpaceTimeVectorEnv failed:\n{_text(error)}"))
+    finally:
+        if block is not None:
+            block.close()
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself where it can be pickled and read again; otherwise its text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(_text(error))
+    return error
+
+
+def _text(error: Exception) -> str:
+    return "".join(traceback.format_exception(error)).strip()
