@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.slot_arrays import ManySlots
-from spacetime_env.slots import MANY, REACH, FewSlots, Sight
+from spacetime_env.fast import loops
+from spacetime_env.slot_arrays import ManySlots, SlotArrays
+from spacetime_env.slots import DOUBT, MANY, REACH, REACH_GROWTH, SMOOTH, STALE, TURN, FewSlots, Sight
 
 if TYPE_CHECKING:
     from spacetime_env.scene import Detections
@@ -62,27 +63,34 @@ class Tracker:
             name if count == 1 else f"{name}{i}" for name, count in counts.items() for i in range(count)
         )
         reach = REACH * config.max_speed
+        self._state = SlotArrays.of(len(self.slot_names))  # of those groups that are kept in arrays
         self._groups: list[tuple[FewSlots | ManySlots, str, slice]] = []
         at = 0
         for name, count in counts.items():
-            if count:
-                kind = ManySlots if count >= MANY else FewSlots
-                self._groups.append((kind(count, reach, config.keep), name, slice(at, at + count)))
+            if count >= MANY or (count and loops is not None):
+                own = ManySlots(self._state.part(at, at + count), reach, config.keep)
+                self._groups.append((own, name, slice(at, at + count)))
+            elif count:
+                self._groups.append((FewSlots(count, reach, config.keep), name, slice(at, at + count)))
             at += count
-        few = np.zeros(sum(counts.values()), bool)
-        for group, _, rows in self._groups:
-            few[rows] = isinstance(group, FewSlots)
-        self._few = few.nonzero()[0]
+        self._ends = np.array([rows.stop for _, _, rows in self._groups], np.int64)
         self._class_names: tuple[str, ...] | None = None
         self._ids: list[int] = []  # of each group's class in what the model finds
-        self._sights: list[list[Sight] | None] = []  # of each such class with few slots, what is seen of it
+        self._group_of = np.zeros(0, np.int64)  # of each class the model finds, its group or -1
         self.reset()
 
     def reset(self) -> None:
         """Forget all objects."""
         for group, _, _ in self._groups:
             group.reset()
-        self.sources: tuple[int, ...] = (-1,) * len(self.slot_names)
+        self._sources: tuple[int, ...] | None = None
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """For each slot, the index of its detection in the last frame, or -1."""
+        if self._sources is None:  # asked for less often than it changes
+            self._sources = tuple(source for group, _, _ in self._groups for source in group.sources())
+        return self._sources
 
     def update(self, detections: Detections) -> np.ndarray:
         """Take the objects of the next frame.
@@ -95,38 +103,36 @@ class Tracker:
         if detections.class_names is not self._class_names:  # one tuple a model: the first frame only
             known = self._class_names = detections.class_names
             self._ids = [known.index(name) if name in known else -1 for _, name, _ in self._groups]
-            few = {i for (group, *_), i in zip(self._groups, self._ids, strict=True) if isinstance(group, FewSlots)}
-            self._sights = [[] if i in few else None for i in range(len(known))]
-        boxes, ids, confidence = detections.boxes, detections.class_ids, detections.confidence
-        sights = self._sights
-        for own in sights:
-            if own:
-                own.clear()
-        for i, class_id in enumerate(ids.tolist()):
-            if (own := sights[class_id]) is not None:
-                x, y, w, h = boxes[i].tolist()
-                own.append(Sight(i, complex(x + w / 2, y + h / 2), w, h, float(confidence[i])))
-        found: list[tuple[float, ...]] = []
-        many: list[tuple[slice, np.ndarray]] = []
-        sources: list[int] = []
-        native, max_speed = self.native, self.config.max_speed
-        for (group, _, at), wanted in zip(self._groups, self._ids, strict=True):
-            if isinstance(group, ManySlots):
-                chosen = (ids == wanted).nonzero()[0]
-                own_boxes = boxes[chosen].astype(float)
-                center = own_boxes[:, :2] + own_boxes[:, 2:] / 2
-                group.update(chosen, center.view(complex)[:, 0], own_boxes[:, 2:], confidence[chosen])
-                many.append((at, group.rows(native, max_speed)))
-            else:
-                group.update((sights[wanted] if wanted >= 0 else None) or [])
-                found += group.rows(native, max_speed)
-            sources += group.sources()
-        self.sources = tuple(sources)
-        if not many:
-            return np.array(found, np.float32)
-        out = np.empty((len(sources), len(FEATURES)), np.float32)
-        if found:
-            out[self._few] = found
-        for at, rows in many:
-            out[at] = rows
+            group_of = [self._ids.index(i) if i in self._ids else -1 for i in range(len(known))]
+            self._group_of = np.array(group_of, np.int64)
+        out = np.zeros((len(self.slot_names), len(FEATURES)), np.float32)
+        left: list[bool] | None = None
+        if loops is not None:
+            seen = (detections.boxes, detections.class_ids, detections.confidence, self._group_of, self._ends)
+            rules = (REACH_GROWTH, TURN, DOUBT, STALE, SMOOTH)
+            settings = (self.config.keep, REACH * self.config.max_speed, rules, self.native, self.config.max_speed)
+            left = loops.track(*seen, *self._state.all(), *settings, out).tolist()
+        self._sources = None
+        for i, (group, _, _) in enumerate(self._groups):
+            if left is None or left[i]:
+                self._update(i, detections, out)
+            elif isinstance(group, ManySlots) and len(group.waiting):
+                group.waiting = group.waiting[:0]
         return out
+
+    def _update(self, number: int, detections: Detections, out: np.ndarray) -> None:
+        """Bring one group up to date, and put its rows into ``out``."""
+        group, _, at = self._groups[number]
+        chosen = (detections.class_ids == self._ids[number]).nonzero()[0]
+        boxes, confidence = detections.boxes[chosen].astype(float), detections.confidence[chosen]
+        if isinstance(group, ManySlots):
+            center = boxes[:, :2] + boxes[:, 2:] / 2
+            group.update(chosen, center.view(complex)[:, 0], boxes[:, 2:], confidence)
+        else:
+            group.update(
+                [
+                    Sight(i, complex(x + w / 2, y + h / 2), w, h, sure)
+                    for i, (x, y, w, h), sure in zip(chosen.tolist(), boxes.tolist(), confidence.tolist(), strict=True)
+                ]
+            )
+        out[at] = group.rows(self.native, self.config.max_speed)

@@ -20,7 +20,7 @@ from spacetime_env.loops.seeing import (
     take_over,
     widened,
 )
-from spacetime_env.loops.tracking import match, rows, see
+from spacetime_env.loops.tracking import track
 
 __all__ = [
     "around",
@@ -28,12 +28,10 @@ __all__ = [
     "changed_cells",
     "cut_numbers",
     "cut_rgb",
-    "match",
     "mix",
     "of_patches",
     "present",
-    "rows",
-    "see",
     "take_over",
+    "track",
     "widened",
 ]
