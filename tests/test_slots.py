@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from spacetime_env import tracker as module
 from spacetime_env.config import SceneConfig
@@ -91,3 +92,14 @@ def test_a_compiled_tracker_is_the_same(keep: int, monkeypatch: pytest.MonkeyPat
         compiled.reset()
         plain.reset()
     assert 200 < quickly < 1500  # the compiled loop did it alone at times, and left a class to the arrays at times
+
+
+def test_the_compiled_assignment_is_scipys() -> None:
+    if module.loops is None:
+        pytest.skip("numba is not installed")
+    rng = np.random.default_rng(0)
+    for trial in range(600):
+        rows = int(rng.integers(1, 9))
+        shape = (rows, rows + int(rng.integers(0, 5)))
+        cost = rng.random(shape) if trial % 2 else rng.integers(0, 4, shape) / 3  # many that are equal
+        np.testing.assert_array_equal(module.loops.assign(cost), linear_sum_assignment(cost)[1])

@@ -20,11 +20,12 @@ from spacetime_env.loops.seeing import (
     take_over,
     widened,
 )
-from spacetime_env.loops.tracking import track
+from spacetime_env.loops.tracking import assign, track
 
 __all__ = [
     "around",
     "arrange",
+    "assign",
     "changed_cells",
     "cut_numbers",
     "cut_rgb",

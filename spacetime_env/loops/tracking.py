@@ -10,6 +10,87 @@ from spacetime_env.loops.compiler import compiled
 
 
 @compiled
+def assign(cost):  # type: ignore[no-untyped-def]
+    """What ``scipy.optimize.linear_sum_assignment`` finds, which compiled code cannot call.
+
+    Shortest augmenting paths (Crouse 2016, doi:10.1109/TAES.2016.140952), a row at a time.
+
+    Args:
+        cost: (n, m) with n <= m, finite.
+
+    Returns:
+        (n,) the column of each row, so that the sum of the costs is least.
+    """
+    rows, columns = cost.shape
+    of_row, of_column = np.zeros(rows), np.zeros(columns)  # the dual variables
+    column_of, row_of = np.full(rows, -1, np.int64), np.full(columns, -1, np.int64)
+    before, length, left = np.empty(columns, np.int64), np.empty(columns), np.empty(columns, np.int64)
+    visited = np.empty(rows, np.bool_)
+    for begin in range(rows):
+        visited[:] = False
+        length[:] = np.inf
+        for k in range(columns):
+            left[k] = columns - 1 - k
+        count, least, row, sink = columns, 0.0, begin, -1
+        while sink < 0:
+            visited[row] = True
+            nearest, at = np.inf, -1
+            for k in range(count):
+                column = left[k]
+                reduced = least + cost[row, column] - of_row[row] - of_column[column]
+                if reduced < length[column]:
+                    before[column], length[column] = row, reduced
+                ends = length[column] == nearest and row_of[column] < 0
+                if length[column] < nearest or ends:  # of equals, one that ends the path
+                    nearest, at = length[column], k
+            least, column = nearest, left[at]
+            count -= 1
+            left[at], left[count] = left[count], column  # what was visited is at the end
+            if row_of[column] < 0:
+                sink = column
+            else:
+                row = row_of[column]
+        of_row[begin] += least
+        for other in range(rows):
+            if visited[other] and other != begin:
+                of_row[other] += least - length[column_of[other]]
+        for k in range(count, columns):
+            of_column[left[k]] -= least - length[left[k]]
+        while True:
+            row = before[sink]
+            row_of[sink] = row
+            column_of[row], sink = sink, column_of[row]
+            if row == begin:
+                break
+    return column_of
+
+
+@compiled
+def _together(alive, at, velocity, missed, mine, start, boxes, confidence, reach, growth, turn, doubt, stale, taken):  # type: ignore[no-untyped-def]
+    """``taken`` of a group in which two objects want the same, so that the sum of the costs is least."""
+    objects = start + alive.nonzero()[0]
+    cost = np.empty((len(objects), len(mine)))
+    for n in range(len(objects)):
+        i = objects[n]
+        ahead, far = velocity[i] * (missed[i] + 1), reach * (1.0 + growth * missed[i])
+        lost = stale * missed[i] if len(objects) > 1 else 0.0
+        for k in range(len(mine)):
+            j = mine[k]
+            x = boxes[j, 0] + boxes[j, 2] / 2.0 - at[i].real
+            y = boxes[j, 1] + boxes[j, 3] / 2.0 - at[i].imag
+            from_last = math.sqrt(x * x + y * y)
+            expected = math.sqrt((x - ahead.real) ** 2 + (y - ahead.imag) ** 2)
+            distance = expected + min(from_last - expected, 0.0) * turn
+            cost[n, k] = min(math.sqrt(distance / far) + doubt * (1.0 - confidence[j]) + lost, 1.0)
+    turned = len(objects) > len(mine)
+    found = assign(cost.T.copy() if turned else cost)
+    for n in range(len(found)):
+        row, column = (found[n], n) if turned else (n, found[n])
+        if cost[row, column] < 1.0:
+            taken[objects[row]] = mine[column]
+
+
+@compiled
 def _move(i, j, boxes, alive, at, step, velocity, size, missed, moved, source, keep, smooth):  # type: ignore[no-untyped-def]
     """Object ``i`` is seen as detection ``j``; where that is -1, it is missed."""
     if j < 0:
@@ -48,7 +129,7 @@ def track(  # type: ignore[no-untyped-def]
     max_speed,
     out,
 ):
-    """Take the detections of the next frame, of each class where no two objects want the same and none must wait.
+    """Take the detections of the next frame, of each class where at most one is new and none must wait.
 
     Args:
         boxes, class_ids, confidence: (m, 4), (m,), (m,) of the detections.
@@ -76,7 +157,7 @@ def track(  # type: ignore[no-untyped-def]
         for j in range(len(boxes)):
             free[j] = group_of[class_ids[j]] == group
             new += free[j]
-        room = end - start - count
+        room, contested = end - start - count, False
         for i in range(start, end):
             taken[i] = -1
             if not alive[i]:
@@ -98,16 +179,28 @@ def track(  # type: ignore[no-untyped-def]
                 cost = math.sqrt(distance / far) + doubt * (1.0 - confidence[j]) + lost
                 if cost < least:
                     best, least = j, cost
-            if best < 0:
-                room += missed[i] + 1 > keep
-            elif free[best]:
+            if best >= 0:
+                contested |= not free[best]
                 free[best] = False
-                new -= 1
                 taken[i] = best
-            else:
-                left[group] = True
-                break
-        if left[group] or new > min(room, 1):
+        if contested:
+            mine = np.empty(new, np.int64)
+            new = 0
+            for j in range(len(boxes)):
+                if group_of[class_ids[j]] == group:
+                    mine[new] = j
+                    free[j] = True
+                    new += 1
+            taken[start:end] = -1
+            weights = (reach, growth, turn, doubt, stale)
+            _together(alive[start:end], at, velocity, missed, mine, start, boxes, confidence, *weights, taken)
+        for i in range(start, end):
+            if alive[i] and taken[i] >= 0:
+                free[taken[i]] = False
+                new -= 1
+            elif alive[i]:
+                room += missed[i] + 1 > keep
+        if new > min(room, 1):
             left[group] = True
             continue
         for i in range(start, end):
