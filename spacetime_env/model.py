@@ -51,6 +51,7 @@ class Model:
         self._sparse = SparseEncoder(self._fast) if SparseEncoder.fits(self._fast) else None
         self._device = next(self.space.parameters()).device
         self._rows = shown_rows(self.config.rows, self.native)
+        self.space.screen = self.native[0]
 
     @property
     def game(self) -> str:

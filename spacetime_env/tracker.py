@@ -10,7 +10,7 @@ that it sees for the first time.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,6 +84,13 @@ class Tracker:
         for group, _, _ in self._groups:
             group.reset()
         self._sources: tuple[int, ...] | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy's groups look at the copy's arrays, as those of the original at its own."""
+        self.__dict__.update(state)
+        for group, _, at in self._groups:
+            if isinstance(group, ManySlots):
+                group.state = self._state.part(at.start, at.stop)
 
     @property
     def sources(self) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Sequence
 
 import numpy as np
@@ -240,6 +242,20 @@ def test_reset_forgets() -> None:
     assert t.sources == (-1, -1, -1)
     rows = t.update(seen(player=[(22, 50)]))
     assert places(rows) == [(1, 22, 50), None, None] and steps(rows)[0] == (0, 0)
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_copy_goes_its_own_way(clone) -> None:
+    t = tracker(ghosts=9)
+    path = [seen(player=[(10 + 4 * i, 30)], ghosts=[(20 + 3 * i, 20), (60 - 3 * i, 70)]) for i in range(6)]
+    for one in path[:3]:
+        t.update(one)
+    again = clone(t)
+    expected = [t.update(one) for one in path[3:]]
+    t.update(seen())
+    for one, rows in zip(path[3:], expected, strict=True):
+        np.testing.assert_array_equal(again.update(one), rows)
+        assert places(rows)[0] is not None and rows[:3, 5].all()  # they were known, and move
 
 
 def test_classes_without_a_slot_are_left_out_and_names_need_not_be_in_order() -> None:

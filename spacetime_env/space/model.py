@@ -39,6 +39,7 @@ class Space(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self.screen: int | None = None  # height of the whole frame, of which config.rows may be a part, if known
         self.foreground = Foreground(config)
         fixed = config.background.kind == "fixed"
         self.background: nn.Module = FixedBackground(config) if fixed else ComponentBackground(config)
@@ -110,12 +111,14 @@ class Space(nn.Module):
 
         Returns:
             label -> positions of its objects. Centres x, y lie in (-1, 1), right and down; sizes w, h in (0, 1)
-            of the frame. Without a classifier: encodings (n, D) and positions (n, 4) or (n, 2).
+            of the frame; of a network that sees some rows only (``config.rows``), of the whole frame if ``screen`` is
+            set, as :func:`spacetime_env.load_model` does. Without a classifier: encodings (n, D) and positions (n, 4)
+            or (n, 2).
         """
         if x.dim() != 3:
             raise ValueError(f"expected one frame (3, H, W), got a tensor of shape {tuple(x.shape)}.")
         found = self.encode(x.unsqueeze(0))
-        z_what, z_where = found.z_what.cpu(), found.z_where.cpu()
+        z_what, z_where = found.z_what.cpu(), self._in_frame(found.z_where.cpu())
         positions = z_where if size else z_where[:, 2:]
         encodings = z_what
         if not only_z_what:
@@ -128,6 +131,15 @@ class Space(nn.Module):
             for label, position in zip(labels, positions.tolist(), strict=True):
                 result[label].append(tuple(position))
         return result
+
+    def _in_frame(self, z_where: Tensor) -> Tensor:
+        """z_where (n, 4) of the rows that the network sees -> of the whole frame, where its height is known."""
+        top, bottom = self.config.rows
+        if self.screen is None or (top, bottom) == (0, 0):
+            return z_where
+        part = (bottom - top) / self.screen
+        scale, shift = z_where.new_tensor([1, part, 1, part]), (top + bottom) / self.screen - 1
+        return z_where * scale + z_where.new_tensor([0, 0, 0, shift])
 
     def require_frames(self, frames: Tensor) -> None:
         """Refuse what the network cannot read, in a sentence."""

@@ -130,6 +130,22 @@ def test_box_padding_widens_what_is_encoded_but_not_what_is_reported():
     assert not torch.allclose(space.encode(frames(), 0.0).z_what, plain.encode(frames(), 0.0).z_what)
 
 
+def test_scene_description_of_some_rows_is_of_the_whole_frame_if_its_height_is_known(space):
+    class Name:
+        def predict(self, z_encs):
+            return ["thing"] * len(z_encs)
+
+    seen = np.array(space.scene_description(frames(1)[0], Name())["thing"])
+    rows = Space(replace(TINY, rows=(5, 21))).eval()
+    rows.load_state_dict(space.state_dict())
+    assert np.allclose(rows.scene_description(frames(1)[0], Name())["thing"], seen)  # of what it sees
+    rows.screen = 40
+    found = np.array(rows.scene_description(frames(1)[0], Name())["thing"])
+    assert len(found) and np.allclose(found[:, [0, 2]], seen[:, [0, 2]])
+    assert np.allclose(found[:, 1] * 40, seen[:, 1] * 16, atol=1e-5)  # heights, and centres, in native rows
+    assert np.allclose((found[:, 3] + 1) * 20, (seen[:, 3] + 1) * 8 + 5, atol=1e-5)
+
+
 def test_folding_batch_norm_changes_nothing():
     config = replace(TINY, encoder=replace(TINY.encoder, norm="batch"))
     torch.manual_seed(0)
