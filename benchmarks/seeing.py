@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import numpy as np
 import torch
 
 from benchmarks.common import Table, in_turns, ratios, seconds, spread
-from spacetime_env import load_model
+from spacetime_env import fast, load_model, scene, screens, tracker
 from spacetime_env.config import ModelConfig
 from spacetime_env.games import ale_spec
-from spacetime_env.space import Space
+from spacetime_env.space import Space, sparse
 from spacetime_env.space.foreground import Foreground
 
 OBJECTS = 5  # present cells in a frame of the published size, whose weights are not trained here
@@ -32,17 +34,39 @@ def shipped(name: str, repeats: int) -> Table:
     """``detect``: resize, network, decoding and names."""
     model = load_model(name)
     frames = played(model.game, 64)
+
+    def detect(count: int, compiled: bool) -> float:
+        with contextlib.nullcontext() if compiled else without_numba():
+            return seconds(lambda: model.detect(frames[:count])) / count * 1e6
+
     counts = [1, 2, 4, 8, 16, 32, 64]
+    forms = {"torch alone": False} | ({} if fast.loops is None else {"with numba": True})
     print(f"detect with {name}, microseconds a frame")
     found = in_turns(
-        {str(n): lambda n=n: seconds(lambda: model.detect(frames[:n])) / n * 1e6 for n in counts}, repeats
+        {f"{n} {form}": lambda n=n, how=how: detect(n, how) for n in counts for form, how in forms.items()}, repeats
     )
     objects = np.mean([len(one) for one in model.detect(frames)])
-    note = f"`load_model({name!r}).detect(frames)`, one core, torch alone; {objects:.1f} objects a frame on average."
-    table = Table(f"b. Seeing with the shipped model {name}", ["frames in a call", "µs a frame", "frames/s"], note=note)
-    for n, micros in found.items():
-        table.rows.append((n, spread(micros), f"{1e6 / np.median(micros):.0f}"))
+    note = f"`load_model({name!r}).detect(frames)`, one core; {objects:.1f} objects a frame on average."
+    head = ["frames in a call", *(part for form in forms for part in (f"µs a frame, {form}", "frames/s"))]
+    table = Table(f"b. Seeing with the shipped model {name}", head, note=note)
+    for n in counts:
+        micros = [found[f"{n} {form}"] for form in forms]
+        table.rows.append((str(n), *(part for one in micros for part in (spread(one), f"{1e6 / np.median(one):.0f}"))))
     return table
+
+
+@contextlib.contextmanager
+def without_numba() -> Iterator[None]:
+    """As if it were not installed."""
+    modules = (sparse, scene, screens, tracker)
+    kept = [module.loops for module in modules]
+    for module in modules:
+        module.loops = None
+    try:
+        yield
+    finally:
+        for module, loops in zip(modules, kept, strict=True):
+            module.loops = loops
 
 
 def published_size(repeats: int, checkout: Path | None) -> Table:

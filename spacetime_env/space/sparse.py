@@ -27,7 +27,7 @@ from spacetime_env.space.model import Space
 LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
 PATIENCE = 16  # after so many such calls one by one, what is known is brought up to date all the same
 FEW = 24  # cells
-AT_ONCE = 8  # frames: more, and what is gathered leaves the processor's cache
+AT_ONCE = 4  # frames: more, and what is gathered leaves the processor's cache
 
 
 class Found(NamedTuple):
