@@ -79,7 +79,7 @@ def tensor(frames: np.ndarray) -> torch.Tensor:
 def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
     space = make(layers, seen)
     assert SparseEncoder.fits(space)
-    frames, differ = some_frames(AT_ONCE * 2 + 3)
+    frames, differ = some_frames(AT_ONCE * 4 + 3)
     threshold = float(space.encode(tensor(frames), 0.0).z_pres.median())
     everywhere = space.encode(tensor(frames), threshold)
     wanted = differ.reshape(len(frames), -1)[everywhere.frame.numpy(), everywhere.cell.numpy()]
