@@ -9,19 +9,14 @@ from spacetime_env import scene
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.scene import Detections, describe, describe_all, scene_dict
+from tests.forms import both_forms
 
 NATIVE = (100, 200)  # H, W
 NAMES = ("Player", "Ghost", "Ball")
 CONFIG = SceneConfig(classes=NAMES, overlap=0.5, threshold=0.5)
 
 
-@pytest.fixture(params=["compiled", "arrays"], autouse=True)
-def form(request, monkeypatch) -> None:
-    """Everything twice: with numba, and without."""
-    if request.param == "compiled" and scene.loops is None:
-        pytest.skip("numba is not installed")
-    if request.param == "arrays":
-        monkeypatch.setattr(scene, "loops", None)
+form = both_forms(scene)  # everything in both
 
 
 def by_first_number(z_what: np.ndarray) -> np.ndarray:

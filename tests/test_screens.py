@@ -13,15 +13,9 @@ from spacetime_env.bundle import Model
 from spacetime_env.env import make_env
 from spacetime_env.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
 from spacetime_env.subframes import SubframeEnv
+from tests.forms import both_forms
 
-
-@pytest.fixture(params=["compiled", "arrays"], autouse=True)
-def form(request, monkeypatch) -> None:
-    """Everything twice: with numba, and without."""
-    if request.param == "compiled" and screens.loops is None:
-        pytest.skip("numba is not installed")
-    if request.param == "arrays":
-        monkeypatch.setattr(screens, "loops", None)
+form = both_forms(screens)  # everything in both
 
 
 @pytest.mark.parametrize("game", ["pong", "space_invaders", "seaquest", "breakout"])

@@ -49,40 +49,19 @@ def changed_cells(rows, last, words, last_words, of, grid):  # type: ignore[no-u
 
 @compiled
 def take_over(rows, last, of, cells, grid):  # type: ignore[no-untyped-def]
-    """Put what :func:`changed_cells` found, (M, 3) cells, into ``last``; the others are as there."""
+    """Put what :func:`changed_cells` found, (M, 3) cells, into ``last``; the others are as there.
+
+    Returns:
+        (M, patch height * bytes of a patch's row) uint8, the pixels of these cells.
+    """
     across = rows.shape[3] // grid
+    out = np.empty((len(cells), rows.shape[2] * across), np.uint8)
     for i in range(len(cells)):
-        b, row, column = cells[i, 0], cells[i, 1], cells[i, 2]
+        b, row, column, k = cells[i, 0], cells[i, 1], cells[i, 2], 0
         for y in range(rows.shape[2]):
             for x in range(column * across, (column + 1) * across):
-                last[of[b], row, y, x] = rows[b, row, y, x]
-
-
-@compiled
-def cut_rgb(pixels, cells, high, wide):  # type: ignore[no-untyped-def]
-    """(B, H, W, 3) uint8 and (M, 3) cells -> (M, high * wide * 3)."""
-    out = np.empty((len(cells), high * wide * 3), np.uint8)
-    for i in range(len(cells)):
-        b, top, left, k = cells[i, 0], cells[i, 1] * high, cells[i, 2] * wide, 0
-        for y in range(top, top + high):
-            for x in range(left, left + wide):
-                for c in range(3):
-                    out[i, k] = pixels[b, y, x, c]
-                    k += 1
-    return out
-
-
-@compiled
-def cut_numbers(pixels, cells, high, wide, colors):  # type: ignore[no-untyped-def]
-    """(B, H, W) uint8, numbers of ``colors`` (256, 3), and (M, 3) cells -> (M, high * wide * 3)."""
-    out = np.empty((len(cells), high * wide * 3), np.uint8)
-    for i in range(len(cells)):
-        b, top, left, k = cells[i, 0], cells[i, 1] * high, cells[i, 2] * wide, 0
-        for y in range(top, top + high):
-            for x in range(left, left + wide):
-                for c in range(3):
-                    out[i, k] = colors[pixels[b, y, x], c]
-                    k += 1
+                last[of[b], row, y, x] = out[i, k] = rows[b, row, y, x]
+                k += 1
     return out
 
 

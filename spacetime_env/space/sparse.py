@@ -182,21 +182,17 @@ class SparseEncoder:
         known.refused = 0
         known.begun[of] = True
         if len(cells):
-            self._update(pixels, rows, cells, of, known, colors)
+            self._update(rows, cells, of, known, colors)
         return self._present(of, known, threshold)
 
     def _update(
-        self,
-        pixels: np.ndarray,
-        rows: np.ndarray,
-        cells: np.ndarray,
-        of: np.ndarray,
-        known: Known,
-        colors: np.ndarray | None,
+        self, rows: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known, colors: np.ndarray | None
     ) -> None:
         """Compute anew what changes with the pixels of some cells, (M, 3)."""
         cell = cells[:, 1] * self.grid + cells[:, 2]
-        cut = self._take_over(pixels, rows, cells, of, known, colors)
+        cut = self._take_over(rows, cells, of, known)
+        if colors is not None:
+            cut = colors.take(cut, axis=0).reshape(len(cut), -1)
         here = ((of[cells[:, 0]] * (self.grid + 2) + cells[:, 1] + 1) * (self.grid + 2)) + cells[:, 2] + 1
         known.differs[here] = (cut != self._background_cells[cell]).any(axis=1)
         features = self._of_patches(cut, cell)
@@ -222,27 +218,15 @@ class SparseEncoder:
         shape = (len(rows), self.grid, self.grid, changed.shape[2] // self.grid)
         return np.argwhere(changed.reshape(shape).any(axis=3))
 
-    def _take_over(
-        self,
-        pixels: np.ndarray,
-        rows: np.ndarray,
-        cells: np.ndarray,
-        of: np.ndarray,
-        known: Known,
-        colors: np.ndarray | None,
-    ) -> np.ndarray:
-        """Remember the pixels of some cells; returns them, (M, patch height * width * 3) uint8 RGB."""
-        grid, (high, wide) = self.grid, self.patch
+    def _take_over(self, rows: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
+        """Remember the pixels of some cells; returns them, (M, patch height * bytes of a patch's row) uint8."""
         if loops is not None:
-            loops.take_over(rows, known.pixels, of, cells, grid)
-            if colors is None:
-                return cast(np.ndarray, loops.cut_rgb(pixels, cells, high, wide))
-            return cast(np.ndarray, loops.cut_numbers(pixels, cells, high, wide, colors))
+            return cast(np.ndarray, loops.take_over(rows, known.pixels, of, cells, self.grid))
         frame, row, column = cells.T
-        shape = (-1, grid, high, grid, rows.shape[3] // grid)
-        known.pixels.reshape(shape)[of[frame], row, :, column] = rows.reshape(shape)[frame, row, :, column]
-        cut = pixels.reshape(len(pixels), grid, high, grid, wide, -1)[frame, row, :, column]
-        return (cut if colors is None else colors[cut]).reshape(len(cells), -1)
+        shape = (-1, self.grid, self.patch[0], self.grid, rows.shape[3] // self.grid)
+        cut = rows.reshape(shape)[frame, row, :, column]
+        known.pixels.reshape(shape)[of[frame], row, :, column] = cut
+        return cut.reshape(len(cells), shape[2] * shape[4])
 
     def _of_patches(self, cut: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """(M, K) pixels of some cells, and which these are -> (M, C), what the layers that see a cell alone say."""

@@ -12,6 +12,7 @@ from spacetime_env.config import BackgroundConfig, EncoderConfig
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space import sparse as module
 from spacetime_env.space.sparse import AT_ONCE, LIMIT, PATIENCE
+from tests.forms import both_forms
 from tests.space.test_losses import TINY
 
 SIDE, GRID = 24, 6
@@ -24,14 +25,7 @@ LAYERS = {
 }
 
 
-@pytest.fixture(params=["compiled", "arrays"], autouse=True)
-def form(request, monkeypatch) -> str:
-    """Everything twice: with numba, and without."""
-    if request.param == "compiled" and module.loops is None:
-        pytest.skip("numba is not installed")
-    if request.param == "arrays":
-        monkeypatch.setattr(module, "loops", None)
-    return request.param
+form = both_forms(module)  # everything in both
 
 
 def make(
