@@ -1,7 +1,7 @@
 """The slots of one class: which detection is which object, and what is known of each. See :mod:`spacetime_env.tracker`.
 
 Two forms of the same rules, as a test shows: :class:`FewSlots` in plain numbers and, in arrays,
-:class:`spacetime_env.slot_arrays.ManySlots`. For one object arrays take six times as long, for three dozen half.
+:class:`spacetime_env.slot_arrays.ManySlots`. For one object arrays are the slower, for many the faster.
 """
 
 from __future__ import annotations

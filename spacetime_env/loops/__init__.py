@@ -1,7 +1,7 @@
 """The inner loops of seeing and tracking, compiled by numba: the optional extra ``fast``.
 
 A step of one game takes a few thousand operations on a few dozen numbers. In arrays most of its time goes to calling
-some two hundred array functions; compiled it takes a few microseconds. Whoever calls these has the same in arrays, as
+array functions. Whoever calls these has the same in arrays, as
 the text of the rules and for where numba is not installed; tests hold one against the other.
 
 Importing this raises ImportError without numba. Each function is compiled at its first call, a second or so each, and
