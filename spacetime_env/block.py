@@ -69,7 +69,7 @@ class Block:
         self.limit = max_episode_steps
         self.over = [False] * len(self.envs)
         self.steps = [0] * len(self.envs)  # of the episodes so far
-        self._watcher: Watcher | None = None
+        self._watcher = Watcher(len(self.envs))
 
     def reset(
         self, seeds: Sequence[int | None], options: dict[str, Any] | None, chosen: Sequence[int]
@@ -136,9 +136,7 @@ class Block:
         if not frames:
             return []
         model = self.envs[0].model
-        if self._watcher is None or self._watcher.model is not model:
-            self._watcher = Watcher(model, len(self.envs))
-        found = self._watcher.detect([frame for _, frame, _ in frames], [i for i, _, _ in frames])
+        found = self._watcher.detect(model, [frame for _, frame, _ in frames], [i for i, _, _ in frames])
         if scenes:
             return [self.envs[i].observe(one, info) for (i, _, info), one in zip(frames, found, strict=True)]
         return [(self.envs[i].track(one), info) for (i, _, info), one in zip(frames, found, strict=True)]

@@ -60,9 +60,10 @@ class SpaceTimeEnv(SpaceTimeObservation):
             return self._shown(), info
         return frame, info
 
-    def _step_game(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
+    def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment, but leave the new frame, or the game's screen, to :meth:`observe`."""
         if self._screen is None:
-            return super()._step_game(action)
+            return super().advance(action)
         self._screen.quiet = True  # nobody needs the RGB frame; render() makes its own
         try:
             _, reward, terminated, truncated, info = self.env.step(action)

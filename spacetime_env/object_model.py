@@ -34,22 +34,28 @@ class ObjectModel(Protocol):
 class Watcher:
     """Looks at the frames of some games as they are played, with a model that may remember the last ones.
 
+    A model with ``begin`` and ``follow``, as :class:`spacetime_env.bundle.Model` has them, computes only what changed;
+    of another one, its ``detect`` is called. With a new model it begins anew.
+
     Args:
-        model: one with ``begin`` and ``follow``, as :class:`spacetime_env.bundle.Model` has them, computes only what
-            changed; of another one, its ``detect`` is called.
         games: how many.
     """
 
-    def __init__(self, model: ObjectModel, games: int) -> None:
-        self.model = model
-        begin = getattr(model, "begin", None)
-        self._known = None if begin is None else begin(games)
+    def __init__(self, games: int) -> None:
+        self.games = games
+        self._model: ObjectModel | None = None
+        self._followed: Any = None
 
-    def detect(self, frames: list[np.ndarray | Screen], games: Sequence[int]) -> list[Detections]:
+    def detect(
+        self, model: ObjectModel, frames: list[np.ndarray | Screen], games: Sequence[int]
+    ) -> list[Detections]:
         """The objects in the next frame of each of ``games``, numbers from 0. Screens, where the model sees them."""
-        if self._known is None:
-            return self.model.detect(cast(list[np.ndarray], frames))
-        return cast(Any, self.model).follow(frames, games, self._known)
+        if model is not self._model:
+            begin = getattr(model, "begin", None)
+            self._model, self._followed = model, None if begin is None else begin(self.games)
+        if self._followed is None:
+            return model.detect(cast(list[np.ndarray], frames))
+        return cast(Any, model).follow(frames, games, self._followed)
 
 
 def game_of(env: gym.Env[Any, Any]) -> str | None:

@@ -151,7 +151,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._given = default_model(game) if given is None else given
         self.model: ObjectModel = load_for(self._given, game)
         require_match(self.model, game, size, allow_game_mismatch)
-        self._watcher: Watcher | None = None  # made at the first frame: many environments share one instead
+        self._watcher = Watcher(1)  # remembers nothing before it is asked: many environments share one instead
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
         self._obs_format = obs_format
@@ -205,24 +205,19 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step the environment, but leave the new frame to :meth:`observe`."""
-        return self._step_game(action)
+        frame, reward, terminated, truncated, info = self.env.step(action)
+        return self.pooled(frame), reward, terminated, truncated, info
 
     def _reset_game(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Frame, dict[str, Any]]:
         frame, info = self.env.reset(seed=seed, options=options)
         return self.pooled(frame), info
-
-    def _step_game(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
-        frame, reward, terminated, truncated, info = self.env.step(action)
-        return self.pooled(frame), reward, terminated, truncated, info
 
     def pooled(self, frame: np.ndarray) -> np.ndarray:
         """What the model looks at: the frame, or the brighter of it and the emulator's frame before."""
         return frame if self._subframes is None else np.maximum(frame, self._subframes.before)
 
     def _look(self, frame: Frame) -> Detections:
-        if self._watcher is None or self._watcher.model is not self.model:
-            self._watcher = Watcher(self.model, 1)
-        return self._watcher.detect([frame], [0])[0]
+        return self._watcher.detect(self.model, [frame], [0])[0]
 
     def observe(self, detections: Detections, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
         """The observation that follows from what was found in the newest frame, and ``info`` with the scene."""
@@ -264,7 +259,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def __getstate__(self) -> dict[str, Any]:
         """A model that was given by name is loaded again, not copied: workers get a few bytes."""
-        state = {**self.__dict__, "_watcher": None}
+        state = {**self.__dict__, "_watcher": Watcher(1)}
         if isinstance(self._given, str):
             del state["model"]
         return state
