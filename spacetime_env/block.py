@@ -100,7 +100,8 @@ class Block:
             ended = [i for i in range(count) if self.over[i]]
             for i in ended if self.packed else ():
                 seen[i][1]["scene"] = scene_dict(self._found(i))
-            for i, first in zip(ended, self._look([(i, *self._begin(i)) for i in ended]), strict=True):
+            firsts = self._look([(i, *self._begin(i)) for i in ended], scenes=not self.packed)
+            for i, first in zip(ended, firsts, strict=True):
                 final[i], seen[i] = seen[i], first
         observations, infos = [o for o, _ in seen], [n for _, n in seen]
         stepped = Stepped(observations, rewards, terminations, truncations, infos, final)
@@ -108,8 +109,6 @@ class Block:
 
     def _pack(self, stepped: Stepped) -> Packed:
         found = [self._found(i) for i in range(len(self.envs))]
-        for info in stepped.infos:
-            info.pop("scene", None)
         joined = None
         if isinstance(stepped.observations[0], np.ndarray):
             joined, stepped = np.stack(stepped.observations), stepped._replace(observations=[])
