@@ -1,8 +1,8 @@
 """``python -m benchmarks.cards``: measure shipped models again, and put the figures into their cards.
 
 For changes of the code between a network and its boxes, which need no new training. Weights, names and how a model was
-made stay as they are; figures and pictures are of now. Splits that are missing are recorded, as for
-``python -m benchmarks.games``.
+made stay as they are; figures, limits and pictures are of now. Splits that are missing are recorded, as for
+``python -m benchmarks.games``. Run ``python -m benchmarks.documents --write`` afterwards: the pages cite the cards.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from datetime import date
 from benchmarks.games import trained_with
 from spacetime_env import files
 from spacetime_env.bundle import CARD, available_models, find, load_model, model_games
-from spacetime_env.config import Config
+from spacetime_env.config import Config, SceneConfig
 from spacetime_env.finish import Outcome, joint_pictures, measured
 from spacetime_env.joint import each_game
+from spacetime_env.limits import joint_limit_lines, limit_lines
+from spacetime_env.metrics.boxes import DetectionScores
 from spacetime_env.naming import detect_all, known_samples
 from spacetime_env.prepare import prepare_split, test_splits
-from spacetime_env.report import commit, figure_lines, joint_figure_lines
+from spacetime_env.report import commit, figure_lines, joint_figure_lines, last_scores
 
 BEGIN, END = "## Figures", "## Limits"
 
@@ -38,11 +40,12 @@ def main() -> int:
             games = {game: again(name, one) for game, one in each_game(config).items()}
             lines = joint_figure_lines({game: one.figures for game, one in games.items()})
             pictures = joint_pictures(games)
+            limits = joint_limit_lines({game: known_of(one) for game, one in games.items()})
         else:
             found = again(name, config)
-            lines, pictures = figure_lines(found.figures), found.pictures
+            lines, pictures, limits = figure_lines(found.figures), found.pictures, limit_lines(*known_of(found))
         folder = find("models", name)
-        text = with_figures((folder / CARD).read_text(encoding="utf-8"), lines)
+        text = with_figures((folder / CARD).read_text(encoding="utf-8"), lines, limits)
         files.write_atomically(folder / CARD, text.encode())
         for file, content in pictures.items():
             files.write_atomically(folder / file, content)
@@ -59,15 +62,21 @@ def again(name: str, config: Config) -> Outcome:
     return measured(config, model, known, validation, test_splits(config))
 
 
-def with_figures(card: str, lines: list[str]) -> str:
-    """A card with other figures, and when they were measured."""
+def known_of(found: Outcome) -> tuple[SceneConfig, int, DetectionScores | None]:
+    """What the limits are said from: the scene, how many frames are looked at, the scores."""
+    return found.model.scene, found.model.config.subframes, last_scores(found.figures)
+
+
+def with_figures(card: str, lines: list[str], limits: list[str] | None = None) -> str:
+    """A card with other figures and limits, and when they were measured. Without ``limits`` it keeps its own."""
     head, begin, rest = card.partition(f"{BEGIN}\n")
-    _, end, limits = rest.partition(f"{END}\n")
+    _, end, old = rest.partition(f"{END}\n")
     if not (begin and end):
         raise SystemExit(f"expected a card with {BEGIN!r} and {END!r}, and one is missing in:\n{card[:300]}")
     figures = "\n".join(lines).partition(f"{BEGIN}\n")[2]
     told = f"Measured again on {date.today()} by `python -m benchmarks.cards`, commit {commit()}."
-    return f"{head}{begin}{told}\n{figures}\n\n{end}{limits}"
+    said = old if limits is None else "\n".join([*limits, ""])
+    return f"{head}{begin}{told}\n{figures}\n\n{end}{said}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spacetime_env.command import shown
 from spacetime_env.config import ConfigError, load_config
 from spacetime_env.games import canonical
 from spacetime_env.joint import each_game
@@ -77,7 +78,7 @@ def config_of(game: str) -> tuple[Path, list[str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 an error in plain words (of a sweep: a run failed), 130 interrupted."""
     options = parser().parse_intermixed_args(argv)
-    command = " ".join(["python pretrain_space.py", *(sys.argv[1:] if argv is None else argv)])
+    command = shown("python", "pretrain_space.py", words=sys.argv[1:] if argv is None else argv)
     restart, export = options.restart, options.export_classifier
     try:
         path, words = (options.config, []) if options.config else config_of(options.game)

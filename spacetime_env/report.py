@@ -20,6 +20,7 @@ from spacetime_env.dataset import Split, SplitMeta
 from spacetime_env.drawing import enlarge
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.joint import each_game
+from spacetime_env.limits import joint_limit_lines, limit_lines
 from spacetime_env.metrics.boxes import DetectionScores
 from spacetime_env.policies import shares
 from spacetime_env.scene import Detections
@@ -168,14 +169,13 @@ def card(
         *_made(config, seconds, [train], command),
         *figure_lines(figures),
     ]
-    ignored = (
-        f" Nothing is reported in {list(config.scene.ignore)} (x, y, w, h)." if config.scene.ignore else ""
-    )
-    sees = "one frame at a time"
-    if config.model.subframes > 1:
-        sees += ", pooled with the emulator's frame before it"
-    limit = f"It sees {sees}, and finds what moved in its training data; what is not drawn cannot be seen." + ignored
-    return "\n".join([*lines, "", "## Limits", limit, ""])
+    limits = limit_lines(config.scene, config.model.subframes, last_scores(figures))
+    return "\n".join([*lines, "", "## Limits", *limits, ""])
+
+
+def last_scores(figures: Mapping[str, Figures]) -> DetectionScores | None:
+    """Those of all test splits together, which come last; ``None`` where there is no split."""
+    return list(figures.values())[-1].detection if figures else None
 
 
 def figure_lines(figures: Mapping[str, Figures]) -> list[str]:
@@ -241,22 +241,17 @@ def joint_card(
         *_made(config, seconds, trains, command),
         *joint_figure_lines(figures),
     ]
-    sees = "It sees one frame at a time, and finds what moved in its training data; what is not drawn cannot be seen."
-    lines += ["", "## Limits", sees, ""]
-    for game, one in each_game(config).items():
-        if one.scene.ignore:
-            lines.append(f"- {game}: nothing is reported in {list(one.scene.ignore)} (x, y, w, h).")
-    pooled = [game for game in figures if subframes[game] > 1]
-    if pooled:
-        lines += ["", f"Frames are pooled with the emulator's frame before them in {', '.join(pooled)}."]
-    return "\n".join([*lines, ""])
+    scenes = each_game(config)
+    known = {game: (scenes[game].scene, subframes[game], last_scores(own)) for game, own in figures.items()}
+    return "\n".join([*lines, "", "## Limits", *joint_limit_lines(known), ""])
 
 
 _TRUTH = (
     "",
     "## Figures",
-    "Ground truth comes from RAM objects and is used for these figures and for the few-shot names only. They are "
+    "Ground truth is read from RAM. It is used for these figures and for the few-shot names only. The figures are "
     "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing. "
+    "The recall of a class counts detections at an IoU of 0.5, whatever they are called. "
     "`example.png` shows what is seen; `errors.png` four of the worst test frames, what was found (left of each "
     "pair) beside the ground truth, which is not always right.",
 )

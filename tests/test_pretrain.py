@@ -160,7 +160,7 @@ def test_it_learns(trained: Path, data: Config) -> None:
 
 def test_the_card_has_command_and_figures(trained: Path) -> None:
     card = (trained / "model" / "CARD.md").read_text()
-    assert f"Made by `python pretrain_space.py --config {trained / 'config.yaml'} --export-classifier" in card
+    assert "Made by `python pretrain_space.py --config path/to/config.yaml --export-classifier" in card
     assert "### test-random: 12 frames, policy 'random', seed 0" in card
     assert "| 1-shot accuracy" in card and "| 4-shot accuracy" in card
 

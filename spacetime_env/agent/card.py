@@ -29,7 +29,7 @@ print(evaluate(agent, env, episodes=3))
 {command}
 ```
 
-{timesteps:,} env steps in {minutes:.0f} minutes of wall time, evaluation included, on {cores} cores
+{earlier}{timesteps:,} env steps in {minutes:.0f} minutes of wall time, evaluation included, on {cores} cores
 ({machine}). Times it was started: {sittings}. The weights are those of the best evaluation, after
 {best_timesteps:,} steps.
 
@@ -66,7 +66,8 @@ def card(about: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]) -> 
     """
     result, trained = about["evaluation"], about["trained"]
     return TEXT.format(
-        **{key: value for key, value in trained.items() if key != "seconds"},
+        **{key: value for key, value in trained.items() if key not in ("seconds", "earlier")},
+        earlier=chain(trained.get("earlier", ())),
         **{key: result[key] for key in ("mean", "std", "episodes", "noops")},
         **{key: about[key] for key in ("name", "env", "seed")},
         algo=about["algo"].upper(),
@@ -79,6 +80,23 @@ def card(about: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]) -> 
         curve=CURVE,
         sha256=str(about["model"]["sha256"])[:12],
     )
+
+
+def chain(earlier: Sequence[Mapping[str, Any]]) -> str:
+    """The trainings before this one, each starting from the weights of the one before; "" where there are none."""
+    if not earlier:
+        return ""
+    lines = [
+        "This training did not start from nothing: it started from the weights of an earlier agent, which the command",
+        "expects in its place. A chain of trainings led there. From the first on:",
+        "",
+    ]
+    for number, one in enumerate(earlier, 1):
+        steps = "an unknown number of" if one["timesteps"] is None else f"{one['timesteps']:,}"
+        result = "" if one["mean"] is None else f" Return {one['mean']:.1f} ± {one['std']:.1f}."
+        lines.append(f"{number}. `{one['command']}`")
+        lines.append(f"   Weights after {steps} env steps, on the model {str(one['model'])[:12]}.{result}")
+    return "\n".join([*lines, "", "The last training:", "", ""])
 
 
 def row(evaluation: Mapping[str, Any]) -> str:

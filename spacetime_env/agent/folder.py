@@ -97,6 +97,22 @@ def describe(folder: Path) -> dict[str, Any]:
     return about
 
 
+def lineage(policy: Path) -> list[dict[str, Any]]:
+    """The trainings whose weights are in an agent folder's ``policy``, from the first on.
+
+    Each has ``command``, ``timesteps`` of the weights that were kept, ``model`` (sha256), ``mean`` and ``std`` of the
+    return. Empty where ``policy`` is not in an agent folder, as a checkpoint is.
+    """
+    try:
+        about = describe(policy.parent)
+    except AgentError:
+        return []
+    trained, result = about.get("trained", {}), about.get("evaluation", {})
+    own = {"command": trained.get("command", ""), "timesteps": trained.get("best_timesteps")}
+    own |= {"model": about["model"]["sha256"], "mean": result.get("mean"), "std": result.get("std")}
+    return [*trained.get("earlier", []), own]
+
+
 def model_of(env: gym.Env | VecEnv) -> dict[str, Any]:
     """Game and sha256 of the weights of the SPACE-Time model in ``env``; None where it does not tell."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Run:
         folder: holds ``run.yaml``, ``last.zip``, ``best.zip``.
         asked: what identifies the training: algo, env, seed, hyperparameters, env_kwargs, start.
         seed: the seed in use; ``asked["seed"]`` is -1 where any will do.
-        resumed: a training that was interrupted goes on.
+        resumed: whether an interrupted training is resumed.
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Run:
 
     @property
     def last(self) -> Path:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         return self.folder / LAST
 
     @property
@@ -48,8 +48,15 @@ class Run:
         write_atomically(self.folder / RECORD, yaml.safe_dump(record, sort_keys=False).encode())
 
 
-def begin(root: Path, asked: Mapping[str, Any], seed: int) -> Run:
-    """Go on with an unfinished training that was asked for in the same words, or open a new folder."""
+def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Mapping[str, Any]] = ()) -> Run:
+    """Resume an unfinished training of the same settings, or open a new folder.
+
+    Args:
+        root: the folder of all runs.
+        asked: see :class:`Run`.
+        seed: of a new training.
+        earlier: the trainings that a new one starts from; kept in ``run.yaml``.
+    """
     name = slug(str(asked["env"]))
     parent = root / str(asked["algo"])
     taken = [path for path in parent.glob(f"{name}_*") if path.name.rpartition("_")[2].isdigit()]
@@ -67,7 +74,7 @@ def begin(root: Path, asked: Mapping[str, Any], seed: int) -> Run:
     folder = parent / f"{name}_{max(numbers, default=0) + 1}"
     folder.mkdir(parents=True)
     run = Run(folder, dict(asked), seed, False, hold(folder))
-    run.write()
+    run.write(earlier=[dict(one) for one in earlier])
     return run
 
 

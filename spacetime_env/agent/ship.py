@@ -79,6 +79,7 @@ def ship(
             "sittings": progress.sittings,
             "cores": cores(),
             "machine": f"{platform.machine()}, {platform.system()}",
+            "earlier": run.read_record(job.folder).get("earlier", []),
         },
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }

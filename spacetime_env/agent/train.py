@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from spacetime_env.agent.envs import (
 from spacetime_env.agent.hyperparameters import AgentError, algorithm, parse, read, words
 from spacetime_env.agent.ship import ship
 from spacetime_env.agent.supervisor import Supervisor
+from spacetime_env.command import shown
 
 JUDGES = 10  # envs at most that play an evaluation's episodes at once
 TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds, which never meet
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = vars(parser().parse_args(argv))
     try:
         given["env_kwargs"], given["hyperparams"] = words(given["env_kwargs"]), words(given["hyperparams"])
-        command = shlex.join(["python", Path(sys.argv[0]).name, *(sys.argv[1:] if argv is None else argv)])
+        command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
         return 0 if train(Options(**given), command) else 130
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -216,7 +216,7 @@ def train(options: Options, command: str = "") -> Path | None:
 
 
 def _begin(options: Options, start: Path | None) -> run.Run:
-    """A new run, or the unfinished one that was asked for in the same words."""
+    """A new run, or the unfinished one of the same settings."""
     from spacetime_env import bundle
 
     conf = Path(options.conf_file) if options.conf_file else None
@@ -237,7 +237,7 @@ def _begin(options: Options, start: Path | None) -> run.Run:
         "start": str(start) if start else "",
     }
     seed = options.seed if options.seed >= 0 else int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-    return run.begin(Path(options.log_folder), asked, seed)
+    return run.begin(Path(options.log_folder), asked, seed, folder.lineage(start) if start else ())
 
 
 def _learn(agent: BaseAlgorithm, supervisor: Supervisor, total: int, algo: str) -> bool:

@@ -7,7 +7,7 @@ those, is neither right nor wrong. So the F1 of what moves does not suffer from 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -38,12 +38,13 @@ class DetectionScores:
     center_precision: float  # a detection counts if its centre is within half the true box's diagonal
     center_recall: float
     center_f1: float
-    perfect: float  # part of the frames with as many detections as objects ...
+    perfect: float  # fraction of the frames with as many detections as objects ...
     overcount: float  # ... with more ...
     undercount: float  # ... and with fewer
     error_rate: float  # mean over frames of |detections - objects| / objects (over 1 where there is none)
     class_recall: dict[str, float]  # IoU >= 0.5, whatever the detection is called
     name_accuracy: float  # of the matched detections
+    class_objects: dict[str, int] = field(default_factory=dict, compare=False)  # that are truly there
 
     def lines(self) -> list[str]:
         """A Markdown table."""
@@ -167,6 +168,7 @@ def detection_scores(
         error_rate=errors / len(found),
         class_recall={name: class_hits.get(name, 0) / class_total[name] for name in sorted(class_total)},
         name_accuracy=right / max(hits, 1),
+        class_objects={name: class_total[name] for name in sorted(class_total)},
     )
 
 
