@@ -1,15 +1,16 @@
 """``python -m benchmarks.games``: every shipped model on its test frames; writes docs/games.md.
 
 Splits that are missing are recorded, as ``pretrain_space.py`` records them: ten seconds a game, the same frames each
-time. Evaluation takes half a minute a game.
+time. Evaluation takes half a minute a game. Run ``python -m benchmarks.documents --write`` afterwards: README cites it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,24 +18,39 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from benchmarks import shapes
 from benchmarks.common import ROOT, Table, machine
 from spacetime_env.bundle import Model, available_models, find, load_model, model_games
+from spacetime_env.command import shown
 from spacetime_env.config import Config, from_dict
 from spacetime_env.dataset import Split
-from spacetime_env.evaluate import Evaluation, evaluate_model
-from spacetime_env.metrics.boxes import DetectionScores, detection_scores
+from spacetime_env.evaluate import Evaluation
+from spacetime_env.evaluate import figures as figures_of
+from spacetime_env.metrics.boxes import DetectionScores, centeredness, detection_scores, match
 from spacetime_env.naming import motion_truth, moving_truth
 from spacetime_env.prepare import prepare_split, test_splits
 from spacetime_env.report import from_boxes
+from spacetime_env.seen import Seen, look
 
 DOCS = ROOT / "docs" / "games.md"
+CLASSES = """In the tables of classes:
+
+- **recall**, **recall by centre**: the fraction of the true objects that are found, at an IoU of 0.5 or with the centre
+  within half the diagonal. Both count a detection whatever it is called.
+- **called right**: of the objects found at an IoU of 0.5, the fraction that is called by its name. Empty where none is
+  found.
+
+"""
 HEAD = """# The games
 
-What each shipped model sees on frames of seeds and policies that it was not trained on. Ground truth is read from RAM
+What each shipped model sees on its test frames. No model was trained on the seeds of these frames. Most were not
+trained on frames of the same policy either; Pong's was, on `random`. Ground truth is read from RAM
 ([OCAtari](https://github.com/k4ntz/OC_Atari)), for these figures and for the few-shot names only. Figures are of what
 moves; the score and the like are left out, and so are boxes with nothing in them.
 
 Ten games on one network: [the card of `joint`](../models/joint/CARD.md).
+
+In the first table:
 
 - **F1**: detections against true boxes, one to one, at an IoU of 0.5 or more. **Centre**: with the centre within half
   the true box's diagonal.
@@ -42,6 +58,7 @@ Ten games on one network: [the card of `joint`](../models/joint/CARD.md).
   could learn, unless it sees better than it was taught.
 - **16-shot**: accuracy of names from 16 labelled samples a class, mean of 5 draws.
 - **Frames**: 2 where the model looks at the emulator's last two frames, since sprites flicker.
+- **Trained on**: who played the training data. The test frames of each game are named in its section.
 - **Minutes**: from nothing to a model, as its card says.
 
 """
@@ -54,13 +71,15 @@ def main() -> int:
     parser.add_argument("--data-root", default="data", help="where the splits are, or are recorded")
     parser.add_argument("--out", type=Path, default=DOCS)
     asked = parser.parse_args()
-    table = Table("", ("game", "F1", "centre", "targets F1", "centre", "AP", "16-shot", "frames", "minutes"))
+    heads = ("game", "F1", "centre", "targets F1", "centre", "AP", "16-shot", "frames", "trained on", "minutes")
+    table = Table("", heads)
     sections, figures = [], []
     for name in asked.models:
         model, config = load_model(name), trained_with(name)
         config = replace(config, data=replace(config.data, root=asked.data_root))
         tests, validation = test_splits(config), prepare_split(config, "validation")
-        found = evaluate_model(model, tests, validation, name, progress=True)
+        seen, known = (look(model, splits, progress=True) for splits in (tests, [validation]))
+        found = figures_of(model, seen, known, tests, name, seed=0, progress=True)
         targets = target_scores(model, tests)
         trained = model.settings.trained
         seconds = [float(trained[key]) for key in ("seconds_data", "seconds_training") if key in trained]
@@ -68,15 +87,15 @@ def main() -> int:
         row += [targets.f1, targets.center_f1, *(found.sets["moving"][key] for key in ("ap", "few_shot_16"))]
         figures.append(row)
         minutes = f"{sum(seconds) / 60:.1f}" if seconds else ""
-        cells = [f"{value:.3f}" for value in row]
-        table.rows.append([f"[{model.game}](#{model.game.lower()})", *cells, str(model.config.subframes), minutes])
-        sections.append(section(name, model, found, asked.out.parent))
+        cells = [*(f"{value:.3f}" for value in row), str(model.config.subframes), f"`{config.data.agent}`", minutes]
+        table.rows.append([f"[{model.game}](#{model.game.lower()})", *cells])
+        sections.append(section(name, model, found, center_recall(seen), asked.out.parent))
         print(table.rows[-1])
-    table.rows.append(["**mean**", *(f"**{value:.3f}**" for value in np.mean(figures, axis=0)), "", ""])
-    command = shlex.join(["python", "-m", "benchmarks.games", *sys.argv[1:]])
+    table.rows.append(["**mean**", *(f"**{value:.3f}**" for value in np.mean(figures, axis=0)), "", "", ""])
+    command = shown("python", "-m", "benchmarks.games", words=sys.argv[1:])
     about = f"{date.today()}: `{command}`\n\n{machine()}\n\n"
     rows = "\n".join(table.text().splitlines()[2:])
-    asked.out.write_text(f"{HEAD}{about}{rows}\n\n" + "\n".join(sections), encoding="utf-8")
+    asked.out.write_text(f"{HEAD}{about}{rows}\n\n{shapes.page()}\n{CLASSES}" + "\n".join(sections), encoding="utf-8")
     print(f"wrote {asked.out}")
     return 0
 
@@ -99,8 +118,24 @@ def target_scores(model: Model, tests: list[Split]) -> DetectionScores:
     return detection_scores(boxes, truth, others)
 
 
-def section(name: str, model: Model, found: Evaluation, beside: Path) -> str:
-    """A game's pictures and its classes."""
+def center_recall(seen: Seen) -> dict[str, float]:
+    """Of each class, the fraction of its objects that a detection's centre fits, whatever the detection is called."""
+    found: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    for one, true in zip(seen.found, seen.truth, strict=True):
+        there.update(true.names)
+        found.update(true.names[j] for _, j in match(centeredness(one.boxes, true.boxes), 0.5))
+    return {name: found[name] / count for name, count in there.items()}
+
+
+def section(name: str, model: Model, found: Evaluation, centered: Mapping[str, float], beside: Path) -> str:
+    """A game's pictures and its classes.
+
+    Args:
+        name: of the model.
+        centered: recall by centre of each class.
+        beside: the folder of the page.
+    """
     folder = Path(os.path.relpath(find("models", name), beside)).as_posix()
     links = f"[Card]({folder}/CARD.md)"
     if (find("models", name) / "errors.png").is_file():
@@ -116,8 +151,8 @@ def section(name: str, model: Model, found: Evaluation, beside: Path) -> str:
     table = Table("", ("class", "objects", "recall", "recall by centre", "called right"))
     for member, values in found.classes.items():
         if member in model.class_names and values["objects"]:
-            keys = ("recall_any_name", "center_recall", "name_accuracy")
-            cells = ["" if np.isnan(values[key]) else f"{values[key]:.3f}" for key in keys]
+            shares = (values["recall_any_name"], centered[member], values["name_accuracy"])
+            cells = ["" if np.isnan(value) else f"{value:.3f}" for value in shares]
             table.rows.append([member, f"{values['objects']:.0f}", *cells])
     return "\n".join([*lines, *table.text().splitlines()[2:], ""])
 
