@@ -56,7 +56,7 @@ In the first table:
   the true box's diagonal.
 - **Targets**: the same of the motion targets that the network learned from, on the same frames: the limit of what it
   could learn, unless it sees better than it was taught.
-- **16-shot**: accuracy of names from 16 labelled samples a class, mean of 5 draws.
+- **16-shot**: accuracy of names from 16 labelled samples per class, mean of 5 draws.
 - **Frames**: 2 where the model looks at the emulator's last two frames, since sprites flicker.
 - **Trained on**: who played the training data. The test frames of each game are named in its section.
 - **Minutes**: from nothing to a model, as its card says.

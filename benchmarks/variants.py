@@ -1,7 +1,7 @@
 """``python -m benchmarks.variants``: what motion and object continuity buy; writes docs/variants.md.
 
 A sweep a game: three variants, three seeds, the same data and steps; a minute or so a run on one core.
-Interrupted, it goes on where it was. ``--games asterix mspacman`` in one shell and the others in a second use two
+Interrupted, the same command resumes it. ``--games asterix mspacman`` in one shell and the others in a second use two
 cores; the command without ``--games`` then finds all runs done and writes the page.
 """
 
@@ -44,7 +44,7 @@ settings; each with seeds {seeds}. Runs are short, {steps} steps, so their figur
 [the shipped models](games.md). Mean ± standard deviation over the seeds, on the test frames, of what moves.
 
 - **F1**: at an IoU of 0.5. **Centre**: by centre distance.
-- **4-shot**, **16-shot**: accuracy of names from so many labelled samples a class.
+- **4-shot**, **16-shot**: accuracy of names from so many labelled samples per class.
 - **AMI**: of k-means on z_what with the true classes.
 - **Identity switches** of the tracker: fewer are better, but who finds nothing has none.
 
@@ -101,7 +101,7 @@ def page(found: Mapping[str, Sequence[Run]]) -> str:
     steps = Table(
         "What each step changes",
         ("game", "step", *names),
-        note="Differences seed by seed. **Bold**: none is outside of the 95 % interval (Student's t).",
+        note="Differences seed by seed. **Bold**: the 95 % confidence interval of the mean excludes zero (Student's t).",
     )
     verdicts: dict[str, dict[str, list[str]]] = {}
     for game, runs in found.items():
@@ -151,7 +151,7 @@ def signed(change: Sequence[float], digits: int) -> str:
 
 
 def is_clear(change: Sequence[float]) -> bool:
-    """No difference is outside of the 95 % interval around the mean, by Student's t.
+    """Whether the 95 % confidence interval of the mean (Student's t) excludes zero.
 
     >>> is_clear([0.5, 0.6, 0.7]), is_clear([0.1, 0.4, 0.5]), is_clear([0.5])
     (True, False, False)

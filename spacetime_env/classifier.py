@@ -1,6 +1,6 @@
 """Naming objects: a linear classifier on z_what, fitted on a few labels, or on none.
 
-The published model fits scikit-learn's RidgeClassifier on 1, 4, 16 or 64 samples a class and pickles it. Here
+The published model fits scikit-learn's RidgeClassifier on 1, 4, 16 or 64 samples per class and pickles it. Here
 only its coefficients are kept, with the standardisation folded in, so a model folder holds no code.
 """
 
@@ -110,7 +110,7 @@ def fit_clusters(z_what: np.ndarray, count: int, seed: int = 0) -> LinearClassif
 def export_joblib(classifier: LinearClassifier, path: str | os.PathLike[str]) -> None:
     """Write a scikit-learn RidgeClassifier with joblib, for code that expects the published pickle files.
 
-    The published name is ``z_what-classifier_{n}.joblib.pkl``, n the samples a class it was fitted on.
+    The published name is ``z_what-classifier_{n}.joblib.pkl``, n the samples per class it was fitted on.
 
     Raises:
         OSError: it cannot be written.
@@ -139,7 +139,7 @@ def import_joblib(path: str | os.PathLike[str], class_names: Sequence[str] | Non
         class_names: names for its ``classes_``, in their order, where those are numbers.
 
     Raises:
-        ValueError: no such file, damaged, not a linear classifier, or not one name a class.
+        ValueError: no such file, damaged, not a linear classifier, or not one name for each class.
     """
     import joblib
 

@@ -1,4 +1,4 @@
-"""Configuration: frozen dataclasses, filled from YAML and from ``key=value`` words of a command line.
+"""Configuration: frozen dataclasses, filled from YAML and from ``key=value`` settings of a command line.
 
 One tree, :class:`Config`, describes a whole run: what is recorded, how motion becomes targets, the network,
 its losses, its training and how its detections become a scene. A config file names only what differs from the
@@ -53,7 +53,7 @@ class DataConfig:
     size: int = 1024  # stacks in the train split
     eval_size: int = 256  # stacks in the validation split and in each test split
     length: int = 4  # T, consecutive frames in a stack
-    shard_size: int = 64  # stacks a file
+    shard_size: int = 64  # stacks in a file
     seed: int = 0
     workers: int = 2  # recording processes; the data do not depend on it
     order: Literal["random", "sequential"] = (
@@ -70,12 +70,12 @@ class RarityConfig:
 
     share: float = 0.35  # a pixel whose colour is there in fewer frames of the set is foreground ...
     window: int = 48  # ... unless over the steps this many before and after it ...
-    steady: float = 0.95  # ... it was there in at least this part
-    always: float = 0.99  # pixels whose colour is there in at least this part of the frames belong to no part
+    steady: float = 0.95  # ... it was there in at least this fraction
+    always: float = 0.99  # pixels whose colour is there in at least this fraction of the frames belong to no part
     open_edge: float = 0.2  # a part with more of its outline open to such pixels of its colour is a hole
-    vote: float = 0.5  # part of a part's pixels that must be foreground
-    part_area: float = 0.06  # parts over this part of the frame are scenery ...
-    part_width: float = 0.6  # ... or over this part of its width ...
+    vote: float = 0.5  # fraction of a part's pixels that must be foreground
+    part_area: float = 0.06  # parts over this fraction of the frame are scenery ...
+    part_width: float = 0.6  # ... or over this fraction of its width ...
     part_height: float = 0.4  # ... or height
     parked_count: int = 10  # a shape that was taken so often ...
     parked_places: int = 4  # ... at so many places is taken wherever it is, ...
@@ -86,7 +86,7 @@ class RarityConfig:
     gap: int = 4  # parts so near belong together if of one colour, or if their colours ...
     touching: float = 0.7  # ... are near each other for this part of their area
     same_place: float = 0.5  # two objects of two sub-frames with more IoU than this are one that blinks
-    group_width: float = 0.3  # wider objects, as a part of the frame, are dropped
+    group_width: float = 0.3  # wider objects, as a fraction of the frame, are dropped
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class MotionConfig:
         "mask"  # a box for each connected part of the mask, or of one colour in it
     )
     min_area: float = 1.0  # boxes (rarity: objects) with less area are dropped, native pixels
-    max_area: float = 0.25  # boxes over this part of the frame are dropped
+    max_area: float = 0.25  # boxes over this fraction of the frame are dropped
     rarity: RarityConfig = field(default_factory=RarityConfig)
 
 
@@ -189,7 +189,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A value that goes linearly from ``start`` to ``end`` between two parts of the training (0 to 1)."""
+    """A value that goes linearly from ``start`` to ``end`` between two points of the training (0: start, 1: end)."""
 
     start: float
     end: float
@@ -250,7 +250,7 @@ class TrainConfig:
     device: str = "cpu"
     # Networks in bfloat16 (autocast); boxes, rendering and losses stay float32. auto: on CUDA, not on the CPU.
     amp: Literal["auto", "on", "off"] = "auto"
-    few_shot: tuple[int, ...] = (1, 4, 16, 64)  # samples a class for the ridge classifier
+    few_shot: tuple[int, ...] = (1, 4, 16, 64)  # samples per class for the ridge classifier
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ class SceneConfig:
     still: tuple[str, ...] = ()  # of these, what does not move (shields, pills): figures of what moves leave it out
     slots: Mapping[str, int] = field(
         default_factory=dict
-    )  # objects a class that the observation has room for
+    )  # slots of each class in the observation
     ignore: tuple[tuple[int, int, int, int], ...] = ()  # x, y, w, h in native pixels: the score, say
     threshold: float = 0.5  # z_pres over this is an object
     overlap: float = 0.5  # IoU over this with a more certain object: the same object, dropped
@@ -300,9 +300,9 @@ class Config:
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read ``path`` (YAML) over the defaults, then apply ``overrides`` such as ``"train.steps=100"``.
 
-    A file may say ``base: default.yaml``: it then goes over that file, which lies beside it. In ``games``, a game's
-    scene is given in place or by the name of that game's config file, whose other settings are not used; ``scene``
-    beside ``games`` is what all of them start from.
+    A file may say ``base: default.yaml``: its settings then override those of that file, which lies beside it. In
+    ``games``, a game's scene is given in place or by the name of that game's config file, whose other settings are not
+    used; ``scene`` beside ``games`` is what all of them start from.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.

@@ -1,4 +1,4 @@
-"""Config files: YAML trees over that of their ``base``, with scenes of ``games`` and words of a command line."""
+"""Config files: YAML trees over that of their ``base``, with scenes of ``games`` and settings of a command line."""
 
 from __future__ import annotations
 

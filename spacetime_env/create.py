@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    make.add_argument("words", nargs="*", metavar="key=value", help="with --config: settings over the file's")
+    make.add_argument("words", nargs="*", metavar="key=value", help="with --config: settings that override the file's")
     make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
     make.add_argument("-g", "--game", help="such as Pong or space_invaders; over that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. What is saved is kept; the same command goes on from there.", file=sys.stderr)
+        print("Stopped. What is saved is kept; the same command resumes it.", file=sys.stderr)
         return 130
     return 0
 
@@ -129,7 +129,7 @@ def _policy(args: argparse.Namespace, config: Config) -> Player:
 def plot_boxes(split: Split, folder: Path, count: int) -> int:
     """Draw the first stacks of a split, one PNG each; returns how many.
 
-    One row a frame, stage by stage; see :func:`spacetime_env.stage_pictures.stack_picture`.
+    One row for each frame, stage by stage; see :func:`spacetime_env.stage_pictures.stack_picture`.
     """
     try:
         folder.mkdir(exist_ok=True)

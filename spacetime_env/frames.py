@@ -6,7 +6,7 @@ This is the only place that resizes, reorders colours or turns pixels into the (
 frames   uint8 RGB, (N, H, W, 3), native size (Pong: H = 210, W = 160)
 tensor   float32, (N, 3, H, W), in [0, 1], RGB or BGR
 boxes    float32, (n, 4): x, y, w, h of the box in native pixels; x, y is its top-left corner
-z_where  float32, (n, 4): w, h as a part of the frame, in (0, 1); x, y of the centre in (-1, 1), y down
+z_where  float32, (n, 4): w, h as fractions of the frame, in (0, 1); x, y of the centre in (-1, 1), y down
 ======== ================================================================================================
 """
 
@@ -150,7 +150,7 @@ def shown_rows(rows: tuple[int, int], native: Size) -> tuple[int, int]:
 
 
 def from_rows(z_where: np.ndarray, rows: tuple[int, int], native: Size) -> np.ndarray:
-    """z_where (n, 4) of a network that sees ``rows`` only, as a part of the whole frame; float32.
+    """z_where (n, 4) of a network that sees ``rows`` only, as a fraction of the whole frame; float32.
 
     >>> from_rows(np.array([[0.5, 0.5, 0.0, 0.0]]), (0, 105), (210, 160))
     array([[ 0.5 ,  0.25,  0.  , -0.5 ]], dtype=float32)

@@ -30,8 +30,8 @@ def save_joint(
 
     Args:
         folder: made if it is missing.
-        models: one a game, 1 or more. Their networks are the same but for the image of a fixed background, and their
-            configurations but for ``subframes``.
+        models: one for each game, 1 or more. Their networks are the same but for the image of a fixed background, and
+            their configurations but for ``subframes``.
         trained, card, extras: see :func:`spacetime_env.bundle.save_model`.
 
     Raises:

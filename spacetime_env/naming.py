@@ -168,7 +168,7 @@ def known_samples(config: Config, found: Sequence[Detections], split: Split) -> 
 
 
 def few_shot_classifier(config: Config, known: Samples, count: int) -> LinearClassifier:
-    """Ridge on ``count`` samples a class, drawn with the run's seed."""
+    """Ridge on ``count`` samples per class, drawn with the run's seed."""
     z_what, names = known
     picks = draw_samples(names, count, np.random.default_rng(config.seed))
     return fit_ridge(z_what[picks], [names[i] for i in picks], config.scene.classes or sorted(set(names)))

@@ -35,7 +35,7 @@ def prepare_split(config: Config, split: str, policy: Player | None = None) -> S
         policy = policy_for(config.data.eval_agent if split == "validation" else config.data.agent, key)
     folder = split_folder(config.data, config.game, split, policy.name)
     subframes = config.model.subframes or 2  # 0: both are looked at to find out
-    # An unfinished one goes on as it was begun, with or without labels.
+    # An unfinished one is resumed as it was begun, with or without labels.
     labels = read_meta(folder).labels if (folder / META).is_file() else None
     try:
         found = open_split(folder, config.game, config.motion, subframes)

@@ -25,8 +25,8 @@ EXAMPLES = """examples:
 
 A sweep does every combination, one after the other, in runs/sweep/<name>/<settings>/ with the model in model/ there,
 and writes table.csv and table.md. Values are split at commas that are outside of brackets and quotes:
-train.few_shot=[1,4],[16] are two lists. Words without such a comma hold for all runs, as words before --sweep do.
-The same command goes on where it stopped, does what failed again, and leaves alone what is done."""
+train.few_shot=[1,4],[16] are two lists. Settings without such a comma hold for all runs, as those before --sweep do.
+The same command resumes the sweep, repeats runs that failed, and leaves finished ones alone."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def config_of(game: str) -> tuple[Path, list[str]]:
-    """The shipped file for a game, and the words that go over it.
+    """The shipped file for a game, and the settings that override it.
 
     Raises:
         UnknownGameError: no such game.
@@ -96,14 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(
             f"pretrain_space.py: {error.filename or 'a file'}: {error.strerror or error}. What is saved is "
-            "kept; the same command goes on from there.",
+            "kept; the same command resumes it.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("Stopped. What is saved is kept; the same command goes on from there.", file=sys.stderr)
+        print("Stopped. What is saved is kept; the same command resumes it.", file=sys.stderr)
         return 130
-    shown = folder if len(folder.parts) > 1 else os.path.join(".", folder)
+    named = folder if len(folder.parts) > 1 else os.path.join(".", folder)
     which = f" --game {next(iter(each_game(config)))}" if config.games else ""
-    print(f"wrote {folder}; look at it with: python load_model.py --model {shown}{which}")
+    print(f"wrote {folder}; look at it with: python load_model.py --model {named}{which}")
     return 0

@@ -1,7 +1,7 @@
 """Playing a game and writing down stacks of consecutive frames, shard by shard.
 
 A shard depends on nothing but the settings and its number: it has its own seed, environment and episodes. So
-an interrupted recording goes on where it stopped, and any number of processes gives the same files.
+an interrupted recording is resumed where it stopped, and any number of processes gives the same files.
 """
 
 from __future__ import annotations

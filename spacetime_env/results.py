@@ -99,7 +99,7 @@ def _header(path: Path) -> list[str] | None:
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """The figures as tables: a column a set of objects, and a column a class that is there."""
+    """The figures as tables: a column for each set of objects, and one for each class that is there."""
     shown = {name: values for name, values in evaluation.classes.items() if values["objects"]}
     lines = [
         f"# {evaluation.model}: {evaluation.frames} frames of {', '.join(evaluation.splits)}",
@@ -167,7 +167,7 @@ def game_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, floa
 
 
 def games_markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
-    """A line a game, and the mean, with the number of games it is over where some lack a figure."""
+    """A line for each game, and the mean, with the number of games it is over where some lack a figure."""
     rows = game_rows(evaluations)
     lines = [
         f"# {model}: {len(evaluations)} games",
@@ -185,7 +185,7 @@ def games_markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def write_games(model: str, evaluations: Mapping[str, Evaluation], out: Path) -> list[Path]:
-    """Write ``games.csv`` and ``games.md``, a row a game and the mean, into a folder; gives back the two.
+    """Write ``games.csv`` and ``games.md``, a row for each game and the mean, into a folder; gives back the two.
 
     Raises:
         OSError: they cannot be written.

@@ -25,7 +25,7 @@ class Detections:
 
     Attributes:
         boxes: (n, 4) float32, x, y, w, h in native pixels; x, y is the top-left corner.
-        z_where: (n, 4) float32, w, h as a part of the frame, x, y of the centre in (-1, 1), y down.
+        z_where: (n, 4) float32, w, h as fractions of the frame, x, y of the centre in (-1, 1), y down.
         class_ids: (n,) int64, index into ``class_names``.
         confidence: (n,) float32, the probability of z_pres.
         z_what: (n, D) float32.

@@ -1,4 +1,4 @@
-"""The screen as the emulator holds it: a byte a pixel, which colour it is. A third of RGB's memory, and at hand.
+"""The screen as the emulator holds it: one byte for each pixel, the number of its colour. A third of RGB's memory.
 
 What an RGB frame costs, a tenth of a step's time to make and three bytes a pixel to compare and copy, a model that sees
 its game pixel by pixel need not pay: of the few cells that changed it looks the colours up.

@@ -3,7 +3,7 @@
 ::
 
     runs/sweep/pong/
-        table.csv                   a row a run: settings, wall time, all figures
+        table.csv                   a row for each run: settings, wall time, all figures
         table.md                    a row for each combination but of seeds: mean and standard deviation over them
         seed=0,variant=space/       a run as any other: checkpoints, logs, figures.json
             model/                  its model folder

@@ -35,7 +35,7 @@ class Row:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A line a run: settings, state, wall_seconds, then ``<test split>: <figure>`` for all figures of any run."""
+    """A line for each run: settings, state, wall_seconds, and ``<test split>: <figure>`` for all figures of any run."""
     columns = [(split, figure) for split in splits_of(rows) for figure in figures_of(rows, split)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -104,7 +104,7 @@ class Tracker:
 
         Returns:
             (slots, 7) float32, the columns of :data:`FEATURES`: presence 0 or 1; x, y of the centre in [-1,
-            1]; width, height as a part of the frame; dx, dy in units of ``max_speed`` pixels a step, cut to
+            1]; width, height as fractions of the frame; dx, dy in units of ``max_speed`` pixels a step, cut to
             [-1, 1]. After the call ``sources`` holds, for each slot, the index of its detection, or -1.
         """
         if detections.class_names is not self._class_names:  # one tuple a model: the first frame only

@@ -50,7 +50,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     - ``presence``: 1 if the object is seen, 0 if not. One that is lost keeps its last place for a few steps;
       after that its row is zeros.
     - ``x``, ``y``: its centre, from -1 (left, top) to 1 (right, bottom).
-    - ``width``, ``height``: its size as a part of the frame.
+    - ``width``, ``height``: its size as a fraction of the frame's width and height.
     - ``dx``, ``dy``: how far its centre moved since the last step, in units of the model's
       ``scene.max_speed`` native pixels, cut to [-1, 1]. 0 where it is seen for the first time.
 

@@ -718,4 +718,4 @@ def test_ctrl_c_and_a_folder_that_cannot_be_made(
 
     monkeypatch.setattr(pretrain, "prepare_split", pressed)
     assert main([*words, "--run", str(tmp_path / "r2")]) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "the same command resumes it" in capsys.readouterr().err

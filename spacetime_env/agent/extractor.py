@@ -90,7 +90,7 @@ class ObjectsExtractor(BaseFeaturesExtractor):
         return torch.cat([objects.flatten(1), self.relations(objects, there.float())], 1)
 
     def relations(self, objects: Tensor, there: Tensor) -> Tensor:
-        """(B, S, F), (B, S, 1) -> (B, D): a column group a pair, or an added-up message a slot."""
+        """(B, S, F), (B, S, 1) -> (B, D): a group of columns for each pair, or an added-up message for each slot."""
         if self.identity is None:
             return self.offsets(objects, there, self.first, self.second).flatten(1)
         every = torch.arange(self.slots, device=objects.device)

@@ -27,12 +27,16 @@ from spacetime_env.command import shown
 
 JUDGES = 10  # envs at most that play an evaluation's episodes at once
 TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds, which never meet
+DEFAULT = " (default: %(default)s)"  # in a help text
 DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000}  # where no file says anything
 
 
 @dataclass(frozen=True)
 class Options:
-    """What train_agent.py is asked for. Names and meanings are rl_zoo3's, where it has them."""
+    """What train_agent.py is asked for. Names and meanings are rl_zoo3's, where it has them.
+
+    Its own are ``agents_folder``, ``name``, ``final_episodes`` and ``overwrite``.
+    """
 
     algo: str = "ppo"
     env: str = "SpaceTime/Pong-v5"
@@ -63,63 +67,68 @@ def parser() -> argparse.ArgumentParser:
     d = Options()
     p = argparse.ArgumentParser(
         prog="train_agent.py",
-        description="Train an SB3 agent on objects. After an interruption the same command goes on.",
+        description="Train an SB3 agent on objects. After an interruption the same command resumes the training. "
+        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes and "
+        "--overwrite are our own.",
     )
-    p.add_argument("--algo", default=d.algo, help="an algorithm of stable_baselines3 or sb3_contrib")
-    p.add_argument("--env", default=d.env, help="env id")
-    p.add_argument("-tb", "--tensorboard-log", default="", help="folder for TensorBoard; none: no such logs")
+    p.add_argument("--algo", default=d.algo, help="an algorithm of stable_baselines3 or sb3_contrib" + DEFAULT)
+    p.add_argument("--env", default=d.env, help="env id" + DEFAULT)
+    p.add_argument("-tb", "--tensorboard-log", default="", help="folder for TensorBoard (default: no such logs)")
     p.add_argument(
         "-i",
         "--trained-agent",
         default="",
         metavar="PATH",
-        help="a run's folder or checkpoint, to go on with it; or an agent, to start from what it learned",
+        help="a run's folder or checkpoint, to resume it; or an agent, to start from its weights (default: start anew)",
     )
     p.add_argument(
-        "-n", "--n-timesteps", type=int, default=-1, help="env steps; default: the hyperparameters'"
+        "-n", "--n-timesteps", type=int, default=-1, help="env steps (default: n_timesteps of the hyperparameters)"
     )
     p.add_argument(
-        "--num-threads", type=int, default=1, help="threads of torch; small networks are fastest on 1"
+        "--num-threads", type=int, default=1, help="threads of torch; small networks are fastest on 1" + DEFAULT
     )
     p.add_argument(
-        "--eval-freq", type=int, default=d.eval_freq, help="env steps between evaluations; -1: none"
+        "--eval-freq", type=int, default=d.eval_freq, help="env steps between evaluations; -1: none" + DEFAULT
     )
-    p.add_argument("--eval-episodes", type=int, default=d.eval_episodes, help="episodes of an evaluation")
+    p.add_argument("--eval-episodes", type=int, default=d.eval_episodes, help="episodes of an evaluation" + DEFAULT)
     p.add_argument(
-        "--save-freq", type=int, default=d.save_freq, help="env steps between checkpoints; -1: none"
+        "--save-freq", type=int, default=d.save_freq, help="env steps between checkpoints; -1: none" + DEFAULT
     )
-    p.add_argument("-f", "--log-folder", default=d.log_folder, help="runs are kept here")
-    p.add_argument("--seed", type=int, default=-1, help="-1: any")
+    p.add_argument("-f", "--log-folder", default=d.log_folder, help="runs are kept here" + DEFAULT)
+    p.add_argument("--seed", type=int, default=-1, help="-1: any" + DEFAULT)
     p.add_argument(
         "--vec-env",
         choices=("vector", "dummy", "subproc"),
         default=d.vec_env,
-        help="vector: one process a core, frames looked at together; dummy: all in this one; subproc: one an env",
+        help="vector: a process for each core, each looks at its frames together; dummy: all in this process; "
+        "subproc: a process for each env" + DEFAULT,
     )
     p.add_argument(
-        "--device", default=d.device, help="cpu, cuda or auto; the CPU is faster for small networks"
+        "--device", default=d.device, help="cpu, cuda or auto; the CPU is faster for small networks" + DEFAULT
     )
-    p.add_argument("--env-kwargs", nargs="+", default=[], metavar="NAME:VALUE", help="arguments of the env")
+    p.add_argument(
+        "--env-kwargs", nargs="+", default=[], metavar="NAME:VALUE", help="arguments of the env (default: none)"
+    )
     p.add_argument(
         "-params",
         "--hyperparams",
         nargs="+",
         default=[],
         metavar="NAME:VALUE",
-        help="hyperparameters over the file's, such as learning_rate:lin_1e-3 n_envs:8",
+        help="hyperparameters that override the file's, such as learning_rate:lin_1e-3 n_envs:8 (default: none)",
     )
     p.add_argument(
-        "-conf", "--conf-file", default="", help="hyperparameter YAML; default: configs/agents/<algo>.yml"
+        "-conf", "--conf-file", default="", help="hyperparameter YAML (default: configs/agents/<algo>.yml)"
     )
-    p.add_argument("-P", "--progress", action="store_true", help="show a progress bar")
-    p.add_argument("--verbose", type=int, default=1, help="0: quiet, 1: SB3's tables")
-    p.add_argument("--agents-folder", default=d.agents_folder, help="the finished agent is put here")
-    p.add_argument("--name", default="", help="its name; default: <game>-<algo>")
+    p.add_argument("-P", "--progress", action="store_true", help="show a progress bar (default: off)")
+    p.add_argument("--verbose", type=int, default=1, help="0: quiet, 1: SB3's tables" + DEFAULT)
+    p.add_argument("--agents-folder", default=d.agents_folder, help="the finished agent is put here" + DEFAULT)
+    p.add_argument("--name", default="", help="its name (default: <game>-<algo>)")
     p.add_argument(
-        "--final-episodes", type=int, default=d.final_episodes, help="episodes of the last evaluation"
+        "--final-episodes", type=int, default=d.final_episodes, help="episodes of the last evaluation" + DEFAULT
     )
     p.add_argument(
-        "--overwrite", action="store_true", help="replace an agent of that name even if it plays better"
+        "--overwrite", action="store_true", help="replace an agent of that name even if it plays better (default: off)"
     )
     return p
 
@@ -135,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. What was saved is kept; the same command goes on from there.", file=sys.stderr)
+        print("Stopped. What was saved is kept; the same command resumes it.", file=sys.stderr)
         return 130
 
 
@@ -262,7 +271,7 @@ def _learn(agent: BaseAlgorithm, supervisor: Supervisor, total: int, algo: str) 
         supervisor.save(must=True)
         print(
             f"Stopped after {supervisor.progress.timesteps:,} of {total:,} steps, saved in {job.last}. "
-            f"To go on: the same command, or -i {job.folder}"
+            f"To resume: the same command, or -i {job.folder}"
         )
         return False
     return True

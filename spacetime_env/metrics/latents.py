@@ -17,7 +17,7 @@ Samples = tuple[np.ndarray, list[str]]  # features (n, D) of objects that were f
 
 # The published Kalman filter's numbers: all its matrices are these times the identity.
 START, PROCESS, MEASURED, UNSEEN = 5.0, 0.5, 1.0, 0.001
-KALMAN_SHOTS = 4  # samples a class of its classifier
+KALMAN_SHOTS = 4  # samples per class of its classifier
 TREE_DEPTH = 5
 
 
@@ -57,16 +57,16 @@ def few_shot_accuracy(
     draws: int = 5,
     seed: int = 0,
 ) -> dict[int, tuple[float, float]]:
-    """Accuracy on ``test`` of ridge classifiers fitted on a few samples a class of ``train``.
+    """Accuracy on ``test`` of ridge classifiers fitted on a few samples per class of ``train``.
 
     Args:
         train, test: z_what (n, D) and n names each, as :func:`labelled` gives them.
-        counts: samples a class.
+        counts: samples per class.
         draws: of samples, for each count.
         seed: the same seed draws the same samples.
 
     Returns:
-        samples a class -> mean and standard deviation over the draws; empty where a side has no samples.
+        samples per class -> mean and standard deviation over the draws; empty where a side has no samples.
     """
     if not train[1] or not test[1]:
         return {}
@@ -146,7 +146,7 @@ def kalman_accuracy(
 ) -> float:
     """The published ``bayes_accuracy``: names from a classifier, smoothed by a Kalman filter over a stack's frames.
 
-    A random forest on ``count`` samples a class gives each detection probabilities. Each object of a stack has a
+    A random forest on ``count`` samples per class gives each detection probabilities. Each object of a stack has a
     Kalman filter (Kalman 1960) whose state is its place and its probabilities; detections go to the filters whose
     places are nearest in sum. In the last frame of each stack the most probable class is compared with the truth.
     Unlike the published one, a filter begins at the first place it sees, not at a random one: the same numbers come
@@ -155,7 +155,7 @@ def kalman_accuracy(
     Args:
         train: features (n, 4 + D), as :func:`kalman_features` gives them, and n names.
         stacks: for each stack, for each frame, features and true names of the objects found.
-        count: samples a class.
+        count: samples per class.
         seed: of the draw and of the forest.
 
     Returns:

@@ -38,7 +38,7 @@ class ColorCounts:
         self._shares = None
 
     def share(self, ids: np.ndarray) -> np.ndarray:
-        """In what part of the frames each pixel had the colour it has in ``ids``: (H, W) uint8 -> (H, W) 0 to 1."""
+        """In what fraction of the frames each pixel had the colour it has in ``ids``: (H, W) uint8 -> (H, W) 0 to 1."""
         if self._shares is None:
             self._shares = np.zeros((256, *self._native), np.float32)
             for color, seen in self._counts.items():

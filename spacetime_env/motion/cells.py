@@ -17,7 +17,7 @@ def targets(boxes: np.ndarray, native: tuple[int, int], grid: int) -> tuple[np.n
 
     Returns:
         z_pres (G * G, 1) float32, 1 in the cells that hold a box's centre, and z_where (G * G, 4) float32,
-        there ``w, h`` as a part of the frame and the centre ``x, y`` in (-1, 1), else 0. Cells go row by row
+        there ``w, h`` as fractions of the frame and the centre ``x, y`` in (-1, 1), else 0. Cells go row by row
         from the top left.
     """
     z_pres, z_where = np.zeros((grid * grid, 1), np.float32), np.zeros((grid * grid, 4), np.float32)

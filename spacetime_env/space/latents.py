@@ -1,4 +1,4 @@
-"""The latent variables of one batch of frames, one row a cell of the G x G grid."""
+"""The latent variables of one batch of frames, one row for each cell of the G x G grid."""
 
 from __future__ import annotations
 
