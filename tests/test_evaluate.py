@@ -22,7 +22,7 @@ from spacetime_env.dataset import Split, open_split
 from spacetime_env.evaluate import Evaluation, EvaluationError, evaluate_model, labelled_tests
 from spacetime_env.evaluate_cli import main
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.metrics.boxes import Truth, detection_scores
+from spacetime_env.metrics.boxes import detection_scores
 from spacetime_env.results import columns
 from spacetime_env.scene import Detections
 from spacetime_env.seen import look, runs_of
@@ -340,4 +340,3 @@ def test_sizes_of_the_made_up_game() -> None:
     (w, h), color = SIZES["Ball"], COLORS["Ball"]
     frame[5 : 5 + h, 3 : 3 + w] = color
     assert Seer().see(frame).boxes.tolist() == [[3, 5, w, h]] and MODEL.z_what_dim == 3
-    assert isinstance(Truth(np.zeros((0, 4)), ()), Truth)

@@ -116,7 +116,7 @@ def test_by_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_models_that_do_not_belong_together(tmp_path: Path) -> None:
-    one, two = models()
+    one, _ = models()
     for wrong, message in (
         (model("Boxing", one.space, OTHER, ("A",)), "expected one model a game, and Boxing has two"),
         (model("Pong", make_space(1), NATIVE, ("A",)), "Pong has other weights than that of Boxing"),
@@ -124,7 +124,7 @@ def test_models_that_do_not_belong_together(tmp_path: Path) -> None:
     ):
         with pytest.raises(BundleError, match=message):
             save_joint(tmp_path / "wrong", [one, wrong])
-    assert not (tmp_path / "wrong").exists() and two.game == "Pong"
+        assert not (tmp_path / "wrong").exists()
 
 
 @pytest.mark.parametrize(

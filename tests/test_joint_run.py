@@ -22,7 +22,7 @@ import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env import evaluate_cli, figures, finish, load_model, naming, prepare, pretrain, viewer
 from spacetime_env.bundle import BundleError, SeveralGamesError, model_games
 from spacetime_env.checkpoint import read_checkpoint
-from spacetime_env.config import Config, ConfigError, from_dict, load_config, to_dict
+from spacetime_env.config import Config, ConfigError, MotionConfig, RarityConfig, from_dict, load_config, to_dict
 from spacetime_env.frames import resize
 from spacetime_env.joint import each_game
 from spacetime_env.pretrain_cli import main
@@ -370,36 +370,22 @@ def test_a_game_without_labels_is_named_by_clusters(tmp_path: Path) -> None:
         pretrain.pretrain(alone, tmp_path / "alone", tmp_path / "run3")
 
 
-def test_subframes_are_chosen_for_each_game(
-    data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Settled from the training data where 0 is asked for; the made-up ones cannot flicker."""
-    settled = {"Carnival": 2, "Pong": 1}
-
-    real = prepare.open_split
-    looks: list[int] = []
-
-    def opened(path: Path, game: str, motion: object, subframes: int) -> object:
-        looks.append(subframes)
-        return real(path, game, motion, 1)  # type: ignore[arg-type]
-
-    def looked(split: Split, subframes: int) -> Split:
-        looks.append(subframes)
-        return split
-
-    monkeypatch.setattr(prepare, "open_split", opened)
-    monkeypatch.setattr(Split, "with_subframes", looked)
-    monkeypatch.setattr(
-        pretrain,
-        "settle_subframes",
-        lambda config, train: replace(config, model=replace(config.model, subframes=settled[config.game])),
+def test_subframes_are_chosen_for_each_game(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settled from the training data where 0 is asked for: in Carnival the ball flickers, in Pong it does not."""
+    config = write_joint_data(tmp_path / "data", window=5, subframes=2, flickering=["Carnival"])
+    rarity = RarityConfig(window=5, share=0.7, part_area=0.1, group_width=0.4, gap=1)
+    asked = replace(
+        config,
+        data=replace(config.data, subframes=2),
+        motion=MotionConfig(foreground="rarity", rarity=rarity),
+        model=replace(config.model, subframes=0),
+        train=replace(config.train, steps=1),
     )
-    asked = replace(data, model=replace(data.model, subframes=0), train=replace(data.train, steps=1))
-    monkeypatch.setattr(pretrain, "measure", lambda *_: None)
     folder = pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run")
-    assert {game: load_model(folder, game).config.subframes for game in GAMES} == settled
-    # Both to find out; then as was found: train, validation, test.
-    assert looks == [2, 2, 2, 2, 2, 1, 1, 1]
+    said = capsys.readouterr().out
+    assert "16.7% of what moves" in said and "0.0% of what moves" in said
+    assert {game: load_model(folder, game).config.subframes for game in GAMES} == {"Carnival": 2, "Pong": 1}
+    assert pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run") == folder  # settled again, and resumed
 
 
 def test_mistakes_name_the_game(data: Config, tmp_path: Path) -> None:

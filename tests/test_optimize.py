@@ -311,6 +311,51 @@ def test_what_does_not_move_is_its_own_background():
     assert behind_objects(frames, targets, space, plain) is None
 
 
+@pytest.mark.parametrize("still", [True, False])
+def test_a_step_draws_objects_before_what_is_behind_them(still: bool) -> None:
+    """With ``still_is_background`` a step compares with the frame itself but for what moves; without, with the image."""
+    config = replace(CONFIG, loss=replace(CONFIG.loss, still_is_background=still))
+    space = make_space(0).train()
+    space.background.image.fill_(0.25)  # type: ignore[operator,union-attr]
+    frames, targets = examples().batch(np.array([0, 2]), "cpu")
+    mask = torch.zeros_like(targets.mask)
+    mask[:, :, 10:20, 5:9] = 1
+    targets = targets._replace(mask=mask)
+    optimizers, mismatch = make_optimizers(space, config), CountMismatch(config.loss)
+    _, output = train_step(space, optimizers, mismatch, frames, targets, config, 0.0)
+    expected = torch.full_like(frames, 0.25)
+    if still:
+        expected = frames.clone()
+        expected[:, :, 9:21, 4:10] = 0.25  # what moves, and one pixel around it
+    assert torch.equal(output.background.image, expected)
+
+
+@pytest.mark.parametrize(("progress", "strength"), [(0.0, 1.0), (0.125, 0.75), (0.5, 0.0), (0.9, 0.0)])
+def test_a_step_blends_in_hints_as_their_schedule_says(progress: float, strength: float) -> None:
+    """``loss.hint`` falls from 1 to 0 in the first half: so much of the alpha map is the motion mask."""
+    frames, targets = examples().batch(np.array([0, 2]), "cpu")
+    space = make_space(0).train()
+    optimizers, mismatch = make_optimizers(space, CONFIG), CountMismatch(CONFIG.loss)
+    _, output = train_step(space, optimizers, mismatch, frames, targets, CONFIG, progress)
+    pure, hinted = output.foreground.alpha_pure, output.foreground.alpha
+    assert torch.allclose(hinted, strength * targets.mask + (1 - strength) * pure, atol=1e-6)
+
+
+def test_a_step_samples_and_cools_as_its_schedule_says() -> None:
+    """tau reaches the network: another temperature, another relaxed sample of z_pres from the same noise."""
+    frames, targets = examples().batch(np.array([0]), "cpu")
+    found = []
+    for tau in (2.5, 0.5):
+        config = replace(CONFIG, loss=replace(CONFIG.loss, tau=Schedule(tau, tau), hint=Schedule(0.0, 0.0)))
+        space = make_space(0).train()
+        torch.manual_seed(4)
+        optimizers, mismatch = make_optimizers(space, config), CountMismatch(config.loss)
+        _, output = train_step(space, optimizers, mismatch, frames, targets, config, 0.0)
+        found.append(output.foreground.latents.z_pres)
+        assert not torch.allclose(found[-1], torch.sigmoid(output.foreground.latents.z_pres_logit))
+    assert not torch.allclose(*found)
+
+
 def test_still_background_wants_a_fixed_one():
     config = replace(CONFIG, loss=replace(CONFIG.loss, still_is_background=True))
     config = replace(config, model=replace(config.model, background=BackgroundConfig(kind="components")))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,6 +75,33 @@ def test_changed_constraints_install_again_with_all_extras(script: ModuleType, c
     (script.ROOT / "constraints.txt").write_text("numpy==2.0")
     script.install(())
     assert [call[-1] for call in calls] == [f"{script.ROOT}[test]", "ocatari"] * 2
+
+
+def test_play_from_its_first_word_to_the_picture(
+    script: ModuleType, calls: list[list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The whole of ``run.py play`` but pip's work: the shipped agent plays on the shipped model, and a GIF is there."""
+    gif = tmp_path / "seen.gif"
+    assert script.main(["play", "--episodes", "1", "--max-steps", "120", "--gif", str(gif), "--gif-steps", "9"]) == 0
+    said = capfd.readouterr()
+    assert len(calls) == 1 and "Traceback" not in said.err
+    assert "cut off" in said.out and "Mean return of 1 episode: " in said.out
+    assert "step 100\n" in said.out and "\nPlayer " in said.out and "\nBall " in said.out
+    with Image.open(gif) as picture:
+        assert picture.size == (2 * 160, 2 * 210) and picture.n_frames > 1
+    assert script.main(["play", "--episodes", "none"]) == 2  # what the player says of bad words is handed on
+    assert "--episodes" in capfd.readouterr().err
+
+
+def test_tests_run_on_all_cores_unless_told_otherwise(
+    script: ModuleType, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[list[str]] = []
+    monkeypatch.setattr(script, "call", lambda command: made.append(command) or 0)
+    assert script.main(["test", "-k", "scene", "-n", "0"]) == 0
+    (command,) = made
+    assert command[1:3] == ["-m", "pytest"] and command[-4:] == ["-k", "scene", "-n", "0"]  # the last one counts
+    assert command[command.index("-n") + 1] == "logical" and "worksteal" in command
 
 
 def test_a_failed_installation_is_not_taken_for_a_finished_one(

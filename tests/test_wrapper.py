@@ -66,6 +66,30 @@ def test_observation_by_hand() -> None:
     assert np.abs(observation[2, 5:]).max() > 0.01  # the ball moved
 
 
+def test_an_episode_begins_after_some_steps_of_doing_nothing() -> None:
+    """0 to ``noop_max`` of them, drawn anew for each episode, and the game is where it is after so many no-ops."""
+    env = make_pong(noop_max=3, repeat_action_probability=0.0)
+    plain = make_pong(repeat_action_probability=0.0)
+    waited = []
+    for seed in range(16):
+        observation, info = env.reset(seed=seed)
+        waited.append(info["episode_frame_number"] // 4)
+        expected, _ = plain.reset(seed=seed)
+        for _ in range(waited[-1]):
+            expected, *_ = plain.step(0)
+        assert (observation[:, :5] == expected[:, :5]).all()
+        assert (env.unwrapped.ale.getRAM() == plain.unwrapped.ale.getRAM()).all()
+    assert set(waited) == {0, 1, 2, 3}
+    again = [env.reset()[1]["episode_frame_number"] for _ in range(8)]  # without a seed the episodes differ too
+    assert len(set(again)) > 1
+    assert [make_pong().reset(seed=0)[1]["episode_frame_number"] for _ in range(2)] == [0, 0]
+
+
+def test_doing_nothing_with_continuous_actions() -> None:
+    env = gym.make("SpaceTime/Pong-v5", model=ColourModel(), noop_max=2, continuous=True)
+    assert {env.reset(seed=seed)[1]["episode_frame_number"] for seed in range(9)} == {0, 4, 8}
+
+
 def test_info_keeps_what_ale_gives_and_detections_are_there() -> None:
     env = make_pong()
     assert env.get_wrapper_attr("detections") is None

@@ -198,16 +198,35 @@ def write_data(root: Path, labels: bool = True, test: bool = False) -> Config:
 JOINT_NATIVES = {"Carnival": (214, 160), "Pong": (210, 160)}
 
 
-def write_joint_data(root: Path, unlabelled: Sequence[str] = ()) -> Config:
+def write_joint_data(
+    root: Path,
+    unlabelled: Sequence[str] = (),
+    window: int = 0,
+    subframes: int = 1,
+    flickering: Sequence[str] = (),
+) -> Config:
     """Train, validation and test splits of two games with different backgrounds; returns the config of both.
 
     Args:
         unlabelled: games whose splits have no ground truth.
+        window, subframes: see :func:`write_split`.
+        flickering: games in which the Ball flickers.
     """
     for seed, (game, native) in enumerate(JOINT_NATIVES.items()):
         for split in ("train", "validation", "test"):
             labels = split != "train" and game not in unlabelled
-            write_split(root, split, labels=labels, seed=seed, game=game, native=native, floor=(80 * seed, 0, 60))
+            write_split(
+                root,
+                split,
+                labels=labels,
+                seed=seed,
+                game=game,
+                native=native,
+                floor=(80 * seed, 0, 60),
+                window=window,
+                subframes=subframes,
+                flicker=game in flickering,
+            )
     scene = SceneConfig(threshold=0.0, overlap=1.0, classes=("Player", "Ball"), slots={"Player": 2})
     return replace(
         CONFIG,

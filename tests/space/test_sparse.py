@@ -144,6 +144,20 @@ def test_streams_are_followed(layers, colors: bool) -> None:
     assert found_some > 50
 
 
+@pytest.mark.parametrize("number", [0, 2, 254, 1, 253])
+def test_the_first_frame_of_numbers_is_new_everywhere(number: int) -> None:
+    """Whatever number its pixels have, of a console's colours (even) or of a mixture (odd): all cells are looked at."""
+    rng = np.random.default_rng(number)
+    palette = rng.integers(0, 256, (256, 3)).astype(np.uint8)
+    space = make(image=palette[rng.integers(0, 200, (SIDE, SIDE))])
+    sparse = SparseEncoder(space)
+    numbers = np.full((1, SIDE, SIDE), number, np.uint8)
+    found = sparse.follow(numbers, [1], sparse.begin(2, 1), 0.0, palette)
+    assert found is not None and len(found.frame) == GRID * GRID
+    for ours, theirs in zip(found, at(palette[numbers], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
 def test_too_much_at_once_is_left_to_the_whole_encoder_but_not_for_ever() -> None:
     space = make()
     sparse, known = SparseEncoder(space), SparseEncoder(space).begin(1)

@@ -1,0 +1,62 @@
+"""What each shipped model reaches on the 64 small test frames of each game, measured once and kept.
+
+``python -m tests.shipped_figures`` measures again and writes ``tests/data/shipped/figures.yaml``: needed when a model
+is trained again, or when what it is meant to find changes. ``tests/test_shipped.py`` compares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from spacetime_env.bundle import available_models, load_model, model_games
+from spacetime_env.dataset import open_split
+from spacetime_env.metrics.boxes import DetectionScores, detection_scores
+from spacetime_env.naming import detect_all, moving_truth
+
+SPLITS = Path(__file__).parent / "data" / "shipped"
+FIGURES = SPLITS / "figures.yaml"
+
+
+def small_split(game: str) -> Path:
+    """64 labelled frames of a game, of a seed that no other split has. Recorded by, for example::
+
+        python create_dataset.py --config configs/mspacman.yaml -f test --agent random \\
+            data.root=tests/data/shipped data.seed=7 data.eval_size=16 data.shard_size=16 motion.foreground=difference
+    """
+    return SPLITS / game / "test-random"
+
+
+def figures(name: str) -> dict[str, dict[str, object]]:
+    """Of a shipped model, by game: the hash of its weights, and F1 and name accuracy where frames of the game are."""
+    found: dict[str, dict[str, object]] = {}
+    for game in model_games(name):
+        if small_split(game).is_dir():
+            model = load_model(name, game)
+            scores = score(name, game)
+            found[game] = {
+                "sha256": model.settings.sha256,
+                "f1": round(scores.f1, 4),
+                "name_accuracy": round(scores.name_accuracy, 4),
+            }
+    return found
+
+
+def score(name: str, game: str) -> DetectionScores:
+    """Of a shipped model on the small frames of a game: what moves."""
+    model = load_model(name, game)
+    split = open_split(small_split(game), game, subframes=model.config.subframes)
+    truth, others = moving_truth(split, model.scene)
+    return detection_scores(detect_all(model, split), truth, others)
+
+
+def main() -> None:
+    """Measure all shipped models and write the file."""
+    tree = {name: figures(name) for name in available_models()}
+    FIGURES.write_text("# Written by python -m tests.shipped_figures\n" + yaml.safe_dump(tree, sort_keys=False))
+    print(FIGURES.read_text())
+
+
+if __name__ == "__main__":
+    main()
