@@ -31,6 +31,7 @@ LOG = VENV / "pip.log"
 EXTRAS = {"play": (), "test": ("test",)}
 BARE = {"test": ("ocatari",)}  # installed without what they ask for; constraints.txt says why
 COMMANDS = {"play": ("-m", "spacetime_env.play"), "test": ("-m", "pytest")}
+ALL_CORES = ("-n", "logical", "--dist", "worksteal")  # `run.py test -n 0` keeps to one process
 OLDEST, NEWEST = (3, 10), (3, 13)
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"  # an address of PyTorch's own, 200 MB in place of 3 GB
 
@@ -51,7 +52,7 @@ def main(words: list[str]) -> int:
         install(EXTRAS[command])
         check_imports()
         if command == "test":
-            rest = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *rest]
+            rest = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *ALL_CORES, *rest]
         return call([str(PYTHON), *COMMANDS[command], *rest])
     except Stop as stop:
         print(f"\nrun.py: {stop}", file=sys.stderr)
