@@ -71,7 +71,7 @@ def main() -> int:
         words = sweep(game, asked.steps, asked.seeds, asked.runs / game, asked.data_root)
         print(shlex.join(words), flush=True)
         if subprocess.run([sys.executable, *words], cwd=ROOT).returncode:
-            print(f"{game}: its sweep did not end well, see above; the same command goes on.", file=sys.stderr)
+            print(f"{game}: its sweep did not end well, see above; the same command resumes it.", file=sys.stderr)
             return 1
         with open(ROOT / asked.runs / game / "table.csv", newline="", encoding="utf-8") as file:
             found[game] = list(csv.DictReader(file))

@@ -46,7 +46,7 @@ def read_tree(path: Path, above: tuple[Path, ...] = ()) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     if above and not isinstance(tree, dict):  # it would be dropped without a word
-        raise ConfigError(f"{path}: expected keys of Config, since {above[0]} goes over it, and got {tree!r}.")
+        raise ConfigError(f"{path}: expected keys of Config, since {above[0]} is based on it, and got {tree!r}.")
     above = (path, *above)
     tree = _read_scenes(tree, path, above)
     if not isinstance(tree, dict) or "base" not in tree:

@@ -145,7 +145,7 @@ def plot_boxes(split: Split, folder: Path, count: int) -> int:
 def _config(args: argparse.Namespace) -> Config:
     """The file's settings with the flags over them."""
     if args.words and not args.config:
-        raise ConfigError(f"words such as {args.words[0]!r} go over a config file: give --config FILE too.")
+        raise ConfigError(f"settings such as {args.words[0]!r} override a config file: give --config FILE too.")
     config = load_config(args.config, args.words) if args.config else Config()
     size = {"size" if args.split == "train" else "eval_size": args.size}
     asked = {"length": args.length, "seed": args.seed, "workers": args.workers}

@@ -130,7 +130,7 @@ def train_step(
 
     Args:
         frames: (B, 3, h, w) float in [0, 1].
-        progress: part of the training that is done, 0 to 1; all schedules follow it.
+        progress: fraction of the training that is done, 0 to 1; all schedules follow it.
     """
     strength = value_at(config.loss.hint, progress) if config.model.variant != "space" else 0.0
     hints = Hints(targets.z_pres, targets.z_where, targets.mask, strength) if strength > 0 else None

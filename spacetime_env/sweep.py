@@ -75,7 +75,7 @@ def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_cla
             do(run, f"{command}  # {run.title}" if command else "", export_classifier, gathered)
         except (Interrupted, KeyboardInterrupt):
             if restart:
-                print("Leave out --restart to go on with what is done.", file=sys.stderr)
+                print("Leave out --restart to resume what is done.", file=sys.stderr)
             raise
         except Exception as error:  # whatever it is, the other runs may do better
             failed.append(run)
@@ -105,7 +105,7 @@ def require_same_run(run: Run) -> None:
     changed = differences(run.record().get("config", now), now)
     if changed:
         raise ConfigError(
-            f"{run.folder} was begun with other settings: {'; '.join(changed[:5])}. Use these to go on with it, or "
+            f"{run.folder} was begun with other settings: {'; '.join(changed[:5])}. Use these to resume it, or "
             "start anew in another folder (--run) or with --restart."
         )
 

@@ -111,7 +111,7 @@ def test_a_base_goes_below_the_file(tmp_path: Path) -> None:
         (
             "base: other.yaml",
             "- 1",
-            r"other.yaml: expected keys of Config, since .*game.yaml goes over it, and got \[1\]",
+            r"other.yaml: expected keys of Config, since .*game.yaml is based on it, and got \[1\]",
         ),
         ("base: other.yaml", "a: [", r"other.yaml is not YAML"),
         ("base: other.yaml", "trian: {}", r"game.yaml: unknown key 'trian'. Did you mean 'train'"),

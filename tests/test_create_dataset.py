@@ -49,7 +49,7 @@ def test_flags_go_over_words_and_words_over_the_file(tmp_path: Path) -> None:
     file.write_text("game: Tennis\ndata: {gap: 40, length: 6, shard_size: 8}\n")
     config = config_of("--config", str(file), "data.length=5", "data.gap=41", "--length", "3")
     assert (config.game, config.data.shard_size, config.data.gap, config.data.length) == ("Tennis", 8, 41, 3)
-    with pytest.raises(ConfigError, match=r"'data.gap=1' go over a config file: give --config"):
+    with pytest.raises(ConfigError, match=r"'data.gap=1' override a config file: give --config"):
         config_of("data.gap=1")
 
 

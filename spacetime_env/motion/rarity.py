@@ -34,7 +34,7 @@ class View:
     """One frame as the stages want it."""
 
     ids: np.ndarray  # (H, W) uint8 palette ids
-    steadiness: np.ndarray  # (H, W) 0 to 1: part of the time around the frame that the pixel had this colour
+    steadiness: np.ndarray  # (H, W) 0 to 1: fraction of the time around the frame that the pixel had this colour
     before: np.ndarray | None = None  # (H, W) uint8 palette ids of the sub-frame before; None: not looked at
 
 

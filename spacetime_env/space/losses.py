@@ -252,7 +252,7 @@ def objective(
     Args:
         frames: (B, 3, H, W) in [0, 1].
         targets: needed by all variants but ``space``.
-        progress: part of the training that is done, 0 to 1.
+        progress: fraction of the training that is done, 0 to 1.
         mismatch: state of the dynamic schedule.
     """
     terms = elbo_terms(frames, fg, bg, config, progress)
