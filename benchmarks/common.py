@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
+from benchmarks import compiled
 from spacetime_env.vector import cores
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+MISSING = "not measured"
 
 
 @dataclass
@@ -98,17 +103,51 @@ def reset_peak_memory() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Torch and OpenCV with so many threads."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def git(*words: str, at: Path = ROOT) -> str | None:
+    """What git says of a checkout; None where there is none."""
+    try:
+        done = subprocess.run(["git", "-C", str(at), *words], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return None if done.returncode else done.stdout.rstrip()
+
+
+def commit(at: Path = ROOT) -> str:
+    """The commit of a checkout, in 12 digits."""
+    return git("rev-parse", "--short=12", "HEAD", at=at) or "unknown (no git checkout)"
+
+
+def uncommitted(at: Path = ROOT) -> list[str]:
+    """Tracked files that are not as the commit has them, but for RESULTS.md, which the benchmarks write."""
+    aside = f":(exclude){RESULTS.relative_to(ROOT).as_posix()}"
+    said = git("status", "--porcelain", "--untracked-files=no", "--", ".", aside, at=at) or ""
+    return [line[3:] for line in said.splitlines()]
+
+
 def machine() -> str:
-    """What was measured on, with which versions."""
+    """What is measured on, with which versions, at which commit."""
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo") as file:
             model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
-    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     names = ("torch", "numpy", "gymnasium", "ale-py", "stable-baselines3")
     packages = ", ".join([*(f"{name} {version(name)}" for name in names), f"opencv {cv2.__version__}"])
     system = f"{platform.system()}, Python {platform.python_version()}"
-    return f"{model}, {cores()} cores, {system}; {packages}; commit {commit}."
+    changed = f", with uncommitted changes in {', '.join(files)}" if (files := uncommitted()) else ""
+    loops = f"{compiled.state()}; torch has {torch.get_num_threads()} threads where nothing else is said"
+    return f"{model}, {cores()} cores, {system}; {packages}; {loops}; commit {commit()}{changed}."

@@ -18,7 +18,9 @@ def run(seeds: list[int]) -> list[Table]:
     note = (
         "`python pretrain_space.py --config configs/pong.yaml seed=S train.eval_every=400`, no training data there: "
         "recording, training, names and final figures included. The seed is that of the weights and of the order of "
-        "the data; validation and test splits are the shipped ones, whose seeds are not trained on."
+        "the data; validation and test splits are the shipped ones, whose seeds are not trained on. Seconds are of the "
+        "wall, from the start of the process; torch has the threads of `train.threads` in configs/pong.yaml. Rows are "
+        "runs of the same command, compared with nothing."
     )
     head = ["seed", "seconds: F1 on 256 validation frames", "seconds in all", "test F1", "Ball recall", "16-shot"]
     table = Table("e. From nothing to F1 on Pong", head, note=note)

@@ -3,47 +3,106 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_atari_env
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack
 
-from benchmarks.common import Table, in_turns, ratios, spread
+from benchmarks.common import Table, in_turns, ratios, spread, threads
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.folder import build
 from spacetime_env.agent.hyperparameters import algorithm, parse, read
 from spacetime_env.vector import cores
 
+GAME = "Pong"
+ENVS = 8  # of the pixel agent
+PIXELS = {"n_steps": 128, "batch_size": 256, "n_epochs": 4}  # rl_zoo3's settings for Atari
+TURN = {"objects": 16384, "pixels": 2048}  # env steps of a turn: about 8 seconds
 
-def run(repeats: int, conf: Any) -> list[Table]:
-    """Env steps a second of two rollouts with their updates."""
-    torch.set_num_threads(1)  # as train_agent.py has it
-    settings = parse(read(conf, "SpaceTime/Pong-v5", {}), algorithm("ppo"))
-    objects = build("ppo", settings, make_envs(EnvMaker("SpaceTime/Pong-v5", {}), settings.n_envs, 0), seed=0)
-    # rl_zoo3's settings for Atari: 8 envs x 128 steps, 4 epochs of batches of 256, frames stacked by 4
-    pixel_envs: VecEnv = VecFrameStack(make_atari_env("ALE/Pong-v5", 8, 0, env_kwargs={"frameskip": 1}), 4)
-    pixels = PPO("CnnPolicy", pixel_envs, n_steps=128, batch_size=256, n_epochs=4, seed=0)
 
-    def rate(agent: Any, rollouts: int, threads: int) -> float:
-        torch.set_num_threads(threads)
-        steps = rollouts * agent.n_steps * agent.n_envs
-        began = time.perf_counter()
-        agent.learn(steps, reset_num_timesteps=False)
-        return steps / (time.perf_counter() - began)
+@dataclass
+class Contender:
+    """An agent that is timed while it learns."""
 
-    print("PPO on Pong, env steps/s with learning")
-    contenders = {
-        "objects: train_agent.py's settings": lambda: rate(objects, 2, 1),
-        "pixels: CnnPolicy, AtariWrapper": lambda: rate(pixels, 2, cores()),
-    }
+    name: str
+    agent: Any
+    turn: int  # env steps
+    processes: int
+    threads: int  # of torch, while it learns
+
+    def __call__(self) -> float:
+        """Learn for a turn of whole rollouts: env steps a second."""
+        steps = max(1, self.turn // self.rollout) * self.rollout
+        with threads(self.threads):
+            began = time.perf_counter()
+            self.agent.learn(steps, reset_num_timesteps=False)
+            return steps / (time.perf_counter() - began)
+
+    @property
+    def rollout(self) -> int:
+        """Env steps between two updates."""
+        return int(self.agent.n_steps * self.agent.n_envs)
+
+    def settings(self) -> list[str]:
+        """Its columns of the table."""
+        one = self.agent
+        batches = f"{one.n_epochs} x {self.rollout // one.batch_size} of {one.batch_size}"
+        return [f"{one.n_envs} x {one.n_steps}", batches, str(self.processes), str(self.threads)]
+
+
+def run(repeats: int, conf: Path, steps: int | None) -> list[Table]:
+    """Env steps a second of rollouts with their updates."""
+    turn = {kind: least if steps is None else min(steps, least) for kind, least in TURN.items()}
+    contenders = {one.name: one for one in (*objects(conf, turn["objects"]), *pixels(turn["pixels"]))}
+    print(f"PPO on {GAME}, env steps/s with learning")
     found = in_turns(contenders, repeats)
-    for agent in (objects, pixels):
-        agent.get_env().close()  # type: ignore[union-attr]
-    base = found["pixels: CnnPolicy, AtariWrapper"]
-    note = "Emulation, seeing, acting and learning. The pixel agent's torch has all cores, as SB3 leaves it."
-    table = Table("d. PPO on Pong with learning", ["", "env steps/s", "ratio to pixels"], note=note)
-    for name, rates in found.items():
-        table.rows.append((name, spread(rates), ratios(rates, base, ".1f")))
-    return [table]
+    for one in contenders.values():
+        one.agent.get_env().close()
+    return [Table(f"d. PPO on {GAME} with learning", HEAD, rows(contenders, found), NOTE)]
+
+
+HEAD = ["", "envs x steps of a rollout", "epochs x batches", "processes", "torch threads", "env steps/s"]
+HEAD += ["ratio to the faster pixel agent"]
+NOTE = (
+    "Emulation, seeing, acting and learning, in whole rollouts with their updates. Every row plays with frame skip 4. "
+    "Objects: `ObjectsPolicy` on `SpaceTimeVectorEnv`, one thread as train_agent.py has it, with numba as said above. "
+    "Pixels: SB3's `CnnPolicy` on `AtariWrapper`, 84 x 84 grey, 4 frames stacked, torch on all cores as SB3 leaves it; "
+    "envs one after the other in one process (`DummyVecEnv`) or in a process each (`SubprocVecEnv`). 'As pixels': "
+    "rollout, batch and epochs of rl_zoo3's Atari settings, which the pixel agents have too; train_agent.py's own are "
+    "those of configs/agents/ppo.yml."
+)
+
+
+def objects(conf: Path, turn: int) -> list[Contender]:
+    """Agents that see objects: with train_agent.py's settings, and with those of the pixel agents."""
+    env, found = f"SpaceTime/{GAME}-v5", []
+    for name, changed in (("train_agent.py's settings", {}), ("settings as pixels", {"n_envs": ENVS, **PIXELS})):
+        settings = parse(read(conf, env, changed), algorithm("ppo"))
+        agent = build("ppo", settings, make_envs(EnvMaker(env, {}), settings.n_envs, 0), seed=0)
+        found.append(Contender(f"objects, {name}", agent, turn, min(cores(), settings.n_envs), 1))
+    return found
+
+
+def pixels(turn: int) -> list[Contender]:
+    """Agents that see pixels: envs in this process, and in a process each."""
+    found = []
+    for kind, processes in ((DummyVecEnv, 1), (SubprocVecEnv, ENVS + 1)):
+        made = make_atari_env(f"ALE/{GAME}-v5", ENVS, 0, env_kwargs={"frameskip": 1}, vec_env_cls=kind)
+        envs: VecEnv = VecFrameStack(made, 4)
+        agent = PPO("CnnPolicy", envs, seed=0, device="cpu", **PIXELS)
+        found.append(Contender(f"pixels, {kind.__name__}", agent, turn, processes, torch.get_num_threads()))
+    return found
+
+
+def rows(contenders: dict[str, Any], found: dict[str, list[float]]) -> list[list[str]]:
+    """A row each, with ratios to the pixel agent of the higher median."""
+    base = max((name for name in found if name.startswith("pixels")), key=lambda name: float(np.median(found[name])))
+    return [
+        [name, *contenders[name].settings(), spread(rates), "1" if name == base else ratios(rates, found[base], ".1f")]
+        for name, rates in found.items()
+    ]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import cards, common, envs, published, seeing, training, variants
+from benchmarks import cards, common, compiled, envs, players, ppo, published, seeing, training, variants
+from spacetime_env import fast
 from spacetime_env.sweep_plan import plan
 
 ROOT = Path(__file__).parent.parent
@@ -33,22 +34,181 @@ def test_contenders_take_turns() -> None:
     assert found == {"x": [3.0, 5.0], "y": [4.0, 6.0]}
 
 
-def test_a_section_takes_its_place_and_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "RESULTS", tmp_path / "RESULTS.md")
-    table = common.Table("t", ["x", "y"], [("1", "2")])
-    main.write("c", main.section("c", [table], 60))
-    main.write("a", "## a. environments\n\nold")
-    main.write("a", "## a. environments\n\nnew")
-    text = (tmp_path / "RESULTS.md").read_text()
+def test_a_section_takes_its_place_and_leaves_the_others(tmp_path: Path) -> None:
+    to, table = tmp_path / "RESULTS.md", common.Table("t", ["x", "y"], [("1", "2")])
+    main.write("c", main.section("c", [table], 60, "python -m benchmarks c", "a machine"), to)
+    main.write("a", "## a. environments\n\nold", to)
+    main.write("a", "## a. environments\n\nnew", to)
+    text = to.read_text()
+    assert "1 min: `python -m benchmarks c`\n\na machine\n" in text
     assert text.index("## a. environments\n\nnew") < text.index("## c. training")
     assert "| x | y |\n|---|---|\n| 1 | 2 |" in text and "old" not in text and text.count("# Benchmarks") == 1
 
 
-def test_unknown_tables_are_refused() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "z"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2 and "no table z; there are a, b, c, d, e" in done.stderr
+def test_unknown_tables_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["z"])
+    assert ended.value.code == 2 and "no table z; there are a, b, c, d, e" in capsys.readouterr().err
+
+
+def test_a_command_is_recorded_without_paths() -> None:
+    words = ["a", "b", "--ocatari", "/venvs/oc/bin/python", "--published=/x", "--repeats", "3", "--out", "/r.md"]
+    shown = "python -m benchmarks a b --ocatari PYTHON --published=CHECKOUT --repeats 3 --out FILE"
+    assert main.portable(words) == shown
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A git checkout with two committed files."""
+    (tmp_path / "benchmarks").mkdir()
+    for name in ("code.py", "benchmarks/RESULTS.md"):
+        (tmp_path / name).write_text("old\n")
+    who = ["-c", "user.name=x", "-c", "user.email=x@y"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "m"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_what_is_not_committed(checkout: Path) -> None:
+    (checkout / "untracked.py").write_text("x\n")
+    (checkout / "benchmarks" / "RESULTS.md").write_text("new\n")  # the benchmarks write it themselves
+    assert common.uncommitted(checkout) == []
+    (checkout / "code.py").write_text("new\n")
+    assert common.uncommitted(checkout) == ["code.py"]
+    assert len(common.commit(checkout)) == 12 and int(common.commit(checkout), 16) > 0
+
+
+def test_an_uncommitted_tree_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(main, "uncommitted", lambda: ["code.py"])
+    monkeypatch.setattr(common, "uncommitted", lambda: ["code.py"])
+    monkeypatch.setattr(main, "measure", lambda letter, asked: [common.Table("t", ["x"], [("1",)])])
+    words = ["d", "--out", str(tmp_path / "out.md")]
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    assert ended.value.code == 2 and "Uncommitted changes in code.py: commit them" in capsys.readouterr().err
+    assert main.main([*words, "--dirty"]) == 0
+    assert "with uncommitted changes in code.py." in (tmp_path / "out.md").read_text()
+
+
+def test_a_tree_that_changed_during_the_run_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = iter(["one", "two"])
+    monkeypatch.setattr(main, "uncommitted", lambda: [])
+    monkeypatch.setattr(main, "commit", lambda: next(commits))
+    monkeypatch.setattr(main, "measure", lambda letter, asked: [])
+    assert main.main(["d", "--out", str(tmp_path / "out.md")]) == 2
+    assert not (tmp_path / "out.md").exists()
+
+
+def test_a_machine_says_whether_numba_is_on() -> None:
+    before = "numba not installed" if fast.loops is None else "in use; torch has"
+    assert before in common.machine()
+    with compiled.without_numba():
+        assert "in use; torch has" not in common.machine().replace("not in use", "off")
+
+
+def test_all_frames_in_chunks() -> None:
+    assert list(seeing.chunks(list(range(5)), 2)) == [[0, 1], [2, 3], [4]]
+    assert [len(one) for one in seeing.chunks(list(range(64)), 64)] == [64]
+
+
+def test_steps_of_a_turn() -> None:
+    assert [players.steps_each(1600, count) for count in (1, 8, 16, 64)] == [1600, 200, 100, 100]
+    assert players.steps_each(40, 64) == 2 and players.steps_each(1, 8) == 1
+
+
+class Counting:
+    """An environment that ends after every third step, and says what was done with it."""
+
+    class action_space:
+        n = 6
+
+    def __init__(self) -> None:
+        self.actions: list[int] = []
+        self.resets = 0
+
+    def reset(self, seed: int | None = None) -> None:
+        self.resets += 1
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
+        self.actions.append(action)
+        return 0, 0.0, len(self.actions) % 3 == 0, False, {}
+
+
+def test_a_player_plays_on_and_two_get_the_same_actions() -> None:
+    one, other = Counting(), Counting()
+    for env in (one, other):
+        player = players.Player(env, total=10, warm=4)
+        assert len(env.actions) == 4
+        assert player() > 0 and len(env.actions) == 14
+        assert player() > 0 and len(env.actions) == 24
+        assert env.resets == 1 + 24 // 3  # at the ends of episodes only
+    assert one.actions == other.actions and len(set(one.actions)) > 1
+
+
+def test_games_have_a_mean_and_a_least_row() -> None:
+    rates = {
+        "Pong": {"raw": [100.0, 200.0, 100.0], "with": [50.0, 100.0, 80.0], "without": [40.0, 40.0, 40.0]},
+        "Tennis": {"raw": [100.0], "with": [30.0], "without": [20.0]},
+    }
+    *games, mean, least = envs.across_rows(rates)
+    assert games[0][0] == "Pong" and games[0][3] == "0.50 (0.50 to 0.80)" and games[0][5] == "0.40 (0.20 to 0.40)"
+    assert mean[3::2] == ["0.40", "0.30"] and least[3::2] == ["0.30 (Tennis)", "0.20 (Tennis)"]
+    without = envs.across_rows({"Pong": {"raw": [10.0], "without": [5.0]}})
+    assert without[0][2:4] == ["not measured"] * 2 and without[1][3] == "not measured" and without[1][5] == "0.50"
+    assert {len(row) for row in (*games, mean, least, *without)} == {6}
+
+
+def test_the_games_of_table_a() -> None:
+    assert len(envs.shipped_games()) == 14 and {"Pong", "SpaceInvaders"} < set(envs.shipped_games())
+
+
+def test_every_module_that_calls_the_loops_is_switched() -> None:
+    package = ROOT / "spacetime_env"
+    users = {path for path in package.rglob("*.py") if "from spacetime_env.fast import loops" in path.read_text()}
+    assert users == {Path(str(module.__file__)) for module in compiled.MODULES}
+
+
+@pytest.mark.skipif(fast.loops is None, reason="numba is not installed")
+def test_without_numba_in_this_process_and_in_workers() -> None:
+    env, other = (envs.ours("Pong", 3, numba) for numba in (True, False))
+    assert compiled.in_use()
+    compiled.require(env, True)
+    with pytest.raises(RuntimeError):
+        compiled.require(env, False)
+    with pytest.raises(RuntimeError):  # its workers are without, this process is not
+        compiled.require(other, True)
+    with compiled.without_numba():
+        assert not compiled.in_use() and all(module.loops is None for module in compiled.MODULES)
+        compiled.require(other, False)
+        with pytest.raises(RuntimeError):  # its workers and its trackers have numba
+            compiled.require(env, False)
+    assert all(module.loops is fast.loops for module in compiled.MODULES)
+    env.close()
+    other.close()
+
+
+def test_the_base_of_ppo_is_the_faster_pixel_agent() -> None:
+    class Settings:
+        def settings(self) -> list[str]:
+            return ["s"]
+
+    found = {"objects, x": [40.0, 60.0], "pixels, A": [5.0, 5.0], "pixels, B": [10.0, 10.0]}
+    rows = ppo.rows(dict.fromkeys(found, Settings()), found)
+    assert [row[-1] for row in rows] == ["5.0 (4.0 to 6.0)", "0.5 (0.5 to 0.5)", "1"]
+    assert rows[0][:2] == ["objects, x", "s"]
+
+
+def test_a_row_that_is_not_measured_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeing, "in_turns", lambda contenders, repeats: {name: [0.01] for name in contenders})
+    table = seeing.published_size(1, None)
+    assert table.rows[0][0].startswith("ours, 5 of 256") and table.rows[1][0].startswith("ours, 256 of 256")
+    assert table.rows[2][0].startswith("published code") and table.rows[2][1:] == ("not measured",) * 2
+    cost = training.Cost([1.0], [2.0], "3")
+    monkeypatch.setattr(training, "measure", lambda sizes, repeats: dict.fromkeys(sizes, cost))
+    table = training.against_published(1, None)
+    assert table.rows[-1] == (training.THEIRS, *["not measured"] * 5) and "no `--published`" in table.note
 
 
 def run(variant: str, seed: int, f1: float, switches: float, few: str = "") -> dict[str, str]:
@@ -90,19 +250,29 @@ def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
         published.load(tmp_path)
 
 
-@pytest.mark.parametrize("asked", [{"stacks": 1, "grid": 8, "objects": 2}, {"size": "published", "fixed": True}])
-def test_a_training_row_is_measured_in_a_process(asked: dict) -> None:
-    words = [sys.executable, "-m", "benchmarks.training", json.dumps(asked)]
+def test_a_training_row_is_measured_in_a_process() -> None:
+    words = [sys.executable, "-m", "benchmarks.training", json.dumps({"stacks": 1, "grid": 8, "objects": 2})]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    cost, memory = json.loads(done.stdout.splitlines()[-1])
-    assert 0 < cost < 10 and memory >= 0
+    cost, memory, cells = json.loads(done.stdout.splitlines()[-1])
+    assert 0 < cost < 10 and memory >= 0 and cells == 2
+
+
+def test_the_first_measurement_of_a_training_row_warms_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter([f"banner\n[{cost}, {cost + 10}, 3.0]" for cost in (9, 1, 2)])
+    monkeypatch.setattr(training.subprocess, "run", lambda words, **kw: subprocess.CompletedProcess(words, 0, next(said)))
+    assert training.measure({"row": {}}, 2) == {"row": training.Cost([1, 2], [11, 12], "3")}
+
+
+def test_a_training_row_of_the_published_size(capsys: pytest.CaptureFixture[str]) -> None:
+    training.main(json.dumps({"size": "published", "fixed": True}))
+    cost, memory, cells = json.loads(capsys.readouterr().out)
+    assert 0 < cost < 10 and memory >= 0 and cells == 3
 
 
 def test_as_many_objects_as_are_asked_for() -> None:
     step, frames = training.step_of_ours(stacks=2, objects=5)
     assert frames == 8
-    _, output = step()
-    assert len(output.foreground.latents.cell) == 8 * 5
+    assert step() == 5
 
 
 def test_names_of_roms() -> None:
