@@ -101,7 +101,8 @@ def page(found: Mapping[str, Sequence[Run]]) -> str:
     steps = Table(
         "What each step changes",
         ("game", "step", *names),
-        note="Differences seed by seed. **Bold**: the 95 % confidence interval of the mean excludes zero (Student's t).",
+        note="Differences seed by seed. "
+        "**Bold**: the 95 % confidence interval of the mean excludes zero (Student's t).",
     )
     verdicts: dict[str, dict[str, list[str]]] = {}
     for game, runs in found.items():
