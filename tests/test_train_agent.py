@@ -149,6 +149,20 @@ def test_a_finished_training_is_not_gone_on_with() -> None:
     assert asked["start"] == "agents/catch-ppo/policy.zip"
 
 
+def test_an_agent_names_the_trainings_that_it_started_from() -> None:
+    train(Options(**LITTLE), "first command")
+    again = {**LITTLE, "trained_agent": "agents/catch-ppo", "overwrite": True}
+    for command in ("second command", "third command"):
+        train(Options(**again), command)
+    about = yaml.safe_load(Path("agents/catch-ppo/agent.yaml").read_text())
+    earlier = about["trained"]["earlier"]
+    assert [one["command"] for one in earlier] == ["first command", "second command"]
+    assert earlier[0]["model"] == "a" * 64 and earlier[0]["timesteps"] in (32, 64)
+    card = Path("agents/catch-ppo/CARD.md").read_text()
+    assert "did not start from nothing" in card and "2. `second command`" in card
+    assert card.index("1. `first command`") < card.index("2. `second command`") < card.index("The last training:")
+
+
 def test_two_processes_do_not_share_a_run() -> None:
     asked = {"algo": "ppo", "env": "a/B-v0"}
     first, second = run.begin(Path("logs"), asked, 1), run.begin(Path("logs"), asked, 1)
