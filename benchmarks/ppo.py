@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ale_py  # noqa: F401  (registers ALE's environments, in worker processes too)
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.env_util import make_atari_env
+from stable_baselines3.common.atari_wrappers import AtariWrapper
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack
 
 from benchmarks.common import Table, in_turns, ratios, spread, threads
@@ -70,7 +73,7 @@ HEAD = ["", "envs x steps of a rollout", "epochs x batches", "processes", "torch
 HEAD += ["ratio to the faster pixel agent"]
 NOTE = (
     "Emulation, seeing, acting and learning, in whole rollouts with their updates. Every row plays with frame skip 4. "
-    "Objects: `ObjectsPolicy` on `SpaceTimeVectorEnv`, one thread as train_agent.py has it, with numba as said above. "
+    "Objects: `ObjectsPolicy` on `SpaceTimeVectorEnv`, one thread as train_agent.py has it, numba as the section says above. "
     "Pixels: SB3's `CnnPolicy` on `AtariWrapper`, 84 x 84 grey, 4 frames stacked, torch on all cores as SB3 leaves it; "
     "envs one after the other in one process (`DummyVecEnv`) or in a process each (`SubprocVecEnv`). 'As pixels': "
     "rollout, batch and epochs of rl_zoo3's Atari settings, which the pixel agents have too; train_agent.py's own are "
@@ -92,11 +95,16 @@ def pixels(turn: int) -> list[Contender]:
     """Agents that see pixels: envs in this process, and in a process each."""
     found = []
     for kind, processes in ((DummyVecEnv, 1), (SubprocVecEnv, ENVS + 1)):
-        made = make_atari_env(f"ALE/{GAME}-v5", ENVS, 0, env_kwargs={"frameskip": 1}, vec_env_cls=kind)
+        made = make_vec_env(raw, ENVS, 0, wrapper_class=AtariWrapper, vec_env_cls=kind)  # as make_atari_env does
         envs: VecEnv = VecFrameStack(made, 4)
         agent = PPO("CnnPolicy", envs, seed=0, device="cpu", **PIXELS)
         found.append(Contender(f"pixels, {kind.__name__}", agent, turn, processes, torch.get_num_threads()))
     return found
+
+
+def raw() -> gym.Env:
+    """The game frame by frame: AtariWrapper skips."""
+    return gym.make(f"ALE/{GAME}-v5", frameskip=1)
 
 
 def rows(contenders: dict[str, Any], found: dict[str, list[float]]) -> list[list[str]]:

@@ -259,7 +259,9 @@ def test_a_training_row_is_measured_in_a_process() -> None:
 
 def test_the_first_measurement_of_a_training_row_warms_up(monkeypatch: pytest.MonkeyPatch) -> None:
     said = iter([f"banner\n[{cost}, {cost + 10}, 3.0]" for cost in (9, 1, 2)])
-    monkeypatch.setattr(training.subprocess, "run", lambda words, **kw: subprocess.CompletedProcess(words, 0, next(said)))
+    monkeypatch.setattr(
+        training.subprocess, "run", lambda words, **kw: subprocess.CompletedProcess(words, 0, next(said))
+    )
     assert training.measure({"row": {}}, 2) == {"row": training.Cost([1, 2], [11, 12], "3")}
 
 
