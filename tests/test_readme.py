@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -35,6 +36,12 @@ def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+@functools.cache
+def help_of(script: Path) -> str:
+    """What ``--help`` says: a process takes seconds, and several commands call the same script."""
+    return run([sys.executable, str(script), "--help"], ROOT)
 
 
 def test_there_are_blocks() -> None:
@@ -78,9 +85,9 @@ def test_command_is_accepted(command: str, tmp_path: Path) -> None:
     script, rest = ROOT / words[1], words[2:]
     assert script.is_file(), f"the README calls {words[1]}, which is not there"
     if script.name == "run.py":  # installs, so it is not called from inside itself
-        assert rest[0] in run([sys.executable, str(script), "--help"], tmp_path)
+        assert rest[0] in help_of(script)
         return
-    known = run([sys.executable, str(script), "--help"], tmp_path)
+    known = help_of(script)
     for flag, value in zip(rest, [*rest[1:], ""], strict=True):
         if flag.startswith("-"):
             assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", known), f"{script.name} does not know {flag}"
