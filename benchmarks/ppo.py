@@ -73,7 +73,7 @@ HEAD = ["", "envs x steps of a rollout", "epochs x batches", "processes", "torch
 HEAD += ["ratio to the faster pixel agent"]
 NOTE = (
     "Emulation, seeing, acting and learning, in whole rollouts with their updates. Every row plays with frame skip 4. "
-    "Objects: `ObjectsPolicy` on `SpaceTimeVectorEnv`, one thread as train_agent.py has it, numba as the section says above. "
+    "Objects: `ObjectsPolicy` on `SpaceTimeVectorEnv`, one thread as train_agent.py has it, numba as said above. "
     "Pixels: SB3's `CnnPolicy` on `AtariWrapper`, 84 x 84 grey, 4 frames stacked, torch on all cores as SB3 leaves it; "
     "envs one after the other in one process (`DummyVecEnv`) or in a process each (`SubprocVecEnv`). 'As pixels': "
     "rollout, batch and epochs of rl_zoo3's Atari settings, which the pixel agents have too; train_agent.py's own are "
