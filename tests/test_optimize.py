@@ -313,7 +313,7 @@ def test_what_does_not_move_is_its_own_background():
 
 @pytest.mark.parametrize("still", [True, False])
 def test_a_step_draws_objects_before_what_is_behind_them(still: bool) -> None:
-    """With ``still_is_background`` a step compares with the frame itself but for what moves; without, with the image."""
+    """With ``still_is_background`` that is the frame itself but for what moves; without, the image."""
     config = replace(CONFIG, loss=replace(CONFIG.loss, still_is_background=still))
     space = make_space(0).train()
     space.background.image.fill_(0.25)  # type: ignore[operator,union-attr]

@@ -135,7 +135,7 @@ def test_the_dynamic_schedule(progress: float) -> None:
     """Continuity has the weight steepness ^ -mismatch, and motion what is left of its own."""
     loss = replace(LOSS, dynamic_scheduling=True, steepness=4.0)
     model = replace(MODEL, variant="space+motion+continuity")
-    found, output, targets = judged(model, loss, progress)
+    _, output, targets = judged(model, loss, progress)
     continuity = weights(model, loss, progress, output, targets)["continuity"] / loss.continuity
     assert 0.05 < continuity < 0.95, "a weight of 0 or 1 would hide the other one"
     require_sum(model, loss, progress)
