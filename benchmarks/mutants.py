@@ -122,8 +122,15 @@ def run(drawn: Sequence[Mutant], jobs: int) -> list[bool]:
             copy = Path(folder) / str(number)
             subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
             copies.put(copy)
-        for subject in dict.fromkeys(one.subject for one in drawn):
-            require_green(subject, Path(folder) / "0")
+        def green(subject: str) -> str:
+            copy = copies.get()
+            failing = [words for words in SUBJECTS[subject][1] if not passes(words, copy)]
+            copies.put(copy)
+            return f"{', '.join(failing)} of {subject}" if failing else ""
+
+        failing = [words for words in pool.map(green, dict.fromkeys(one.subject for one in drawn)) if words]
+        if failing:
+            raise SystemExit(f"these tests fail on the committed code, so they judge nothing: {'; '.join(failing)}.")
 
         def one(mutant: Mutant) -> bool:
             copy = copies.get()
@@ -135,12 +142,6 @@ def run(drawn: Sequence[Mutant], jobs: int) -> list[bool]:
             return killed
 
         return list(pool.map(one, drawn))
-
-
-def require_green(subject: str, copy: Path) -> None:
-    """Refuse to judge by tests that fail on the code as it is."""
-    if not all(passes(words, copy) for words in SUBJECTS[subject][1]):
-        raise SystemExit(f"the tests of {subject} fail on the committed code: mend that first.")
 
 
 def is_killed(mutant: Mutant, copy: Path) -> bool:

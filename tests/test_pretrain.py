@@ -665,7 +665,8 @@ def test_command(
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "wrote here; look at it with: python load_model.py --model ./here" in said
-    assert f"python pretrain_space.py --config {config}" in (tmp_path / "here" / "CARD.md").read_text()
+    shown = "python pretrain_space.py --config config.yaml --out here --run run train.steps=1"  # no machine's paths
+    assert f"`{shown}`" in (tmp_path / "here" / "CARD.md").read_text()
     assert load_model("./here").settings.trained["steps"] == "1"
     assert not list((tmp_path / "run").glob("*.pkl"))
 
