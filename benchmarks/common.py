@@ -131,9 +131,11 @@ def commit(at: Path = ROOT) -> str:
 
 
 def uncommitted(at: Path = ROOT) -> list[str]:
-    """Tracked files that are not as the commit has them, but for RESULTS.md, which the benchmarks write."""
-    aside = f":(exclude){RESULTS.relative_to(ROOT).as_posix()}"
-    said = git("status", "--porcelain", "--untracked-files=no", "--", ".", aside, at=at) or ""
+    """Tracked files that are not as the commit has them, but for what the benchmarks write: results, cards, pages."""
+    results = RESULTS.relative_to(ROOT).as_posix()
+    written = (results, "benchmarks/MUTANTS.md", "models/*/CARD.md", "models/*.png", "docs/*")
+    aside = [f":(exclude){path}" for path in written]
+    said = git("status", "--porcelain", "--untracked-files=no", "--", ".", *aside, at=at) or ""
     return [line[3:] for line in said.splitlines()]
 
 
@@ -146,8 +148,10 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     names = ("torch", "numpy", "gymnasium", "ale-py", "stable-baselines3")
+    count = torch.get_num_threads()
     packages = ", ".join([*(f"{name} {version(name)}" for name in names), f"opencv {cv2.__version__}"])
     system = f"{platform.system()}, Python {platform.python_version()}"
     changed = f", with uncommitted changes in {', '.join(files)}" if (files := uncommitted()) else ""
-    loops = f"{compiled.state()}; torch has {torch.get_num_threads()} threads where nothing else is said"
+    many = f"{count} thread{'s' if count > 1 else ''}"
+    loops = f"{compiled.state()}; torch has {many} where nothing else is said"
     return f"{model}, {cores()} cores, {system}; {packages}; {loops}; commit {commit()}{changed}."

@@ -23,6 +23,8 @@ def unseen(scene: SceneConfig, scores: DetectionScores | None) -> list[str]:
         if recall < MISSED
     ]
     said = f"Classes with a recall under {MISSED} on all test frames, at an IoU of 0.5: {', '.join(missed) or 'none'}."
+    if scene.classes and not set(scene.classes) & set(scores.class_recall):
+        return [said, "Its classes are clusters, made without labels: no name is that of a true class."]
     absent = [name for name in scene.classes if name not in scene.still and name not in scores.class_recall]
     return [said, *([f"On no test frame there was: {', '.join(absent)}."] if absent else [])]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,8 @@ def test_limits_say_what_is_not_seen() -> None:
     assert lines[2] == f"- Classes with a recall under 0.5 on all test frames, at an IoU of 0.5: {missed}."
     assert lines[3] == "- On no test frame there was: ExtraBullets." and len(lines) == 4
     assert "is not known" in limit_lines(scene, 1, None)[2]
+    clusters = limit_lines(replace(scene, classes=("object0", "object1"), slots={}), 1, scores)
+    assert clusters[3] == "- Its classes are clusters, made without labels: no name is that of a true class."
     joint = joint_limit_lines({"Carnival": (scene, 2, scores)})
     assert joint[1:3] == [
         "- Frames are pooled with the emulator's frame before them in Carnival.",
