@@ -40,7 +40,10 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["space/losses.py"],
         ["tests/space/test_losses.py tests/space/test_objective.py", "tests/space/test_parity.py"],
     ),
-    "training step": (["optimize.py", "space/schedules.py"], ["tests/test_optimize.py", "tests/test_pretrain.py"]),
+    "training step": (
+        ["optimize.py", "space/schedules.py"],
+        ["tests/test_optimize.py tests/space/test_losses.py", "tests/test_pretrain.py"],
+    ),
     "tracker": (["tracker.py", "loops/tracking.py"], ["tests/test_tracker.py tests/test_slots.py"]),
     "slots": (["slots.py", "slot_arrays.py"], ["tests/test_slots.py tests/test_tracker.py"]),
     "block": (["block.py"], ["tests/test_vector.py tests/test_wrapper_subframes.py"]),

@@ -253,6 +253,14 @@ def test_settings_that_make_no_sense(change: dict[str, object], message: str) ->
         require_settings(Config(train=replace(TrainConfig(), **change)))
 
 
+@pytest.mark.parametrize("subframes", [0, 1, 2])
+def test_a_model_looks_at_one_or_two_frames_or_lets_the_data_decide(subframes: int) -> None:
+    require_settings(replace(CONFIG, model=replace(MODEL, subframes=subframes)))
+    for wrong in (-1, 3):
+        with pytest.raises(ConfigError, match=f"model.subframes: expected 0, 1 or 2, got {wrong}"):
+            require_settings(replace(CONFIG, model=replace(MODEL, subframes=wrong)))
+
+
 def one_step(amp: str) -> dict[str, torch.Tensor]:
     config = replace(CONFIG, train=replace(CONFIG.train, amp=amp))
     torch.manual_seed(3)

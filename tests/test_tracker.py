@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from spacetime_env import tracker as module
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.scene import Detections, Tracker
 from spacetime_env.tracker import FEATURES
+from tests.forms import both_forms
 
+form = both_forms(module)  # everything in both
 NATIVE = (100, 200)  # H, W: x = px / 100 - 1, y = py / 50 - 1
 NAMES = ("Player", "Ghost")
 SIZE = 4.0
@@ -256,6 +259,22 @@ def test_a_copy_goes_its_own_way(clone) -> None:
     for one, rows in zip(path[3:], expected, strict=True):
         np.testing.assert_array_equal(again.update(one), rows)
         assert places(rows)[0] is not None and rows[:3, 5].all()  # they were known, and move
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_copy_knows_its_objects_when_several_new_ones_come_at_once(clone) -> None:
+    """That frame takes another way than the usual one; both must look at the copy's own memory."""
+    t = tracker(ghosts=9)
+    for i in range(3):
+        t.update(seen(ghosts=[(20 + 4 * i, 20), (60 - 3 * i, 70)]))
+    again = clone(t)
+    crowd = [(32, 20), (51, 70), (100, 20), (120, 50), (140, 80)]
+    for i in range(2):
+        moved = [(x + i, y) for x, y in crowd]
+        rows = t.update(seen(ghosts=moved))
+        np.testing.assert_array_equal(again.update(seen(ghosts=moved)), rows)
+        assert again.sources == t.sources
+    assert places(rows)[1:6] == [(1, x + 1, y) for x, y in crowd] and steps(rows)[1] == (1, 0)
 
 
 def test_classes_without_a_slot_are_left_out_and_names_need_not_be_in_order() -> None:

@@ -175,8 +175,6 @@ def object_continuity(latents: Latents, length: int, grid: int, match_weight: fl
     z_what = latents.z_what.view(-1, length, cells, latents.z_what.shape[2])
     z_where = latents.z_where.view(-1, length, cells, 4)
     stack, time, cell = (z_pres[:, :-1] > 0.5).nonzero(as_tuple=True)
-    if not len(stack):
-        return latents.z_what.sum() * 0
     step = torch.arange(-1, 2, device=cell.device)
     down, right = (s.flatten() for s in torch.meshgrid(step, step, indexing="ij"))
     row, column = cell.unsqueeze(1) // grid + down, cell.unsqueeze(1) % grid + right  # (M, 9)

@@ -112,6 +112,14 @@ def test_continuity_by_hand(cells, expected):
     assert continuity_case(cells) == pytest.approx(expected, abs=1e-6)
 
 
+def test_continuity_where_nothing_is_present_teaches_nothing():
+    z_what = torch.ones(2, 16, 2, requires_grad=True)
+    latents = latents_of(torch.zeros(2, 16, 4), torch.full((2, 16, 1), 0.1), z_what)
+    loss = losses.object_continuity(latents, 2, 4, match_weight=5.0, wrap=False)
+    loss.backward()
+    assert loss.item() == 0 and not z_what.grad.any()
+
+
 def test_continuity_ends_at_the_edge_unless_it_wraps():
     """Cell 4 is the left edge of row 1; cell 7 the right one."""
     assert continuity_case({7: [1.0, 0.0]}, first=4) == 0.0
