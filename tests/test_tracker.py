@@ -275,6 +275,9 @@ def test_a_copy_knows_its_objects_when_several_new_ones_come_at_once(clone) -> N
         np.testing.assert_array_equal(again.update(seen(ghosts=moved)), rows)
         assert again.sources == t.sources
     assert places(rows)[1:6] == [(1, x + 1, y) for x, y in crowd] and steps(rows)[1] == (1, 0)
+    rows = t.update(seen(ghosts=[(102, 20)]))  # one of the new ones alone, in the usual way
+    np.testing.assert_array_equal(again.update(seen(ghosts=[(102, 20)])), rows)
+    assert places(rows)[3] == (1, 102, 20) and steps(rows)[3] == (1, 0)
 
 
 def test_classes_without_a_slot_are_left_out_and_names_need_not_be_in_order() -> None:
