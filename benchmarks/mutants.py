@@ -59,7 +59,7 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "loader": (
         ["bundle.py", "model.py", "model_files.py", "joint_bundle.py"],
-        ["tests/test_bundle.py tests/test_joint_bundle.py"],
+        ["tests/test_bundle.py tests/test_joint_bundle.py", "tests/test_screens.py"],
     ),
 }
 TIMEOUT = 300  # seconds for the tests of a mutant: one that runs for ever is noticed too

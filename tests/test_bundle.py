@@ -195,6 +195,12 @@ def test_what_differs_from_the_background_is_seen_in_either_way() -> None:
     assert len(model.detect(noise)) == 2
 
 
+def test_only_models_that_see_their_game_pixel_by_pixel_read_screens() -> None:
+    """Where nothing is resized: of the shipped ones, those whose frames are rows of the screen."""
+    found = {name: load_model(name).sees_screens for name in ("pong", "spaceinvaders", "seaquest", "freeway", "boxing")}
+    assert found == {"pong": True, "spaceinvaders": True, "seaquest": True, "freeway": False, "boxing": False}
+
+
 def test_another_classifier(saved: Path) -> None:
     model = load_model(saved)
     found = model.detect(make_frames(1))[0]

@@ -109,6 +109,16 @@ def test_a_short_loss_is_bridged() -> None:
     assert steps(rows)[0] == (4, 0)  # 8 pixels in two steps
 
 
+def test_the_reach_itself_is_out_of_reach() -> None:
+    """1.5 * max_speed = 30 pixels, for a detection without doubt: what is as far is another object, at 29 it is not."""
+    for far, same in ((30, False), (29, True)):
+        t = tracker(keep=0)
+        t.update(seen(player=[(50, 50)], confidence=[1.0]))
+        rows = t.update(seen(player=[(50 + far, 50)], confidence=[1.0]))
+        assert (steps(rows)[0] == (20, 0)) is same  # 29, cut to max_speed; a new object has no speed
+        assert places(rows)[0] == (1, 50 + far, 50)
+
+
 def test_an_object_far_away_is_a_new_one_in_a_free_slot() -> None:
     t = tracker(ghosts=2)
     t.update(seen(ghosts=[(20, 50)]))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+import spacetime_env.bundle
+from spacetime_env import remote
 from spacetime_env.remote import WorkerError
 from spacetime_env.vector import SpaceTimeVectorEnv, _workers
 from tests.fakes import ColourModel
@@ -214,6 +221,100 @@ def test_resetting_some() -> None:
     np.testing.assert_array_equal(again[1], observations[1])
     assert infos["_lives"].tolist() == mask.tolist()
     envs.close()
+
+
+class Noting(ColourModel):
+    """Notes torch's threads, and the process, each time it looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[int] = set()
+
+    def detect(self, frames: np.ndarray | list[np.ndarray]) -> list[Any]:
+        self.seen.add(torch.get_num_threads())
+        return super().detect(frames)
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(0, 2), (1, 1)])
+def test_beside_workers_this_process_keeps_to_one_thread_while_it_plays(workers: int, threads: int) -> None:
+    torch.set_num_threads(2)
+    model = Noting()
+    envs = make(2, model=model, workers=workers)
+    envs.reset(seed=0)
+    envs.step(np.array([0, 0]))
+    assert model.seen == {threads} and torch.get_num_threads() == 2
+    envs.close()
+
+
+def test_a_forked_worker_finds_the_model_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is loaded once, whatever the number of workers."""
+
+    def load(name: str) -> ColourModel:
+        with open(tmp_path / "loaded", "a") as file:
+            file.write(f"{name}\n")
+        return ColourModel()
+
+    monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
+    envs = gym.make_vec("SpaceTime/Pong-v5", 3, workers=2, context="fork")
+    envs.reset(seed=0)
+    envs.close()
+    assert (tmp_path / "loaded").read_text() == "pong\n"
+
+
+def test_a_worker_that_cannot_begin_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, real = os.getpid(), remote.make_env
+
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        if os.getpid() != here:
+            raise RuntimeError("no more games")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(remote, "make_env", failing)
+    with pytest.raises(WorkerError, match=r"a worker of SpaceTimeVectorEnv failed:(.|\n)*no more games"):
+        make(2, workers=1, context="fork")
+
+
+def test_waiting_awake_ends_when_there_is_something_to_read() -> None:
+    class Polled:
+        def __init__(self, answers: list[list[int]]) -> None:
+            self.answers = answers
+
+        def poll(self, _: int) -> list[int]:
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    soon = Polled([[], [], [1], []])
+    remote._spin(soon)
+    assert soon.answers == [[]]  # asked three times
+    began = time.perf_counter()
+    remote._spin(Polled([[]]))  # nothing ever comes
+    assert remote.SPIN <= time.perf_counter() - began < 1
+    remote._spin(None)  # where it cannot be asked
+    ours, theirs = multiprocessing.Pipe()
+    polled = remote._polled(ours)
+    assert (polled is not None) == hasattr(select, "poll")
+    if polled is not None:
+        assert not polled.poll(0)
+        theirs.send(1)
+        assert polled.poll(0)
+
+
+def test_a_worker_that_does_not_listen_is_ended_by_force() -> None:
+    done: list[Any] = []
+    process = SimpleNamespace(
+        join=lambda *seconds: done.append(("join", *seconds)),
+        is_alive=lambda: ("terminate",) not in done,
+        terminate=lambda: done.append(("terminate",)),
+    )
+    worker = remote.Remote.__new__(remote.Remote)
+    worker.process, worker.waiting = process, 0
+    worker.pipe = SimpleNamespace(send_bytes=lambda _: done.append("asked"), close=lambda: done.append("closed"))
+    worker.close()
+    assert done == ["asked", "closed", ("join", 2), ("terminate",), ("join",)]  # no zombie is left
+    process.is_alive = lambda: False
+    worker.waiting = 0
+    done.clear()
+    worker.close()
+    assert done == ["asked", "closed", ("join", 2)]
 
 
 def test_pictures_attributes_and_methods() -> None:

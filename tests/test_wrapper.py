@@ -86,8 +86,21 @@ def test_an_episode_begins_after_some_steps_of_doing_nothing() -> None:
 
 
 def test_doing_nothing_with_continuous_actions() -> None:
-    env = gym.make("SpaceTime/Pong-v5", model=ColourModel(), noop_max=2, continuous=True)
+    env = make_env("Pong", ColourModel(), noop_max=2, continuous=True)
+    given: list[np.ndarray] = []
+    step = env.env.step
+    env.env.step = lambda action: (given.append(action), step(action))[1]  # type: ignore[method-assign]
     assert {env.reset(seed=seed)[1]["episode_frame_number"] for seed in range(9)} == {0, 4, 8}
+    assert given and all(action in env.action_space and not action.any() for action in given)
+
+
+def test_a_game_that_ends_while_it_waits_begins_anew() -> None:
+    """With 8 frames an episode, six no-ops of 4 frames are too many: who is reset gets a game that goes on."""
+    env = make_pong(noop_max=6, max_num_frames_per_episode=8)
+    for seed in range(8):
+        _, info = env.reset(seed=seed)
+        assert info["episode_frame_number"] < 8 and "seeds" in info
+        assert not any(env.step(0)[2:4]) or info["episode_frame_number"] == 4
 
 
 def test_info_keeps_what_ale_gives_and_detections_are_there() -> None:
@@ -109,7 +122,9 @@ def test_formats_pass_gymnasiums_check(options: dict[str, Any]) -> None:
 
 
 def test_flat_and_dict_hold_the_same_numbers() -> None:
-    plain, flat, named = (play(make_pong(obs_format=f), 30) for f in ("objects", "flat", "dict"))
+    # An option that was read from a file is equal to the word, and not the same object.
+    formats = ["".join(letters) for letters in (["obj", "ects"], ["fl", "at"], ["di", "ct"])]
+    plain, flat, named = (play(make_pong(obs_format=f), 30) for f in formats)
     for (rows, *_), (row, *_), (both, *_) in zip(plain, flat, named, strict=True):
         assert (rows.ravel() == row).all() and (rows == both["objects"]).all()
         assert both["mask"].tolist() == [float(np.any(r)) for r in rows]
@@ -254,6 +269,13 @@ def test_render_and_overlay() -> None:
     x, y, w, h = (3 * drawn.get_wrapper_attr("detections").boxes[0]).astype(int)
     assert changed[y - 1, x : x + w].all() and changed[y : y + h, x + w].all()  # the box is around the player
     assert not changed[400:, 200:300].any()
+
+
+def test_before_a_reset_there_is_nothing_to_draw() -> None:
+    env = make_env("Pong", ColourModel(), overlay=True, render_mode="rgb_array")
+    assert env.render().shape == (210, 160, 3)
+    env.reset(seed=0)
+    assert env.render().shape == (630, 480, 3)
 
 
 def test_overlay_in_a_recorded_list() -> None:
