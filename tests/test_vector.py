@@ -21,6 +21,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import spacetime_env.bundle
 from spacetime_env import remote
+from spacetime_env.block import Block, Packed, Stepped
+from spacetime_env.env import make_env
 from spacetime_env.remote import WorkerError
 from spacetime_env.vector import SpaceTimeVectorEnv, _workers
 from tests.fakes import ColourModel
@@ -244,6 +246,29 @@ def test_beside_workers_this_process_keeps_to_one_thread_while_it_plays(workers:
     envs.step(np.array([0, 0]))
     assert model.seen == {threads} and torch.get_num_threads() == 2
     envs.close()
+
+
+@pytest.mark.parametrize("form", ["objects", "dict"])
+def test_what_a_block_sends_is_small_and_what_was_seen(form: str) -> None:
+    """Arrays travel as one array, and scenes as class ids and centres; unpacked, they are what they were."""
+    blocks = []
+    for packed in (True, False):
+        made = [make_env("Pong", ColourModel(), form) for _ in range(2)]
+        blocks.append(Block(made, AutoresetMode.SAME_STEP, max_episode_steps=3, packed=packed))
+        blocks[-1].reset([1, 2], None, [0, 1])
+    for step in range(4):
+        sent, plain = (block.step([0, 2]) for block in blocks)
+        assert isinstance(sent, Packed) and isinstance(plain, Stepped)
+        if form == "objects":
+            assert isinstance(sent.observations, np.ndarray) and sent.observations.shape == (2, 3, 7)
+            assert sent.stepped.observations == []
+        else:
+            assert sent.observations is None and len(sent.stepped.observations) == 2
+        assert not any("scene" in info for info in sent.stepped.infos) and sum(sent.counts) == len(sent.class_ids)
+        require_same(tuple(sent.unpack(ColourModel.class_names)), tuple(plain))
+        assert (plain.final[0] is not None) == (step == 2)
+    for block in blocks:
+        block.close()
 
 
 def test_a_forked_worker_finds_the_model_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
