@@ -91,10 +91,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=PAGE, help="the report (default: benchmarks/MUTANTS.md)")
     asked = parser.parse_args()
     began = time.perf_counter()
+    measured_on = machine()  # now: the commit that is cloned
     drawn = [one for subject in asked.subjects for one in draw(subject, asked.each, asked.seed)]
     survived = [one for one, killed in zip(drawn, run(drawn, asked.jobs), strict=True) if not killed]
     command = shlex.join(["python", "-m", "benchmarks.mutants", *sys.argv[1:]])
-    about = f"{date.today()}, {(time.perf_counter() - began) / 60:.0f} min: `{command}`\n\n{machine()}\n"
+    about = f"{date.today()}, {(time.perf_counter() - began) / 60:.0f} min: `{command}`\n\n{measured_on}\n"
     asked.out.write_text(page(drawn, survived, about), encoding="utf-8")
     print(f"{len(drawn) - len(survived)} of {len(drawn)} killed; wrote {asked.out}")
     return 0

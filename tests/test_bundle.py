@@ -178,6 +178,14 @@ def test_frames_that_do_not_fit(saved: Path, frames: object, message: str) -> No
             call(frames)  # type: ignore[arg-type]
 
 
+def test_each_frame_of_a_list_has_to_fit(saved: Path) -> None:
+    model, fine = load_model(saved), make_frames(1)[0]
+    assert len(model.detect([fine, fine])) == 2
+    for wrong in (fine[:, 1:], fine.astype(float), fine[..., :2]):
+        with pytest.raises(ValueError, match=r"expected|reads frames of"):
+            model.detect([fine, wrong])
+
+
 def test_what_differs_from_the_background_is_seen_in_either_way() -> None:
     """The quick way that a shipped model takes, where little differs, and the whole network otherwise."""
     model = load_model("pong")

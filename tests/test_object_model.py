@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
 from spacetime_env.bundle import UnknownModelError
 from spacetime_env.object_model import Watcher, default_model, game_of, load_for, require_match, with_classes
@@ -97,6 +98,14 @@ def test_the_game_of_an_environment(name: str, game: str | None) -> None:
     assert game_of(gym.Wrapper(env)) == game
     env.unwrapped.spec = None
     assert game_of(env) is None
+
+
+def test_a_game_by_another_id_is_known_by_what_it_is_made_of() -> None:
+    env = gym.make("ALE/Pong-v5")
+    env.unwrapped.spec = EnvSpec("Mine/Thing-v0", kwargs={"game": "ms_pacman"})
+    assert game_of(env) == "MsPacman"
+    env.unwrapped.spec = EnvSpec("ALE/Seaquest-v5")
+    assert game_of(env) == "Seaquest"
 
 
 def test_the_model_of_a_game() -> None:
