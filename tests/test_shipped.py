@@ -90,7 +90,9 @@ def test_joint_model_sees_its_games(name):
         told = re.search(rf"### {game}, test-random:.*?\| F1 at IoU 0.5 \| ([\d.]+)", card, re.S)
         if told is None:  # of a game without ground truth
             continue
-        assert model.scene.classes == own.scene.classes and model.scene.ignore == own.scene.ignore
+        clusters = f"- {game}: its classes are clusters" in card  # no ground truth was there when it was trained
+        assert (model.scene.classes == own.scene.classes) is not clusters
+        assert model.scene.ignore == own.scene.ignore
         if small_split(game).is_dir():
             scores = score(name, game)
             require_figures(name, game, scores)
