@@ -56,10 +56,11 @@ def over_games(games: Sequence[str], repeats: int, steps: int, warm: int) -> Tab
     """Vector environments of :data:`ACROSS` games: with numba, without it, and raw."""
     rates: dict[str, dict[str, list[float]]] = {}
     for game in games:
-        players = {"raw": Player(raw(game, ACROSS), steps, warm)}
+        players: dict[str, Any] = {"raw": None}  # made last: a fork beside AtariVectorEnv's threads has crashed
         if fast.loops is not None:
             players["with"] = Player(ours(game, ACROSS, True), steps, warm)
         players["without"] = Player(ours(game, ACROSS, False), steps, warm, compiled.without_numba)
+        players["raw"] = Player(raw(game, ACROSS), steps, warm)
         print(f"env steps/s on {game}, {ACROSS} envs: AtariVectorEnv, ours with numba and without")
         rates[game] = in_turns(players, repeats)
         for player in players.values():
@@ -100,6 +101,8 @@ def across_rows(rates: Mapping[str, Mapping[str, list[float]]]) -> list[Sequence
 
 def one(game: str, counts: Sequence[int], repeats: int, steps: int, warm: int, ocatari: str | None) -> Table:
     """Steps a second of all contenders on one game."""
+    # Ours first: a worker that was forked beside the threads of AtariVectorEnv has crashed.
+    vectors = {count: Player(ours(game, count, fast.loops is not None), steps, warm) for count in counts}
     players: dict[str, Any] = {
         "ALE, one env": Player(gym.make(f"ALE/{game}-v5"), steps, warm),
         "ours, one env": Player(gym.make(f"SpaceTime/{game}-v5"), steps, warm),
@@ -111,7 +114,7 @@ def one(game: str, counts: Sequence[int], repeats: int, steps: int, warm: int, o
     for count in counts:
         base, name = f"AtariVectorEnv, {envs_of(count)}", f"ours, vector of {envs_of(count)}"
         players[base] = Player(raw(game, count), steps, warm)
-        players[name] = Player(ours(game, count, fast.loops is not None), steps, warm)
+        players[name] = vectors[count]
         bases |= {base: base, name: base}
     print(f"env steps/s on {game}")
     found = in_turns(players, repeats)
