@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from spacetime_env.evaluate_cli import main
+from spacetime_env.commands.evaluate import main
 
 if __name__ == "__main__":
     sys.exit(main())

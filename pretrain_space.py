@@ -2,7 +2,7 @@
 
 import sys
 
-from spacetime_env.pretrain_cli import main
+from spacetime_env.commands.pretrain import main
 
 if __name__ == "__main__":
     sys.exit(main())

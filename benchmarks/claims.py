@@ -118,10 +118,10 @@ def stages() -> list[Value]:
 def constants() -> dict[str, float]:
     """Numbers of the code that the pages name."""
     from spacetime_env.config import RarityConfig
-    from spacetime_env.metrics.latents import KALMAN_SHOTS
-    from spacetime_env.policies import HOLD
-    from spacetime_env.prepare import FLICKER
+    from spacetime_env.data.players import HOLD
+    from spacetime_env.evaluation.latents import KALMAN_SHOTS
     from spacetime_env.space.sparse import LIMIT
+    from spacetime_env.training.splits import FLICKER
 
     found = {"gap": RarityConfig().gap, "kalman": KALMAN_SHOTS, "hold": HOLD, "flicker": 100 * FLICKER}
     return {**found, "limit": 100 * LIMIT}

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks import compiled
-from spacetime_env.vector import cores
+from spacetime_env.envs.vector import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"

@@ -10,11 +10,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from spacetime_env import fast, scene, screens, tracker
-from spacetime_env.slots import MANY, FewSlots
+from spacetime_env import compiled
+from spacetime_env.models import screens
+from spacetime_env.objects import describe, tracker
+from spacetime_env.objects.slots import MANY, FewSlots
 from spacetime_env.space import sparse
 
-MODULES: tuple[Any, ...] = (scene, screens, tracker, sparse)  # those that call the loops; a test compares
+MODULES: tuple[Any, ...] = (describe, screens, tracker, sparse)  # those that call the loops; a test compares
 
 
 @contextlib.contextmanager
@@ -44,7 +46,7 @@ def in_use() -> bool:
 
 def state() -> str:
     """numba's version, and whether it is in use."""
-    if fast.loops is None:
+    if compiled.loops is None:
         return "numba not installed"
     import numba
 

@@ -15,9 +15,9 @@ import spacetime_env  # noqa: F401  (registers the environments)
 from benchmarks import compiled
 from benchmarks.common import MISSING, Table, in_turns, ratios, spread
 from benchmarks.players import OcatariPlayer, Player, steps_each
-from spacetime_env import fast
-from spacetime_env.bundle import available_models, model_games
-from spacetime_env.vector import cores
+from spacetime_env import compiled as fast
+from spacetime_env.envs.vector import cores
+from spacetime_env.models.folder import available_models, model_games
 
 # What makes AtariVectorEnv show what gym.make("ALE/<Game>-v5") shows, as near as it goes.
 RAW = {

@@ -20,17 +20,19 @@ import yaml
 
 from benchmarks import shapes
 from benchmarks.common import ROOT, Table, machine
-from spacetime_env.bundle import Model, available_models, find, load_model, model_games
-from spacetime_env.command import shown
+from spacetime_env.commands.command_line import shown
 from spacetime_env.config import Config, from_dict
-from spacetime_env.dataset import Split
-from spacetime_env.evaluate import Evaluation
-from spacetime_env.evaluate import figures as figures_of
-from spacetime_env.metrics.boxes import DetectionScores, centeredness, detection_scores, match
-from spacetime_env.naming import motion_truth, moving_truth
-from spacetime_env.prepare import prepare_split, test_splits
-from spacetime_env.report import from_boxes
-from spacetime_env.seen import Seen, look
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import DetectionScores, centeredness, detection_scores, match
+from spacetime_env.evaluation.evaluate import Evaluation
+from spacetime_env.evaluation.evaluate import figures as figures_of
+from spacetime_env.evaluation.run_model import Seen, look
+from spacetime_env.models.folder import available_models, load_model, model_games
+from spacetime_env.models.model import Model
+from spacetime_env.shipped import find
+from spacetime_env.training.card import from_boxes
+from spacetime_env.training.naming import motion_truth, moving_truth
+from spacetime_env.training.splits import prepare_split, test_splits
 
 DOCS = ROOT / "docs" / "games.md"
 CLASSES = """In the tables of classes:

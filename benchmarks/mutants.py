@@ -41,25 +41,34 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["tests/space/test_losses.py tests/space/test_objective.py", "tests/space/test_parity.py"],
     ),
     "training step": (
-        ["optimize.py", "space/schedules.py"],
-        ["tests/test_optimize.py tests/space/test_losses.py", "tests/test_pretrain.py"],
+        ["training/step.py", "space/schedules.py"],
+        ["tests/training/test_step.py tests/space/test_losses.py", "tests/training/test_pretrain.py"],
     ),
-    "tracker": (["tracker.py", "loops/tracking.py"], ["tests/test_tracker.py tests/test_slots.py"]),
-    "slots": (["slots.py", "slot_arrays.py"], ["tests/test_slots.py tests/test_tracker.py"]),
-    "block": (["block.py"], ["tests/test_vector.py tests/test_wrapper_subframes.py"]),
-    "vector": (["vector.py", "remote.py"], ["tests/test_vector.py tests/test_bridge.py"]),
+    "tracker": (
+        ["objects/tracker.py", "loops/tracking.py"],
+        ["tests/objects/test_tracker.py tests/objects/test_slots.py"],
+    ),
+    "slots": (
+        ["objects/slots.py", "objects/slot_arrays.py"],
+        ["tests/objects/test_slots.py tests/objects/test_tracker.py"],
+    ),
+    "block": (["envs/block.py"], ["tests/envs/test_vector.py tests/envs/test_wrapper_subframes.py"]),
+    "vector": (["envs/vector.py", "envs/worker.py"], ["tests/envs/test_vector.py tests/agent/test_bridge.py"]),
     "wrapper": (
-        ["wrapper.py", "env.py"],
-        ["tests/test_wrapper.py tests/test_wrapper_subframes.py tests/test_wrapper_workers.py tests/test_screens.py"],
+        ["envs/wrapper.py", "envs/env.py"],
+        [
+            "tests/envs/test_wrapper.py tests/envs/test_wrapper_subframes.py "
+            "tests/envs/test_wrapper_workers.py tests/models/test_screens.py"
+        ],
     ),
-    "watcher": (["object_model.py"], ["tests/test_object_model.py", "tests/test_wrapper.py"]),
+    "watcher": (["envs/choose_model.py"], ["tests/envs/test_choose_model.py", "tests/envs/test_wrapper.py"]),
     "sparse": (
         ["space/sparse.py", "loops/seeing.py"],
-        ["tests/space/test_sparse.py tests/test_scene.py tests/test_screens.py"],
+        ["tests/space/test_sparse.py tests/objects/test_describe.py tests/models/test_screens.py"],
     ),
     "loader": (
-        ["bundle.py", "model.py", "model_files.py", "joint_bundle.py"],
-        ["tests/test_bundle.py tests/test_joint_bundle.py", "tests/test_screens.py"],
+        ["models/folder.py", "models/model.py", "models/weights.py", "models/joint_folder.py"],
+        ["tests/models/test_folder.py tests/models/test_joint_folder.py", "tests/models/test_screens.py"],
     ),
 }
 TIMEOUT = 300  # seconds for the tests of a mutant: one that runs for ever is noticed too

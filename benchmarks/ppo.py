@@ -20,7 +20,7 @@ from benchmarks.common import Table, in_turns, ratios, spread, threads
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.folder import build
 from spacetime_env.agent.hyperparameters import algorithm, parse, read
-from spacetime_env.vector import cores
+from spacetime_env.envs.vector import cores
 
 GAME = "Pong"
 ENVS = 8  # of the pixel agent

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from benchmarks.common import ROOT, Table
-from spacetime_env.tracker import FEATURES
+from spacetime_env.objects.tracker import FEATURES
 
 TITLE = "## Slots and shapes"
 TEXT = f"""{TITLE}

@@ -137,8 +137,8 @@ def step_of_ours(
     amp: bool = False,
 ) -> tuple[Callable[[], float], int]:
     """A call that trains one step and says how many cells of a frame it drew, and the number of frames."""
-    from spacetime_env.optimize import make_optimizers, train_step
     from spacetime_env.space import CountMismatch, Space, Targets
+    from spacetime_env.training.step import make_optimizers, train_step
 
     if size == "published":
         model = ModelConfig() if exact else ModelConfig(min_presence=0.05)

@@ -22,7 +22,7 @@ from pathlib import Path
 from scipy.stats import t
 
 from benchmarks.common import ROOT, Table, machine
-from spacetime_env.table import mean
+from spacetime_env.training.sweep_table import mean
 
 DOCS = ROOT / "docs" / "variants.md"
 GAMES = ("asterix", "kangaroo", "mspacman", "spaceinvaders")

@@ -17,8 +17,8 @@ import gymnasium as gym
 from spacetime_env.games import ale_spec, canonical, games
 
 if TYPE_CHECKING:
-    from spacetime_env.bundle import available_models, load_model
-    from spacetime_env.wrapper import SpaceTimeObservation
+    from spacetime_env.envs.wrapper import SpaceTimeObservation
+    from spacetime_env.models.folder import available_models, load_model
 
 __version__ = "0.1.0"
 
@@ -32,11 +32,12 @@ __all__ = [
 ]
 
 _LAZY = {
-    "SpaceTimeObservation": "spacetime_env.wrapper",
-    "available_models": "spacetime_env.bundle",
-    "load_model": "spacetime_env.bundle",
+    "SpaceTimeObservation": "spacetime_env.envs.wrapper",
+    "available_models": "spacetime_env.models.folder",
+    "load_model": "spacetime_env.models.folder",
 }
-_MODULES = ("agent", "bundle", "space", "wrapper")  # spacetime_env.agent works without an import of its own
+# The rooms: spacetime_env.agent works without an import of its own.
+_MODULES = ("agent", "commands", "config", "data", "envs", "evaluation", "models", "objects", "space", "training")
 
 
 def __getattr__(name: str) -> Any:

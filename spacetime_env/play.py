@@ -79,7 +79,7 @@ def play(
         ValueError: there is no such agent or model, it is damaged, or the two do not fit.
         OSError: the GIF cannot be written.
     """
-    from spacetime_env.drawing import draw
+    from spacetime_env.objects.drawing import draw
     from spacetime_env.viewer import Film, table
 
     act, env = _actor(agent, model)

@@ -21,13 +21,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 import spacetime_env  # noqa: F401  (registers the envs)
-from spacetime_env.drawing import draw, side_by_side
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
-from spacetime_env.scene import Detections
+from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.drawing import draw, side_by_side
 
 if TYPE_CHECKING:
-    from spacetime_env.bundle import Model
+    from spacetime_env.models.model import Model
 
 STEPS_PER_SECOND = 15  # a step is four of the game's 60 frames a second
 GIF_SCALE = 2
@@ -290,7 +290,7 @@ def _named(model: Any, game: str | None) -> Any:
 
 
 def _loaded(model: Any, game: str | None) -> Any:
-    from spacetime_env.bundle import load_model
+    from spacetime_env.models.folder import load_model
 
     if not isinstance(model, (str, os.PathLike)):
         return model

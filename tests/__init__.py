@@ -1,1 +1,1 @@
-"""The tests; a package, so that helpers are ``tests.fakes`` and not another distribution's ``tests``."""
+"""The tests; a package, so that helpers are ``tests.helpers.fakes`` and not another distribution's ``tests``."""

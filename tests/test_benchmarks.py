@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import __main__ as main
 from benchmarks import cards, common, compiled, envs, players, ppo, published, seeing, training, variants
-from spacetime_env import fast
-from spacetime_env.sweep_plan import plan
+from spacetime_env import compiled as fast
+from spacetime_env.training.sweep_plan import plan
 
 ROOT = Path(__file__).parent.parent
 
@@ -166,7 +166,7 @@ def test_the_games_of_table_a() -> None:
 
 def test_every_module_that_calls_the_loops_is_switched() -> None:
     package = ROOT / "spacetime_env"
-    users = {path for path in package.rglob("*.py") if "from spacetime_env.fast import loops" in path.read_text()}
+    users = {path for path in package.rglob("*.py") if "from spacetime_env.compiled import loops" in path.read_text()}
     assert users == {Path(str(module.__file__)) for module in compiled.MODULES}
 
 

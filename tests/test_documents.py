@@ -13,14 +13,14 @@ import yaml
 
 from benchmarks import claims, documents, harmless, shapes, sources
 from spacetime_env.agent.train import parser
-from spacetime_env.command import shown
+from spacetime_env.commands.command_line import shown
 from spacetime_env.config import load_config
-from spacetime_env.env import make_env
+from spacetime_env.envs.env import make_env
+from spacetime_env.envs.vector import SpaceTimeVectorEnv
+from spacetime_env.envs.wrapper import SpaceTimeObservation
+from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.games import ale_spec
-from spacetime_env.limits import joint_limit_lines, limit_lines
-from spacetime_env.metrics.boxes import DetectionScores
-from spacetime_env.vector import SpaceTimeVectorEnv
-from spacetime_env.wrapper import SpaceTimeObservation
+from spacetime_env.training.limits import joint_limit_lines, limit_lines
 
 ROOT = Path(__file__).parent.parent
 PROSE = [page for page in documents.PAGES if page not in documents.RESULT_PAGES]

@@ -55,8 +55,8 @@ def test_registering_twice_changes_nothing_and_warns_of_nothing(recwarn: pytest.
 
 
 def test_lazy_names() -> None:
-    from spacetime_env.bundle import available_models, load_model
-    from spacetime_env.wrapper import SpaceTimeObservation
+    from spacetime_env.envs.wrapper import SpaceTimeObservation
+    from spacetime_env.models.folder import available_models, load_model
 
     assert spacetime_env.load_model is load_model
     assert spacetime_env.available_models is available_models

@@ -53,7 +53,8 @@ def test_what_only_evaluation_needs_is_optional_and_pinned() -> None:
     assert set(extras("eval")) <= set(pinned)
     code = (
         "import sys; sys.modules |= dict.fromkeys(('matplotlib', 'motmetrics'))\n"
-        "import spacetime_env.evaluate, spacetime_env.plots, spacetime_env.results, spacetime_env.crops"
+        "import spacetime_env.evaluation.evaluate, spacetime_env.evaluation.plots, "
+        "spacetime_env.evaluation.tables, spacetime_env.evaluation.crops"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
@@ -63,8 +64,8 @@ def test_without_numba_all_is_the_same_but_slower() -> None:
     code = (
         "import sys\n"
         "if sys.argv[1] == 'without': sys.modules['numba'] = None\n"
-        "from spacetime_env.env import make_env\n"
-        "from spacetime_env.fast import loops\n"
+        "from spacetime_env.envs.env import make_env\n"
+        "from spacetime_env.compiled import loops\n"
         "assert (loops is None) == (sys.argv[1] == 'without')\n"
         "env = make_env('SpaceInvaders')\n"
         "env.reset(seed=1)\n"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from spacetime_env import play
-from tests.fakes import ColourModel
+from tests.helpers.fakes import ColourModel
 
 
 class Ends(gym.Wrapper[Any, Any, Any, Any]):

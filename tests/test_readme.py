@@ -15,7 +15,7 @@ import pytest
 
 from spacetime_env import games
 from spacetime_env.config import load_config
-from spacetime_env.joint import each_game
+from spacetime_env.config.games import each_game
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -12,14 +12,15 @@ import pytest
 import yaml
 
 from spacetime_env.agent import load_agent
-from spacetime_env.bundle import CARD, available_models, find, load_model, model_games
 from spacetime_env.config import load_config
-from spacetime_env.dataset import open_split
-from spacetime_env.joint import each_game
-from spacetime_env.metrics.boxes import DetectionScores, detection_scores
-from spacetime_env.naming import detect_all, moving_truth
-from spacetime_env.shipped import available
-from tests.shipped_figures import FIGURES, score, small_split
+from spacetime_env.config.games import each_game
+from spacetime_env.data.dataset import open_split
+from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
+from spacetime_env.models.folder import available_models, load_model, model_games
+from spacetime_env.models.weights import CARD
+from spacetime_env.shipped import available, find
+from spacetime_env.training.naming import detect_all, moving_truth
+from tests.helpers.shipped_figures import FIGURES, score, small_split
 
 ROOT = Path(__file__).parent.parent
 AGENT = "agent.yaml"
@@ -34,7 +35,7 @@ def test_pong_is_there():
 def require_figures(name: str, game: str, scores: DetectionScores) -> None:
     """The scores are those that the model had when it was shipped: other CPUs may move a box or two, no more."""
     kept = yaml.safe_load(FIGURES.read_text())[name][game]
-    again = "If that is meant, run python -m tests.shipped_figures and commit what it writes."
+    again = "If that is meant, run python -m tests.helpers.shipped_figures and commit what it writes."
     assert kept["sha256"] == load_model(name, game).settings.sha256, f"{name} was trained again. {again}"
     assert scores.f1 == pytest.approx(kept["f1"], abs=0.005), f"F1 of {name} in {game}. {again}"
     assert scores.name_accuracy == pytest.approx(kept["name_accuracy"], abs=0.005), f"names of {name}. {again}"

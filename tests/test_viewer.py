@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import spacetime_env.bundle
+import spacetime_env.models.folder
 from spacetime_env import viewer
-from spacetime_env.drawing import COLOURS, draw, enlarge, side_by_side
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.scene import Detections
-from tests.fakes import ColourModel, make_pong
+from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.drawing import COLOURS, draw, enlarge, side_by_side
+from tests.helpers.fakes import ColourModel, make_pong
 
 H, W = 40, 60
 
@@ -37,7 +37,7 @@ def pong(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         asked.append(name)
         return ColourModel()
 
-    monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
+    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
     return asked
 
 

@@ -94,7 +94,7 @@ def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", sta
         maker: of a single env.
         n_envs: how many.
         seed: of the first.
-        kind: ``vector``: :class:`~spacetime_env.vector.SpaceTimeVectorEnv`, or ``dummy`` for an env that has none.
+        kind: ``vector``: :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`, or ``dummy`` for an env that has none.
             ``dummy``: SB3's, one after the other in this process. ``subproc``: SB3's, a process for each env.
         start: how processes are started: ``fork``, ``forkserver`` or ``spawn``; None: as each kind does best.
     """

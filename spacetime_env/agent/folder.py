@@ -17,10 +17,11 @@ import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
-from spacetime_env import bundle
 from spacetime_env.agent.checkpoint import restore
 from spacetime_env.agent.envs import NOOPS, NormalizedObservation, RandomStart, make
 from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse
+from spacetime_env.models import folder as bundle
+from spacetime_env.shipped import BundleError
 
 POLICY, DESCRIPTION, CARD = "policy.zip", "agent.yaml", "CARD.md"
 REQUIRED = ("algo", "env", "env_kwargs", "hyperparameters", "policy_sha256", "model")
@@ -67,7 +68,7 @@ def find(name_or_path: str | Path) -> Path:
     """The folder of an agent: a path, or the name of one that is shipped."""
     try:
         return bundle.find("agents", name_or_path, DESCRIPTION)
-    except bundle.BundleError as error:
+    except BundleError as error:
         raise AgentError(
             f"{error} Train one with: python train_agent.py --env SpaceTime/Pong-v5".strip()
         ) from None
@@ -204,7 +205,7 @@ def _play(
 
 
 class AgentPolicy:
-    """A trained agent as what records data: a :class:`spacetime_env.policies.Policy`.
+    """A trained agent as what records data: a :class:`spacetime_env.data.players.Policy`.
 
     It takes the SPACE-Time model as it is now: an agent whose model was trained again plays worse, and what
     it records is as good. It is pickled without its network, which each process loads for itself.

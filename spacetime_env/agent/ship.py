@@ -14,7 +14,7 @@ from spacetime_env.agent import card, checkpoint, folder, run
 from spacetime_env.agent.envs import NOOPS
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
-from spacetime_env.vector import cores
+from spacetime_env.envs.vector import cores
 
 PACKAGES = ("spacetime-env", "stable-baselines3", "torch", "gymnasium", "ale-py", "numpy")
 

@@ -23,7 +23,7 @@ from spacetime_env.agent.envs import (
 from spacetime_env.agent.hyperparameters import AgentError, algorithm, parse, read, words
 from spacetime_env.agent.ship import ship
 from spacetime_env.agent.supervisor import Supervisor
-from spacetime_env.command import shown
+from spacetime_env.commands.command_line import shown
 
 JUDGES = 10  # envs at most that play an evaluation's episodes at once
 TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds, which never meet
@@ -226,11 +226,11 @@ def train(options: Options, command: str = "") -> Path | None:
 
 def _begin(options: Options, start: Path | None) -> run.Run:
     """A new run, or the unfinished one of the same settings."""
-    from spacetime_env import bundle
+    from spacetime_env.shipped import folders
 
     conf = Path(options.conf_file) if options.conf_file else None
     if conf is None:
-        places = [place / f"{options.algo}.yml" for place in bundle.folders("configs/agents")]
+        places = [place / f"{options.algo}.yml" for place in folders("configs/agents")]
         conf = next((place for place in places if place.is_file()), None)
     raw = read(conf, options.env, options.hyperparams) if conf else {**DEFAULTS, **options.hyperparams}
     settings = parse(raw, algorithm(options.algo), options.n_timesteps)

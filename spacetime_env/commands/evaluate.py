@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacetime_env.bundle import Model, find, load_model, model_games
-from spacetime_env.dataset import open_split
-from spacetime_env.evaluate import Evaluation, figures
-from spacetime_env.metrics.latents import labelled
-from spacetime_env.seen import EvaluationError, NoTestError, labelled_tests, look, require_apart
-from spacetime_env.store import META, read_meta
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.shards import META, read_meta
+from spacetime_env.evaluation.evaluate import Evaluation, figures
+from spacetime_env.evaluation.latents import labelled
+from spacetime_env.evaluation.run_model import EvaluationError, NoTestError, labelled_tests, look, require_apart
+from spacetime_env.models.folder import load_model, model_games
+from spacetime_env.models.model import Model
+from spacetime_env.shipped import find
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         EvaluationError, BundleError, DatasetError, OSError: in plain sentences.
     """
-    from spacetime_env import results
+    from spacetime_env.evaluation import tables
 
     if options.max_crops < 1 or options.seed < 0:
         raise EvaluationError(
@@ -85,8 +87,8 @@ def run(options: argparse.Namespace) -> None:
             left.append(str(error))
     if not done:
         raise EvaluationError(f"none of the model's games has a labelled test split. {left[0]}")
-    print("\n".join([results.games_markdown(name, done), *left]))
-    print(f"wrote {', '.join(map(str, results.write_games(name, done, out)))}")
+    print("\n".join([tables.games_markdown(name, done), *left]))
+    print(f"wrote {', '.join(map(str, tables.write_games(name, done, out)))}")
 
 
 def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) -> Evaluation:
@@ -96,7 +98,7 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
         name: of the model's folder.
         out: where to write.
     """
-    from spacetime_env import plots, results
+    from spacetime_env.evaluation import plots, tables
 
     looks = model.config.subframes
     paths = dict.fromkeys(path.resolve() for path in options.split or ())
@@ -112,14 +114,14 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
     known = look(model, [few_shot_from], progress=True) if few_shot_from is not None else None
     evaluation = figures(model, seen, known, tests, name, options.seed, progress=True)
     steps = model.settings.trained.get("steps", "")
-    written, notes = results.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
+    written, notes = tables.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
     if not options.no_plots:
         more, said = plots.write(labelled(seen.found, seen.truth), out, name, options.seed)
         written, notes = written + more, notes + said
     if options.save_crops:
-        from spacetime_env.crops import save_crops
+        from spacetime_env.evaluation.crops import save_crops
 
         written.append(save_crops(out / "crops", tests, seen.found, seen.truth, options.max_crops))
-    print(results.markdown(evaluation))
+    print(tables.markdown(evaluation))
     print("\n".join([*notes, f"wrote {', '.join(map(str, written))}"]))
     return evaluation

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacetime_env.command import shown
+from spacetime_env.commands.command_line import shown
 from spacetime_env.config import ConfigError, load_config
+from spacetime_env.config.games import each_game
 from spacetime_env.games import canonical
-from spacetime_env.joint import each_game
-from spacetime_env.pretrain import Interrupted, TrainingError, pretrain
 from spacetime_env.shipped import folders
-from spacetime_env.sweep import run_sweep
-from spacetime_env.sweep_plan import plan
+from spacetime_env.training.pretrain import Interrupted, TrainingError, pretrain
+from spacetime_env.training.sweep import run_sweep
+from spacetime_env.training.sweep_plan import plan
 
 EXAMPLES = """examples:
   python pretrain_space.py --game Pong

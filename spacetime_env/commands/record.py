@@ -10,12 +10,15 @@ from pathlib import Path
 
 import cv2
 
-from spacetime_env import store
 from spacetime_env.config import Config, ConfigError, load_config
-from spacetime_env.dataset import SPLITS, DatasetError, Split, open_split, policy_for, record
-from spacetime_env.labels import LabelsError
-from spacetime_env.policies import Player
-from spacetime_env.stage_pictures import stack_picture
+from spacetime_env.data import shards
+from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data.labels import LabelsError
+from spacetime_env.data.players import Player, policy_for
+from spacetime_env.data.recorder import SPLITS
+from spacetime_env.data.shards import DatasetError
+from spacetime_env.data.split import Split
+from spacetime_env.data.stage_pictures import stack_picture
 
 EXAMPLES = """examples:
   python create_dataset.py --game Pong --split train --agent random --size 1024
@@ -129,7 +132,7 @@ def _policy(args: argparse.Namespace, config: Config) -> Player:
 def plot_boxes(split: Split, folder: Path, count: int) -> int:
     """Draw the first stacks of a split, one PNG each; returns how many.
 
-    One row for each frame, stage by stage; see :func:`spacetime_env.stage_pictures.stack_picture`.
+    One row for each frame, stage by stage; see :func:`spacetime_env.data.stage_pictures.stack_picture`.
     """
     try:
         folder.mkdir(exist_ok=True)
@@ -138,7 +141,7 @@ def plot_boxes(split: Split, folder: Path, count: int) -> int:
     count = min(count, len(split))
     for i in range(count):
         data = cv2.imencode(".png", stack_picture(split, i)[..., ::-1])[1].tobytes()
-        store.save(folder / f"stack-{i:05d}.png", data)
+        shards.save(folder / f"stack-{i:05d}.png", data)
     return count
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spacetime_env.config import Config, ConfigError
+from spacetime_env.config.schema import Config
+from spacetime_env.config.tree import ConfigError
 from spacetime_env.games import canonical
 
 

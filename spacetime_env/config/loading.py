@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from spacetime_env.plain import ConfigError
+from spacetime_env.config.tree import ConfigError
 
 
 def with_scenes(tree: Any, path: Path) -> Any:

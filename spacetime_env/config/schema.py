@@ -14,8 +14,8 @@ from typing import Literal
 
 import yaml
 
-from spacetime_env.config_files import read_tree, set_key, with_scenes
-from spacetime_env.plain import ConfigError, from_dict, to_dict
+from spacetime_env.config.loading import read_tree, set_key, with_scenes
+from spacetime_env.config.tree import ConfigError, from_dict, to_dict
 
 __all__ = [
     "BackgroundConfig",
@@ -42,7 +42,7 @@ Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padd
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is recorded (see :mod:`spacetime_env.dataset`)."""
+    """What is recorded (see :mod:`spacetime_env.data.dataset`)."""
 
     root: str = "data"
     # Who plays: random, sticky-random, a trained agent by name or folder, or a mix such as
@@ -66,7 +66,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class RarityConfig:
-    """The stages of :mod:`spacetime_env.motion.rarity`; one setting serves all games."""
+    """The stages of :mod:`spacetime_env.data.motion.rarity`; one setting serves all games."""
 
     share: float = 0.35  # a pixel whose colour is there in fewer frames of the set is foreground ...
     window: int = 48  # ... unless over the steps this many before and after it ...
@@ -91,7 +91,7 @@ class RarityConfig:
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """How frames become motion masks and z_pres / z_where targets (see :mod:`spacetime_env.motion`)."""
+    """How frames become motion masks and z_pres / z_where targets (see :mod:`spacetime_env.data.motion`)."""
 
     # difference: what differs from the background moves (published). rarity: colours that are rare at their place,
     # in whole parts; far better where scenery changes, sprites flicker or have several colours.
@@ -232,7 +232,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The training loop (see :mod:`spacetime_env.pretrain`)."""
+    """The training loop (see :mod:`spacetime_env.training.pretrain`)."""
 
     steps: int = 5000
     batch_size: int = 16  # stacks
@@ -255,7 +255,8 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """How detections become a scene (see :mod:`spacetime_env.scene`). Written into a model's ``model.yaml``."""
+    """How detections become a scene (see :mod:`spacetime_env.objects.describe`). Written into a model's
+    ``model.yaml``."""
 
     classes: tuple[str, ...] = ()  # () where no labels are: classes come from clusters of z_what
     still: tuple[str, ...] = ()  # of these, what does not move (shields, pills): figures of what moves leave it out
@@ -284,7 +285,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)
     # Several games for one network, with the scene of each. ``game`` is then empty and ``scene`` as it is by default;
-    # spacetime_env.joint.each_game makes a Config of one game for each.
+    # spacetime_env.config.games.each_game makes a Config of one game for each.
     games: Mapping[str, SceneConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -6,20 +6,20 @@
 >>> z_pres, z_where = split.targets(16)           # (stacks, T, 256, 1 or 4)        # doctest: +SKIP
 
 Stacks come in random order. Each is T consecutive frames; between two of them a random number of steps is
-played; each shard starts at a random step and shuffles its stacks. :mod:`spacetime_env.store` has the files.
+played; each shard starts at a random step and shuffles its stacks. :mod:`spacetime_env.data.shards` has the files.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from spacetime_env import store
 from spacetime_env.config import DataConfig, MotionConfig
+from spacetime_env.data import shards
+from spacetime_env.data.players import MixedPolicy, Player, Policy, RandomPolicy, StickyRandomPolicy, policy_for
+from spacetime_env.data.recorder import SPLITS, record_frames, seed_for, split_folder
+from spacetime_env.data.shards import DatasetError, FrameBoxes, SplitMeta
+from spacetime_env.data.split import Split
 from spacetime_env.games import canonical
-from spacetime_env.policies import MixedPolicy, Player, Policy, RandomPolicy, StickyRandomPolicy, policy_for
-from spacetime_env.recorder import SPLITS, record_frames, seed_for, split_folder
-from spacetime_env.split import Split
-from spacetime_env.store import DatasetError, FrameBoxes, SplitMeta
 
 __all__ = [
     "SPLITS",
@@ -102,10 +102,10 @@ def open_split(
             frames before that are asked for.
     """
     path, motion = Path(path), motion or MotionConfig()
-    meta = store.read_meta(path)
+    meta = shards.read_meta(path)
     if game is not None and canonical(game) != meta.game:
         raise DatasetError(f"{path} holds {meta.game}, and {canonical(game)} is asked for.")
-    index = store.read_index(path)
+    index = shards.read_index(path)
     names = [meta.shard_name(i) for i in range(meta.shards)]
     there = sum((path / name).exists() for name in names)
     if set(index) != set(names) or there < len(names):

@@ -5,7 +5,7 @@ function for a game is fed plain ALE RAM. Its game modules are loaded one by one
 ``import ocatari`` needs besides (pygame, matplotlib, scikit-image) is then not needed for most games, and the
 module-level state that some of them keep starts fresh with each :class:`RamObjects`.
 
-Measured against the pixels on 4000 frames of random Pong (and in tests/test_labels.py): boxes belong to the
+Measured against the pixels on 4000 frames of random Pong (and in tests/data/test_labels.py): boxes belong to the
 same frame as the RAM, without lag, and x and width are exact. Player and Enemy are drawn 16 px tall and
 boxed 15, up to 2 px short at the field's edge. Pong draws Player and Ball on even rows only, so their boxes
 lie 1 px low in 41 % and 15 % of frames: a box that fits the drawn ball exactly has an IoU of 0.6 there. A

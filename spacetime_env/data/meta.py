@@ -7,10 +7,11 @@ from pathlib import Path
 
 import ale_py
 
-from spacetime_env import __version__, store
+from spacetime_env import __version__
 from spacetime_env.config import DataConfig, MotionConfig
-from spacetime_env.policies import MixedPolicy, Player, Policy, parts_of, require_name
-from spacetime_env.store import DatasetError, SplitMeta
+from spacetime_env.data import shards as store
+from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
+from spacetime_env.data.shards import DatasetError, SplitMeta
 
 
 def settings_for(

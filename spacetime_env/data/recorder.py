@@ -22,15 +22,16 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from spacetime_env import files, store
+from spacetime_env import files
 from spacetime_env.config import DataConfig, MotionConfig
+from spacetime_env.data import shards
+from spacetime_env.data.labels import RamObjects
+from spacetime_env.data.meta import require_same_settings, settings_for
+from spacetime_env.data.motion import ColorCounts, Window
+from spacetime_env.data.players import Player, Policy, part_for
+from spacetime_env.data.shards import DatasetError, FrameBoxes, Shard, SplitMeta
+from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.games import canonical
-from spacetime_env.labels import RamObjects
-from spacetime_env.motion import ColorCounts, Window
-from spacetime_env.policies import Player, Policy, part_for
-from spacetime_env.recipe import require_same_settings, settings_for
-from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
-from spacetime_env.subframes import keep_subframes
 
 SPLITS = ("train", "validation", "test")
 TRIES = 1000  # at a stack that lies within one episode
@@ -65,7 +66,7 @@ def record_frames(
     labels: bool,
     progress: bool = True,
 ) -> Path:
-    """Record what is missing of a split's shards and its index. See :func:`spacetime_env.dataset.record`."""
+    """Record what is missing of a split's shards and its index. See :func:`spacetime_env.data.dataset.record`."""
     game = canonical(game)
     folder = split_folder(config, game, split, policy.name)
     seed_for(split, config.seed, 0)  # refuses what has no seed
@@ -74,24 +75,24 @@ def record_frames(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
-    if (folder / store.META).exists():
+    if (folder / shards.META).exists():
         meta = require_same_settings(folder, meta)
     else:
         if any(folder.glob("*.npz")):
-            raise DatasetError(f"{folder} holds data but no {store.META}. Delete it, or give another folder.")
+            raise DatasetError(f"{folder} holds data but no {shards.META}. Delete it, or give another folder.")
         if labels:
             meta = dataclasses.replace(meta, classes=RamObjects(game).class_names)
-        store.write_meta(folder, meta)
+        shards.write_meta(folder, meta)
     files.sweep(folder, time.time() - 3600)
     missing = [i for i in range(meta.shards) if not (folder / meta.shard_name(i)).exists()]
-    index = store.read_index(folder)
+    index = shards.read_index(folder)
     if index and not missing:
         return folder
     _record_all(folder, meta, policy, missing, config.workers, progress)
     for i in range(meta.shards):
         name = meta.shard_name(i)
-        index[name] = store.read_shard(folder, meta, i, None if i in missing else index.get(name)).sha256
-    store.save(folder / store.INDEX, yaml.safe_dump(index).encode())
+        index[name] = shards.read_shard(folder, meta, i, None if i in missing else index.get(name)).sha256
+    shards.save(folder / shards.INDEX, yaml.safe_dump(index).encode())
     return folder
 
 
@@ -184,7 +185,7 @@ def _record_all(
 def _save_shard(folder: Path, meta: SplitMeta, shard: int, policy: Player) -> int:
     path = folder / meta.shard_name(shard)
     if not path.exists():  # another command may have recorded it meanwhile; it would be the same
-        store.save(path, record_shard(meta, shard, policy).to_bytes())
+        shards.save(path, record_shard(meta, shard, policy).to_bytes())
     return meta.shard_stacks(shard)
 
 

@@ -1,4 +1,4 @@
-"""A recorded split, opened: frames, backgrounds, labels, and what moves. See :mod:`spacetime_env.dataset`."""
+"""A recorded split, opened: frames, backgrounds, labels, and what moves. See :mod:`spacetime_env.data.dataset`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from spacetime_env import store
 from spacetime_env.config import MotionConfig, to_dict
+from spacetime_env.data import shards as store
+from spacetime_env.data.labels import visible
+from spacetime_env.data.motion import LEVELS, STAGES, ColorCounts, RareMotion, View, motion_of, targets
+from spacetime_env.data.shards import DatasetError, FrameBoxes, Shard, SplitMeta
 from spacetime_env.frames import resize, shown_rows
-from spacetime_env.labels import visible
-from spacetime_env.motion import LEVELS, STAGES, ColorCounts, RareMotion, View, motion_of, targets
-from spacetime_env.store import DatasetError, FrameBoxes, Shard, SplitMeta
 
 LEARN = 1500  # frames, at least, that the stages of motion learn shapes and colours from, where there are so many
 
@@ -149,7 +149,7 @@ class Split:
     def targets(self, grid: int) -> tuple[np.ndarray, np.ndarray]:
         """Motion targets: z_pres (stacks, T, G * G, 1) and z_where (stacks, T, G * G, 4), float32.
 
-        See :func:`spacetime_env.motion.targets`.
+        See :func:`spacetime_env.data.motion.targets`.
         """
         found = [targets(self.motion_boxes[f], self.native, grid) for f in range(len(self.motion_boxes))]
         z_pres, z_where = (np.stack(part) for part in zip(*found, strict=True))

@@ -7,10 +7,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from spacetime_env.dataset import Split
-from spacetime_env.drawing import enlarge, side_by_side
-from spacetime_env.motion import Trace, View, targets
-from spacetime_env.motion.parts import Parts
+from spacetime_env.data.motion import Trace, View, targets
+from spacetime_env.data.motion.parts import Parts
+from spacetime_env.data.split import Split
+from spacetime_env.objects.drawing import enlarge, side_by_side
 
 # RGB
 MOTION, TRUTH, CELL = (255, 80, 80), (80, 255, 80), (80, 160, 255)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from spacetime_env.env import SpaceTimeEnv
-from spacetime_env.object_model import Watcher
-from spacetime_env.scene import Detections, by_name, scene_dict
-from spacetime_env.screens import Screen
+from spacetime_env.envs.choose_model import Watcher
+from spacetime_env.envs.env import SpaceTimeEnv
+from spacetime_env.models.screens import Screen
+from spacetime_env.objects.describe import Detections, by_name, scene_dict
 
 
 class Stepped(NamedTuple):

@@ -11,12 +11,12 @@ import numpy as np
 
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.games import UnknownGameError, canonical
-from spacetime_env.scene import Detections
-from spacetime_env.screens import Screen
+from spacetime_env.models.screens import Screen
+from spacetime_env.objects.describe import Detections
 
 
 class ObjectModel(Protocol):
-    """What :class:`SpaceTimeObservation` needs of a model; :class:`spacetime_env.bundle.Model` is one."""
+    """What :class:`SpaceTimeObservation` needs of a model; :class:`spacetime_env.models.model.Model` is one."""
 
     @property
     def game(self) -> str: ...
@@ -34,8 +34,8 @@ class ObjectModel(Protocol):
 class Watcher:
     """Looks at the frames of some games as they are played, with a model that may remember the last ones.
 
-    A model with ``begin`` and ``follow``, as :class:`spacetime_env.bundle.Model` has them, computes only what changed;
-    of another one, its ``detect`` is called. With a new model it begins anew.
+    A model with ``begin`` and ``follow``, as :class:`spacetime_env.models.model.Model` has them, computes only what
+    changed; of another one, its ``detect`` is called. With a new model it begins anew.
 
     Args:
         games: how many.
@@ -74,7 +74,8 @@ def default_model(game: str | None) -> str:
         ValueError: it is not known which game.
         UnknownModelError: there is none.
     """
-    from spacetime_env.bundle import UnknownModelError, available_models
+    from spacetime_env.models.folder import available_models
+    from spacetime_env.shipped import UnknownModelError
 
     if game is None:
         raise ValueError("expected a model: this environment's spec does not say which game it plays.")
@@ -91,7 +92,8 @@ def load_for(model: str | ObjectModel, game: str | None) -> ObjectModel:
     """The model; of one of several games, that of ``game``."""
     if not isinstance(model, str):
         return model
-    from spacetime_env.bundle import SeveralGamesError, load_model
+    from spacetime_env.models.folder import load_model
+    from spacetime_env.models.settings import SeveralGamesError
 
     try:
         return load_model(model)

@@ -12,7 +12,7 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
-from spacetime_env.screens import ScreenEnv
+from spacetime_env.models.screens import ScreenEnv
 
 
 class SubframeEnv(ScreenEnv):

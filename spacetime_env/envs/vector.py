@@ -21,10 +21,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from spacetime_env.block import Block, Local
-from spacetime_env.env import make_env
-from spacetime_env.remote import Remote
-from spacetime_env.wrapper import OBS_FORMATS
+from spacetime_env.envs.block import Block, Local
+from spacetime_env.envs.env import make_env
+from spacetime_env.envs.worker import Remote
+from spacetime_env.envs.wrapper import OBS_FORMATS
 
 __all__ = ["SpaceTimeVectorEnv"]
 
@@ -47,11 +47,11 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         context: how workers are started: ``"fork"``, ``"forkserver"`` or ``"spawn"``. None: fork where there is one
             (Linux), which takes no time; otherwise spawn.
         max_episode_steps: an episode is cut off (truncated) after so many steps; None: by the emulator alone.
-        **kwargs: the options of :func:`spacetime_env.env.make_env`: ``model``, ``obs_format``, ``history``,
+        **kwargs: the options of :func:`spacetime_env.envs.env.make_env`: ``model``, ``obs_format``, ``history``,
             ``noop_max``, ``render_mode="rgb_array"``, ``overlay``, ``frameskip`` ...
 
     Raises:
-        ValueError: a bad option; see also :class:`~spacetime_env.wrapper.SpaceTimeObservation`.
+        ValueError: a bad option; see also :class:`~spacetime_env.envs.wrapper.SpaceTimeObservation`.
 
     Example:
         >>> import gymnasium as gym, spacetime_env

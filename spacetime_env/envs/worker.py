@@ -1,4 +1,4 @@
-"""A :class:`~spacetime_env.block.Block` of environments in a process of its own."""
+"""A :class:`~spacetime_env.envs.block.Block` of environments in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from spacetime_env.block import Block, Packed
-from spacetime_env.env import make_env
+from spacetime_env.envs.block import Block, Packed
+from spacetime_env.envs.env import make_env
 
 SPIN = 0.0005  # seconds
 

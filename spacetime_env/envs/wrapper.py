@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict
 
-from spacetime_env.object_model import (
+from spacetime_env.envs.choose_model import (
     ObjectModel,
     Watcher,
     default_model,
@@ -20,10 +20,10 @@ from spacetime_env.object_model import (
     require_match,
     with_classes,
 )
-from spacetime_env.scene import Detections, scene_dict
-from spacetime_env.screens import Screen
-from spacetime_env.subframes import keep_subframes
-from spacetime_env.tracker import FEATURES, Tracker
+from spacetime_env.envs.emulator import keep_subframes
+from spacetime_env.models.screens import Screen
+from spacetime_env.objects.describe import Detections, scene_dict
+from spacetime_env.objects.tracker import FEATURES, Tracker
 
 __all__ = ["OBS_FORMATS", "SpaceTimeObservation"]
 
@@ -42,7 +42,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     A model finds and names the objects of each frame, and a tracker gives each one a row of its own: the same
     object keeps its row while it lives. For many games at once, ``gym.make_vec`` makes a
-    :class:`~spacetime_env.vector.SpaceTimeVectorEnv`, which looks at their frames together; the wrapper also works
+    :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`, which looks at their frames together; the wrapper also works
     under Gymnasium's and Stable-Baselines3's own vector environments.
 
     The rows are grouped by class in the order of :attr:`slot_names`. Their columns are :attr:`feature_names`:
@@ -95,7 +95,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         model: the model, see :func:`spacetime_env.load_model`.
         slot_names: the name of each row, such as ``("Player", "Ghost0", "Ghost1")``.
         feature_names: the name of each column.
-        detections: the :class:`~spacetime_env.scene.Detections` of the last frame; ``None`` before a reset.
+        detections: the :class:`~spacetime_env.objects.describe.Detections` of the last frame; ``None`` before a reset.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         Raises:
             ValueError: the observations are not native RGB frames, an option has a value that it cannot have,
                 or the model was trained on another game, or on several others.
-            spacetime_env.bundle.UnknownModelError: there is no such model, or none for this game.
+            spacetime_env.shipped.UnknownModelError: there is no such model, or none for this game.
         """
         if obs_format not in OBS_FORMATS:
             near = difflib.get_close_matches(str(obs_format), OBS_FORMATS, n=1)
@@ -253,7 +253,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         picture = self.env.render()
         if not self._overlay or self.detections is None or not isinstance(picture, np.ndarray):
             return picture
-        from spacetime_env.drawing import draw
+        from spacetime_env.objects.drawing import draw
 
         return draw(picture, self.detections)
 

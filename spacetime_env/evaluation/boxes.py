@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from spacetime_env.scene import Detections
+from spacetime_env.objects.describe import Detections
 
 IOUS = tuple(round(0.1 * k, 1) for k in range(1, 10))  # the published thresholds of AP
 RECALLS = np.linspace(0.0, 1.0, 101)  # where COCO reads the precision
@@ -200,7 +200,7 @@ def average_precision(
     read at 101 recalls. The published project reads it at 11, and does not let a detection take its second best.
 
     Own code, since torchmetrics brings torchvision and pycocotools for it: 100 MB for forty lines, of which
-    tests/metrics/test_boxes.py has numbers that pycocotools gave.
+    tests/evaluation/test_boxes.py has numbers that pycocotools gave.
 
     Args:
         found, truth, ignored: see :func:`detection_scores`.

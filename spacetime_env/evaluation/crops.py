@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spacetime_env.dataset import Split
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.evaluation.latents import true_names
 from spacetime_env.files import write_atomically
-from spacetime_env.metrics.boxes import Truth
-from spacetime_env.metrics.latents import true_names
-from spacetime_env.scene import Detections
+from spacetime_env.objects.describe import Detections
 
 COLUMNS = ("file", "split", "stack", "t", "x", "y", "w", "h", "name", "true_name", "confidence")
 

@@ -5,8 +5,8 @@
 >>> found = evaluate_model(model, tests, open_split("data/Pong/validation-random"))       # doctest: +SKIP
 >>> found.sets["moving"]["f1"], found.classes["Ball"]["ap"]                               # doctest: +SKIP
 
-The metrics are in :mod:`spacetime_env.metrics`, what is written in :mod:`spacetime_env.results`, the command in
-:mod:`spacetime_env.evaluate_cli`.
+The metrics are in :mod:`spacetime_env.evaluation`, what is written in :mod:`spacetime_env.evaluation.tables`, the
+command in :mod:`spacetime_env.commands.evaluate`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from spacetime_env.bundle import Model
-from spacetime_env.dataset import Split
-from spacetime_env.metrics.boxes import (
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import (
     IOUS,
     DetectionScores,
     Truth,
@@ -32,7 +31,7 @@ from spacetime_env.metrics.boxes import (
     match,
     named,
 )
-from spacetime_env.metrics.latents import (
+from spacetime_env.evaluation.latents import (
     centroid_accuracy,
     cluster_scores,
     draw_samples,
@@ -41,10 +40,7 @@ from spacetime_env.metrics.latents import (
     labelled,
     true_names,
 )
-from spacetime_env.metrics.tracks import identity_switches
-from spacetime_env.naming import truth_sets
-from spacetime_env.scene import Detections
-from spacetime_env.seen import (
+from spacetime_env.evaluation.run_model import (
     EvaluationError,
     Seen,
     labelled_tests,
@@ -53,6 +49,10 @@ from spacetime_env.seen import (
     samples_of,
     stacks_of,
 )
+from spacetime_env.evaluation.tracks import identity_switches
+from spacetime_env.models.model import Model
+from spacetime_env.objects.describe import Detections
+from spacetime_env.training.naming import truth_sets
 
 __all__ = [
     "DetectionScores",

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from spacetime_env.classifier import fit_ridge
-from spacetime_env.metrics.boxes import Truth, iou, match
-from spacetime_env.scene import Detections
+from spacetime_env.evaluation.boxes import Truth, iou, match
+from spacetime_env.models.classifier import fit_ridge
+from spacetime_env.objects.describe import Detections
 
 Samples = tuple[np.ndarray, list[str]]  # features (n, D) of objects that were found, and their n true names
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spacetime_env.evaluation.latents import Samples, draw_samples
 from spacetime_env.files import write_atomically
-from spacetime_env.metrics.latents import Samples, draw_samples
 
 A_CLASS = 250  # objects of a class in a plot: more cover each other, and t-SNE takes long
 LEAST = 5  # objects: with fewer there is nothing to lay out

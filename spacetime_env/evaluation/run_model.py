@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spacetime_env.bundle import Model
-from spacetime_env.dataset import Split, open_split
-from spacetime_env.metrics.boxes import Truth
-from spacetime_env.metrics.latents import Samples, kalman_features
-from spacetime_env.naming import detect_all, visible_truth
-from spacetime_env.scene import Detections
-from spacetime_env.store import META
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.shards import META
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.evaluation.latents import Samples, kalman_features
+from spacetime_env.models.model import Model
+from spacetime_env.objects.describe import Detections
+from spacetime_env.training.naming import detect_all, visible_truth
 
 
 class EvaluationError(ValueError):

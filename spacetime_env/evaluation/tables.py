@@ -16,7 +16,7 @@ from spacetime_env.files import write_atomically
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-    from spacetime_env.evaluate import Evaluation
+    from spacetime_env.evaluation.evaluate import Evaluation
 
 # Figure -> what the table calls it; in the table's order.
 TITLES = {

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.metrics.boxes import Truth, iou
-from spacetime_env.scene import Detections
-from spacetime_env.slots import REACH
-from spacetime_env.tracker import Tracker
+from spacetime_env.evaluation.boxes import Truth, iou
+from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.slots import REACH
+from spacetime_env.objects.tracker import Tracker
 
 
 def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]:

@@ -193,7 +193,7 @@ def present(raw, differs, of, grid, limit, scale):  # type: ignore[no-untyped-de
 
 @compiled
 def arrange(frame, z_pres, places, threshold, ignore, limit, whole, height, width):  # type: ignore[no-untyped-def]
-    """What :func:`spacetime_env.scene.describe_all` keeps, and its boxes.
+    """What :func:`spacetime_env.objects.describe.describe_all` keeps, and its boxes.
 
     Args:
         frame: (M,) ascending.

@@ -1,4 +1,4 @@
-"""From boxes to rows: the usual step of :class:`spacetime_env.tracker.Tracker`, of all classes in one go."""
+"""From boxes to rows: the usual step of :class:`spacetime_env.objects.tracker.Tracker`, of all classes in one go."""
 
 from __future__ import annotations
 
@@ -135,12 +135,12 @@ def track(  # type: ignore[no-untyped-def]
         boxes, class_ids, confidence: (m, 4), (m,), (m,) of the detections.
         group_of: (classes,) the group of each class, or -1.
         ends: (groups,) where the slots of each group end.
-        alive ... source: see :class:`spacetime_env.slot_arrays.SlotArrays`; brought up to date.
-        keep, reach: see :class:`spacetime_env.slots.FewSlots`.
-        rules: REACH_GROWTH, TURN, DOUBT, STALE and SMOOTH of :mod:`spacetime_env.slots`.
+        alive ... source: see :class:`spacetime_env.objects.slot_arrays.SlotArrays`; brought up to date.
+        keep, reach: see :class:`spacetime_env.objects.slots.FewSlots`.
+        rules: REACH_GROWTH, TURN, DOUBT, STALE and SMOOTH of :mod:`spacetime_env.objects.slots`.
         native: H, W of the frame.
         max_speed: native pixels a step that a displacement of 1 stands for.
-        out: (slots, 7) float32: :data:`spacetime_env.tracker.FEATURES`.
+        out: (slots, 7) float32: :data:`spacetime_env.objects.tracker.FEATURES`.
 
     Returns:
         (groups,) which are left to do: nothing of these was changed.

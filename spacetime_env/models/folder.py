@@ -4,7 +4,7 @@ A folder holds ``model.safetensors`` (network and classifier), ``model.yaml`` (w
 of the weights) and ``CARD.md``. Loading never unpickles anything and refuses what does not fit.
 
 A joint model is one network for several games: its folder has a classifier and a fixed background for each, and it is
-loaded for one game at a time. :func:`spacetime_env.joint_bundle.save_joint` writes it.
+loaded for one game at a time. :func:`spacetime_env.models.joint_folder.save_joint` writes it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, cast
 from torch import Tensor
 
 from spacetime_env import __version__
-from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import shown_rows
-from spacetime_env.model import Model
-from spacetime_env.model_files import CARD, WEIGHTS, of_game, read_weights, weights_of, write_folder
-from spacetime_env.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.model import Model
+from spacetime_env.models.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
+from spacetime_env.models.weights import CARD, WEIGHTS, of_game, read_weights, weights_of, write_folder
 from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
 from spacetime_env.space import Space
 

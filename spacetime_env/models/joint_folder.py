@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from spacetime_env import __version__
-from spacetime_env.bundle import Model
-from spacetime_env.model_files import game_keys, weights_of, write_folder
-from spacetime_env.settings import GameSettings, JointSettings
+from spacetime_env.models.model import Model
+from spacetime_env.models.settings import GameSettings, JointSettings
+from spacetime_env.models.weights import game_keys, weights_of, write_folder
 from spacetime_env.shipped import BundleError
 
 
@@ -32,7 +32,7 @@ def save_joint(
         folder: made if it is missing.
         models: one for each game, 1 or more. Their networks are the same but for the image of a fixed background, and
             their configurations but for ``subframes``.
-        trained, card, extras: see :func:`spacetime_env.bundle.save_model`.
+        trained, card, extras: see :func:`spacetime_env.models.folder.save_model`.
 
     Raises:
         BundleError: two are of the same game, their networks differ, or the folder cannot be written. What was there

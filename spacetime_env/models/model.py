@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, to_tensor
-from spacetime_env.scene import Detections, describe_all
-from spacetime_env.screens import Palette, Screen
-from spacetime_env.settings import Settings
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.screens import Palette, Screen
+from spacetime_env.models.settings import Settings
+from spacetime_env.objects.describe import Detections, describe_all
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space.sparse import Found, Known
@@ -85,7 +85,7 @@ class Model:
             frames: (N, H, W, 3) or (H, W, 3) uint8 RGB, in the game's native size; or a list of (H, W, 3).
 
         Returns:
-            One :class:`~spacetime_env.scene.Detections` a frame, most certain object first.
+            One :class:`~spacetime_env.objects.describe.Detections` a frame, most certain object first.
 
         Raises:
             ValueError: frames of another shape, type or size.
@@ -96,7 +96,7 @@ class Model:
 
     @property
     def sees_screens(self) -> bool:
-        """Whether :meth:`follow` takes a :class:`~spacetime_env.screens.Screen`: nothing is resized."""
+        """Whether :meth:`follow` takes a :class:`~spacetime_env.models.screens.Screen`: nothing is resized."""
         top, bottom = self._rows
         return self._sparse is not None and self.config.frame_size == (bottom - top, self.native[1])
 
@@ -167,7 +167,7 @@ class Model:
     def with_classifier(self, classifier: LinearClassifier) -> Model:
         """The same network with other names for what it finds; a class new to the scene gets one slot.
 
-        >>> from spacetime_env.classifier import import_joblib
+        >>> from spacetime_env.models.classifier import import_joblib
         >>> ridge = import_joblib("z_what-classifier_16.joblib.pkl")          # doctest: +SKIP
         >>> model = load_model("pong").with_classifier(ridge)                 # doctest: +SKIP
 

@@ -1,4 +1,4 @@
-"""The files of a model folder, and what its tensors are called. See :mod:`spacetime_env.bundle`."""
+"""The files of a model folder, and what its tensors are called. See :mod:`spacetime_env.models.folder`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 import yaml
 from torch import Tensor
 
-from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import to_dict
 from spacetime_env.files import write_together
-from spacetime_env.settings import SETTINGS, JointSettings, Settings
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.settings import SETTINGS, JointSettings, Settings
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space
 

@@ -1,7 +1,7 @@
 """From a network's latents to named objects, and from objects frame by frame to tracked rows for an agent.
 
 Numpy only. :func:`describe` turns the latents of one frame into :class:`Detections`; the
-:class:`~spacetime_env.tracker.Tracker` gives each object a slot that stays its own and measures how it moves.
+:class:`~spacetime_env.objects.tracker.Tracker` gives each object a slot that stays its own and measures how it moves.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spacetime_env.compiled import loops
 from spacetime_env.config import SceneConfig
-from spacetime_env.fast import loops
 from spacetime_env.frames import z_where_to_boxes
-from spacetime_env.tracker import FEATURES, Tracker
+from spacetime_env.objects.tracker import FEATURES, Tracker
 
 __all__ = ["FEATURES", "Detections", "Tracker", "describe", "describe_all", "in_regions", "scene_dict"]
 

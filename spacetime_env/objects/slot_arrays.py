@@ -1,4 +1,4 @@
-"""The slots of a class of many objects, in arrays: the rules of :mod:`spacetime_env.slots`."""
+"""The slots of a class of many objects, in arrays: the rules of :mod:`spacetime_env.objects.slots`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from spacetime_env.slots import DOUBT, REACH_GROWTH, SMOOTH, STALE, TURN
+from spacetime_env.objects.slots import DOUBT, REACH_GROWTH, SMOOTH, STALE, TURN
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ManySlots:
 
     Args:
         slots: how many, or their arrays.
-        reach, keep: see :class:`~spacetime_env.slots.FewSlots`.
+        reach, keep: see :class:`~spacetime_env.objects.slots.FewSlots`.
     """
 
     def __init__(self, slots: int | SlotArrays, reach: float, keep: int) -> None:
@@ -158,7 +158,7 @@ class ManySlots:
         s.missed[slots], s.moved[slots] = 0, False
 
     def rows(self, native: tuple[int, int], max_speed: float) -> np.ndarray:
-        """As :meth:`spacetime_env.slots.FewSlots.rows`, (slots, 7)."""
+        """As :meth:`spacetime_env.objects.slots.FewSlots.rows`, (slots, 7)."""
         s, (height, width) = self.state, native
         now = np.empty((self.slots, 7))
         now[:, 0] = s.missed == 0
@@ -170,5 +170,5 @@ class ManySlots:
         return now
 
     def sources(self) -> list[int]:
-        """As :meth:`spacetime_env.slots.FewSlots.sources`."""
+        """As :meth:`spacetime_env.objects.slots.FewSlots.sources`."""
         return np.where(self.state.alive, self.state.source, -1).tolist()

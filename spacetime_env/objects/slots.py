@@ -1,7 +1,8 @@
-"""The slots of one class: which detection is which object, and what is known of each. See :mod:`spacetime_env.tracker`.
+"""The slots of one class: which detection is which object, and what is known of each. See
+:mod:`spacetime_env.objects.tracker`.
 
 Two forms of the same rules, as a test shows: :class:`FewSlots` in plain numbers and, in arrays,
-:class:`spacetime_env.slot_arrays.ManySlots`. For one object arrays are the slower, for many the faster.
+:class:`spacetime_env.objects.slot_arrays.ManySlots`. For one object arrays are the slower, for many the faster.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class _Track:
         self.source = -1
 
     def costs(self, seen: list[Sight], reach: float, stale: float) -> list[float]:
-        """What each detection costs; see :meth:`spacetime_env.slot_arrays.ManySlots._match`."""
+        """What each detection costs; see :meth:`spacetime_env.objects.slot_arrays.ManySlots._match`."""
         at, ahead = self.at, self.velocity * (self.missed + 1)
         reach *= 1.0 + REACH_GROWTH * self.missed
         found = []
@@ -109,7 +110,7 @@ class FewSlots:
         self._place([sight for sight in seen if id(sight) not in used])
 
     def _match(self, alive: list[_Track], seen: list[Sight]) -> list[Sight | None]:
-        """The detection of each object, or None; see :meth:`spacetime_env.slot_arrays.ManySlots._match`."""
+        """The detection of each object, or None; see :meth:`spacetime_env.objects.slot_arrays.ManySlots._match`."""
         if len(alive) == 1:  # the usual case, and never stale
             row = alive[0].costs(seen, self.reach, 0.0)
             least = min(row)
@@ -148,7 +149,7 @@ class FewSlots:
                 self.waiting.append(sight)
 
     def rows(self, native: tuple[int, int], max_speed: float) -> list[tuple[float, ...]]:
-        """Each slot's :data:`spacetime_env.tracker.FEATURES`, zeros where there is no object.
+        """Each slot's :data:`spacetime_env.objects.tracker.FEATURES`, zeros where there is no object.
 
         Args:
             native: H, W of the frame.

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spacetime_env.compiled import loops
 from spacetime_env.config import SceneConfig
-from spacetime_env.fast import loops
-from spacetime_env.slot_arrays import ManySlots, SlotArrays
-from spacetime_env.slots import DOUBT, MANY, REACH, REACH_GROWTH, SMOOTH, STALE, TURN, FewSlots, Sight
+from spacetime_env.objects.slot_arrays import ManySlots, SlotArrays
+from spacetime_env.objects.slots import DOUBT, MANY, REACH, REACH_GROWTH, SMOOTH, STALE, TURN, FewSlots, Sight
 
 if TYPE_CHECKING:
-    from spacetime_env.scene import Detections
+    from spacetime_env.objects.describe import Detections
 
 FEATURES = ("presence", "x", "y", "width", "height", "dx", "dy")
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spacetime_env.compiled import loops
 from spacetime_env.config import ModelConfig
-from spacetime_env.fast import loops
 from spacetime_env.space.foreground import FoldedEncoder, raw_presence
 from spacetime_env.space.latents import PRES_SCALE
 from spacetime_env.space.layers import both_sides
-from spacetime_env.space.model import Space
+from spacetime_env.space.network import Space
 
 LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
 PATIENCE = 16  # after so many such calls one by one, what is known is brought up to date all the same

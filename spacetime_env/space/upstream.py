@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spacetime_env.config import BackgroundConfig, EncoderConfig, ModelConfig
-from spacetime_env.space.model import Space
+from spacetime_env.space.network import Space
 
 # Upstream's name -> ours. The heads that we keep in one layer are joined afterwards.
 _NAMES = (

@@ -16,15 +16,16 @@ from torch import Tensor
 
 from spacetime_env import __version__
 from spacetime_env.config import Config, to_dict
-from spacetime_env.dataset import Split, SplitMeta
-from spacetime_env.drawing import enlarge
+from spacetime_env.config.games import each_game
+from spacetime_env.data.players import shares
+from spacetime_env.data.shards import SplitMeta
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.joint import each_game
-from spacetime_env.limits import joint_limit_lines, limit_lines
-from spacetime_env.metrics.boxes import DetectionScores
-from spacetime_env.policies import shares
-from spacetime_env.scene import Detections
+from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.drawing import enlarge
 from spacetime_env.space import SpaceOutput, Targets
+from spacetime_env.training.limits import joint_limit_lines, limit_lines
 
 _SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show
 
@@ -54,7 +55,7 @@ def provenance(config: Config) -> dict[str, Any]:
 
 def commit() -> str:
     """The checkout's commit, with ``+`` where code or configs are changed; ``unknown`` outside a checkout."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]  # the package
 
     def git(*words: str) -> str:
         done = subprocess.run(
@@ -262,7 +263,7 @@ def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Split],
     meta = trains[0].meta
     each = " of each game" if len(trains) > 1 else ""
     return [
-        f"Made by `{command or 'spacetime_env.pretrain.pretrain(config)'}`, seed {config.seed}, "
+        f"Made by `{command or 'spacetime_env.training.pretrain.pretrain(config)'}`, seed {config.seed}, "
         f"commit {commit()}.",
         f"Data: {meta.size} stacks of {meta.length} frames{each}, {who_played(meta)}, seed {meta.seed}. "
         f"Validation data: policy {config.data.eval_agent!r}. "

@@ -12,17 +12,23 @@ import numpy as np
 import torch
 import yaml
 
-from spacetime_env import figures as figures_file
-from spacetime_env import gallery, report, results
-from spacetime_env.bundle import Model, load_model, save_model
-from spacetime_env.checkpoint import State
-from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import Config, SceneConfig, to_dict
-from spacetime_env.dataset import Split
-from spacetime_env.evaluate import evaluate_model
-from spacetime_env.joint_bundle import save_joint
-from spacetime_env.metrics.latents import Samples
-from spacetime_env.naming import (
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation import figures as figures_file
+from spacetime_env.evaluation import tables
+from spacetime_env.evaluation.evaluate import evaluate_model
+from spacetime_env.evaluation.latents import Samples
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.folder import load_model, save_model
+from spacetime_env.models.joint_folder import save_joint
+from spacetime_env.models.model import Model
+from spacetime_env.objects.describe import Detections
+from spacetime_env.space import Space
+from spacetime_env.space.background import FixedBackground
+from spacetime_env.training import card as report
+from spacetime_env.training import pictures as gallery
+from spacetime_env.training.checkpoint import State
+from spacetime_env.training.naming import (
     NothingFoundError,
     as_model,
     detect_all,
@@ -33,10 +39,7 @@ from spacetime_env.naming import (
     name_objects,
     with_slots,
 )
-from spacetime_env.optimize import Examples
-from spacetime_env.scene import Detections
-from spacetime_env.space import Space
-from spacetime_env.space.background import FixedBackground
+from spacetime_env.training.step import Examples
 
 ALL_GAMES = "mean over games"  # in figures.json
 ALL_TESTS = "all test splits"
@@ -229,7 +232,7 @@ def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int, s
         if data.tests:
             samples = data.validation if data.validation.meta.labels else None
             done[game] = evaluate_model(load_model(folder, game), data.tests, samples, name, progress=True)
-            written, notes = results.write(done[game], run / "evaluation" / game if several else run, step)
+            written, notes = tables.write(done[game], run / "evaluation" / game if several else run, step)
             print("\n".join([*done[game].notes, *notes, f"wrote {', '.join(map(str, written))}"]))
     added: dict[str, figures_file.Numbers] = {}
     for game, found in done.items():
@@ -239,7 +242,7 @@ def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int, s
         added[f"{game}/{split}" if several else split] = figures_file.numbers(own, "evaluation")
     figures_file.add(run, ({ALL_GAMES: figures_file.mean(list(added.values()))} if several and done else {}) | added)
     if several and done:
-        print(f"wrote {', '.join(map(str, results.write_games(name, done, run)))}")
+        print(f"wrote {', '.join(map(str, tables.write_games(name, done, run)))}")
 
 
 def as_yaml(tree: object) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.metrics.boxes import DetectionScores
+from spacetime_env.evaluation.boxes import DetectionScores
 
 MISSED = 0.5  # a class with less recall is named
 

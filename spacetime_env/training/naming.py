@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from spacetime_env import report
-from spacetime_env.bundle import Model, Settings
-from spacetime_env.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge
 from spacetime_env.config import Config, ConfigError, SceneConfig
-from spacetime_env.dataset import Split
+from spacetime_env.config.games import each_game
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import Truth, average_precision, detection_scores, divide
+from spacetime_env.evaluation.latents import Samples, draw_samples, few_shot_accuracy, labelled
 from spacetime_env.games import canonical
-from spacetime_env.joint import each_game
-from spacetime_env.metrics.boxes import Truth, average_precision, detection_scores, divide
-from spacetime_env.metrics.latents import Samples, draw_samples, few_shot_accuracy, labelled
-from spacetime_env.scene import Detections, in_regions
+from spacetime_env.models.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge
+from spacetime_env.models.model import Model
+from spacetime_env.models.settings import Settings
+from spacetime_env.objects.describe import Detections, in_regions
 from spacetime_env.space import Space
+from spacetime_env.training import card
 
 CLUSTERS = 8  # classes where no labels are and scene.classes names none
 QUICK = 64  # validation stacks looked at during training
@@ -150,7 +151,7 @@ def mean_scores(
     The scores of each game are there too, as ``Pong/f1``.
 
     Args:
-        spaces: the network with the background of each of :func:`~spacetime_env.joint.each_game`.
+        spaces: the network with the background of each of :func:`~spacetime_env.config.games.each_game`.
         validation: a split for each of them.
     """
     each = {game: quick_scores(one, spaces[game], validation[game]) for game, one in each_game(config).items()}
@@ -224,7 +225,7 @@ def export_classifiers(config: Config, known: Samples | None, folder: Path) -> l
 
 def full_scores(
     config: Config, seen: Sequence[Sequence[Detections]], known: Samples | None, tests: Sequence[Split]
-) -> report.Figures:
+) -> card.Figures:
     """Detection, naming and few-shot figures on whole test splits that have labels, taken together.
 
     Args:
@@ -237,9 +238,9 @@ def full_scores(
     for test in tests:
         for part, more in zip((moving, others), moving_truth(test, config.scene), strict=True):
             part += more
-    targets = [report.from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
+    targets = [card.from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
     shots = few_shot_accuracy(known, labelled(found, truth), config.train.few_shot) if known is not None else {}
-    return report.Figures(
+    return card.Figures(
         detection_scores(found, moving, others),
         detection_scores(found, truth),
         shots,

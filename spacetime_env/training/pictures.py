@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spacetime_env.bundle import Model
-from spacetime_env.drawing import draw, enlarge
+from spacetime_env.evaluation.boxes import Truth, iou, match
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.metrics.boxes import Truth, iou, match
-from spacetime_env.scene import Detections
+from spacetime_env.models.model import Model
+from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.drawing import draw, enlarge
 
 SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show
 

@@ -16,9 +16,15 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from spacetime_env import figures as figures_file
-from spacetime_env import files, report
-from spacetime_env.checkpoint import (
+from spacetime_env import files
+from spacetime_env.config import Config
+from spacetime_env.config.games import each_game, run_name
+from spacetime_env.data.players import Player, policy_for
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation import figures as figures_file
+from spacetime_env.space import CountMismatch, Space
+from spacetime_env.training import card
+from spacetime_env.training.checkpoint import (
     BEST,
     CheckpointError,
     Interrupt,
@@ -27,12 +33,10 @@ from spacetime_env.checkpoint import (
     resume,
     save_checkpoint,
 )
-from spacetime_env.config import Config
-from spacetime_env.dataset import Split, policy_for
-from spacetime_env.finish import GameData, as_yaml, finish, measure, set_background, with_background
-from spacetime_env.joint import each_game, run_name
-from spacetime_env.naming import mean_scores, quick_scores, require_classes
-from spacetime_env.optimize import (
+from spacetime_env.training.finish import GameData, as_yaml, finish, measure, set_background, with_background
+from spacetime_env.training.naming import mean_scores, quick_scores, require_classes
+from spacetime_env.training.splits import load_examples, prepare_split, settle_subframes, test_splits
+from spacetime_env.training.step import (
     Examples,
     JointExamples,
     make_optimizers,
@@ -40,9 +44,6 @@ from spacetime_env.optimize import (
     require_settings,
     train_step,
 )
-from spacetime_env.policies import Player
-from spacetime_env.prepare import load_examples, prepare_split, settle_subframes, test_splits
-from spacetime_env.space import CountMismatch, Space
 
 
 class TrainingError(RuntimeError):
@@ -124,7 +125,7 @@ def pretrain(
     state = start(config, examples)
     if resume(folder, state, config) is not None:
         print(f"resuming {run} at step {state.step} of {config.train.steps}")
-    files.write_atomically(run / "run.yaml", as_yaml(report.provenance(config)))
+    files.write_atomically(run / "run.yaml", as_yaml(card.provenance(config)))
     train_loop(config, state, examples, validation, run)
     use_best(folder, state)
     written = finish(config, state, games, out, run, data_seconds, command, export_classifier)
@@ -235,7 +236,7 @@ def train_loop(
                     rate = (bar.format_dict["rate"] or 0) * len(frames)
                     bar.set_postfix(loss=f"{values['total']:.0f}", frames_s=f"{rate:.0f}")
                 if state.step % t.picture_every == 0:
-                    picture = report.picture(frames, output, target, config.model.color_order)
+                    picture = card.picture(frames, output, target, config.model.color_order)
                     writer.add_image("pictures", picture, state.step, dataformats="HWC")
                 best = False
                 if evaluating:

@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from spacetime_env.config import Config, ConfigError
-from spacetime_env.dataset import DatasetError, Split, open_split, policy_for, record, split_folder
+from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data.labels import LabelsError
+from spacetime_env.data.motion import targets
+from spacetime_env.data.players import Player, policy_for
+from spacetime_env.data.recorder import split_folder
+from spacetime_env.data.shards import META, DatasetError, read_meta
+from spacetime_env.data.split import Split
 from spacetime_env.frames import resize, shown_rows
-from spacetime_env.labels import LabelsError
-from spacetime_env.motion import targets
-from spacetime_env.naming import motion_truth
-from spacetime_env.optimize import Examples
-from spacetime_env.policies import Player
-from spacetime_env.store import META, read_meta
+from spacetime_env.training.naming import motion_truth
+from spacetime_env.training.step import Examples
 
 FLICKER = 0.02  # over this part of what moves, it is worth looking at two frames; a fast ball alone makes 1.4 %
 

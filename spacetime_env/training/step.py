@@ -1,4 +1,4 @@
-"""One training step, and the tensors it needs: used by :mod:`spacetime_env.pretrain`."""
+"""One training step, and the tensors it needs: used by :mod:`spacetime_env.training.pretrain`."""
 
 from __future__ import annotations
 

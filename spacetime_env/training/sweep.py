@@ -22,18 +22,18 @@ import time
 import traceback
 from pathlib import Path
 
-from spacetime_env import figures
-from spacetime_env.checkpoint import differences
 from spacetime_env.config import Config, ConfigError, to_dict
-from spacetime_env.dataset import DatasetError, open_split
+from spacetime_env.config.games import each_game
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.shards import INDEX, DatasetError
+from spacetime_env.evaluation import figures
 from spacetime_env.files import write_atomically
-from spacetime_env.finish import GameData
-from spacetime_env.joint import each_game
-from spacetime_env.prepare import require_same
-from spacetime_env.pretrain import Interrupted, TrainingError, forget, pretrain
-from spacetime_env.store import INDEX
-from spacetime_env.sweep_plan import RECORD, Run, Sweep
-from spacetime_env.table import Row, as_csv, as_markdown
+from spacetime_env.training.checkpoint import differences
+from spacetime_env.training.finish import GameData
+from spacetime_env.training.pretrain import Interrupted, TrainingError, forget, pretrain
+from spacetime_env.training.splits import require_same
+from spacetime_env.training.sweep_plan import RECORD, Run, Sweep
+from spacetime_env.training.sweep_table import Row, as_csv, as_markdown
 
 ERROR = "error.txt"
 
@@ -42,10 +42,10 @@ def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_cla
     """Do all runs that are not done, one after the other, and write the table after each.
 
     Args:
-        sweep: see :func:`spacetime_env.sweep_plan.plan`.
+        sweep: see :func:`spacetime_env.training.sweep_plan.plan`.
         restart: throw away all runs first: their checkpoints, logs and figures.
         command: the command line, for the cards.
-        export_classifier: see :func:`spacetime_env.pretrain.pretrain`.
+        export_classifier: see :func:`spacetime_env.training.pretrain.pretrain`.
 
     Returns:
         The runs that failed. Each was reported; why is in its ``error.txt``.
@@ -114,7 +114,7 @@ def do(run: Run, command: str, export_classifier: bool, gathered: dict[str, Game
     """Do a run, or the rest of it, and note how long it took.
 
     Args:
-        gathered: see :func:`spacetime_env.pretrain.pretrain`.
+        gathered: see :func:`spacetime_env.training.pretrain.pretrain`.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / ERROR).unlink(missing_ok=True)

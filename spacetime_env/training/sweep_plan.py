@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from spacetime_env import figures
 from spacetime_env.config import Config, ConfigError, load_config, to_dict
-from spacetime_env.dataset import policy_for
+from spacetime_env.config.games import each_game, run_name
+from spacetime_env.data.players import policy_for
+from spacetime_env.evaluation import figures
 from spacetime_env.files import write_atomically
-from spacetime_env.joint import each_game, run_name
-from spacetime_env.optimize import require_settings
 from spacetime_env.space import Space
+from spacetime_env.training.step import require_settings
 
 RECORD = "sweep.json"
 LONGEST = 60  # characters of a value in a folder's name

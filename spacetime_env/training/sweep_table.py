@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spacetime_env.figures import Numbers
+from spacetime_env.evaluation.figures import Numbers
 
 SEED = "seed"  # the setting that means are taken over
 # The figures that come first: what their names in figures.json match, and what they are called.

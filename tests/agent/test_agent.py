@@ -31,8 +31,8 @@ from spacetime_env.agent import card as cards
 from spacetime_env.agent.envs import EnvMaker, RandomStart, derived_seed, make, make_envs
 from spacetime_env.agent.hyperparameters import algorithm, literal, parse, read, words
 from spacetime_env.agent.train import Options, train
-from tests.fakes import ColourModel, make_pong
-from tests.toy_env import Catch
+from tests.helpers.fakes import ColourModel, make_pong
+from tests.helpers.toy_env import Catch
 
 SMALL = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "policy_kwargs": {"net_arch": [4]}}
 
@@ -188,7 +188,7 @@ def test_unknown_algorithm_names_those_there_are() -> None:
 
 
 def test_shipped_hyperparameters_fit_their_algorithms() -> None:
-    files = sorted((Path(__file__).parents[1] / "configs" / "agents").glob("*.yml"))
+    files = sorted((Path(__file__).parents[2] / "configs" / "agents").glob("*.yml"))
     assert [file.stem for file in files] == ["a2c", "dqn", "ppo"]
     for file in files:
         assert parse(read(file, "SpaceTime/Pong-v5"), algorithm(file.stem)).policy.reads_objects

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from spacetime_env.agent import VectorEnvBridge
 from spacetime_env.agent.envs import EnvMaker, make_envs
-from tests.fakes import ColourModel
+from tests.helpers.fakes import ColourModel
 
 OPTIONS: dict[str, Any] = {"model": ColourModel(), "max_num_frames_per_episode": 160}
 

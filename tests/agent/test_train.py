@@ -16,15 +16,15 @@ import torch
 import yaml
 from stable_baselines3 import PPO
 
-import tests.toy_env
+import tests.helpers.toy_env
 from spacetime_env.agent import checkpoint, load_agent, run
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.agent.train import Options, main, train
 
-ROOT = Path(__file__).parents[1]
-ENV = tests.toy_env.__name__ + ":toy/Catch-v0"
+ROOT = Path(__file__).parents[2]
+ENV = tests.helpers.toy_env.__name__ + ":toy/Catch-v0"
 WORDS = ["n_envs:2", "n_steps:8", "batch_size:8", "n_epochs:1", "policy_kwargs:dict(net_arch=[4])"]
 LITTLE: dict[str, Any] = {
     "env": ENV,

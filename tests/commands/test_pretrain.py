@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from spacetime_env.commands.pretrain import config_of, main
 from spacetime_env.config import load_config
-from spacetime_env.pretrain_cli import config_of, main
 
 
 def test_a_game_has_its_own_file():

@@ -14,17 +14,18 @@ import cv2
 import numpy as np
 import pytest
 
-from spacetime_env import create, labels
+from spacetime_env.commands import record
+from spacetime_env.commands.record import main, parser
 from spacetime_env.config import Config, ConfigError
-from spacetime_env.create import main, parser
-from spacetime_env.stage_pictures import CELL, MOTION, TRUTH
+from spacetime_env.data import labels
+from spacetime_env.data.stage_pictures import CELL, MOTION, TRUTH
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "create_dataset.py"
 
 
 def config_of(*words: str) -> Config:
-    return create._config(parser().parse_args(words))
+    return record._config(parser().parse_args(words))
 
 
 def test_the_script_only_calls_the_package() -> None:
@@ -99,7 +100,7 @@ def test_who_plays_which_split(tmp_path: Path) -> None:
 
     def player(*words: str) -> str:
         args = parser().parse_args(["--config", str(file), *words])
-        return create._policy(args, create._config(args)).name
+        return record._policy(args, record._config(args)).name
 
     assert player() == player("-f", "test") == "sticky-random"
     assert player("-f", "validation") == "random+sticky-random"  # where pretraining looks for it

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from spacetime_env.checkpoint import differences
 from spacetime_env.config import Config, ConfigError, SceneConfig, from_dict, load_config, to_dict
+from spacetime_env.config.games import each_game, run_name
 from spacetime_env.games import UnknownGameError
-from spacetime_env.joint import each_game, run_name
+from spacetime_env.training.checkpoint import differences
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture

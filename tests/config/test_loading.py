@@ -19,12 +19,12 @@ from spacetime_env.config import (
     load_config,
     to_dict,
 )
-from spacetime_env.joint import each_game, run_name
-from spacetime_env.optimize import require_settings
+from spacetime_env.config.games import each_game, run_name
 from spacetime_env.space import Space
-from tests.tiny import CONFIG
+from spacetime_env.training.step import require_settings
+from tests.helpers.tiny import CONFIG
 
-SHIPPED = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 
 def write(folder: Path, text: str) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacetime_env import labels
-from spacetime_env.labels import LabelsError, RamObjects, ram_objects, visible
-from spacetime_env.policies import RandomPolicy
+from spacetime_env.data import labels
+from spacetime_env.data.labels import LabelsError, RamObjects, ram_objects, visible
+from spacetime_env.data.players import RandomPolicy
 
 needs_ocatari = pytest.mark.skipif(importlib.util.find_spec("ocatari") is None, reason="OCAtari is not installed")
 

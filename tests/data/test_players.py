@@ -13,10 +13,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from spacetime_env import recorder, store
 from spacetime_env.config import ConfigError, DataConfig
-from spacetime_env.dataset import DatasetError, open_split, record
-from spacetime_env.policies import (
+from spacetime_env.data import recorder, shards
+from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data.players import (
     MixedPolicy,
     Player,
     RandomPolicy,
@@ -26,8 +26,9 @@ from spacetime_env.policies import (
     policy_for,
     shares,
 )
+from spacetime_env.data.shards import DatasetError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 AGENT = ROOT / "agents" / "pong-ppo"
 # 5 stacks of 2 frames, in files of 1.
 TINY = DataConfig(size=5, eval_size=5, length=2, shard_size=1, gap=3, warmup=20, workers=1)
@@ -129,7 +130,7 @@ def test_an_agent_in_a_mix(tmp_path: Path) -> None:
     assert len(sha256) == 64 and player.fingerprint == f"sticky-random hold 8; pong-ppo {sha256}"  # type: ignore[union-attr]
     folder = written(tmp_path, player, size=2)
     found = [open_split(folder).shard(i).ids for i in (0, 1)]
-    meta = store.read_meta(folder)
+    meta = shards.read_meta(folder)
     assert (found[0] == recorder.record_shard(meta, 0, StickyRandomPolicy()).ids).all()
     assert (found[1] == recorder.record_shard(meta, 1, policy_for("pong-ppo")).ids).all()
     assert pickle.loads(pickle.dumps(player)).name == player.name  # as it goes to a worker process

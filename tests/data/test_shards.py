@@ -14,15 +14,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from spacetime_env import dataset, labels, recorder, store
 from spacetime_env.config import DataConfig, MotionConfig
-from spacetime_env.dataset import DatasetError, FrameBoxes, RandomPolicy, open_split, record, seed_for
+from spacetime_env.data import dataset, labels, recorder, shards
+from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data.motion import background_of, targets
+from spacetime_env.data.players import RandomPolicy
+from spacetime_env.data.recorder import seed_for
+from spacetime_env.data.shards import DatasetError, FrameBoxes
 from spacetime_env.games import UnknownGameError
-from spacetime_env.motion import background_of, targets
 
 # 3 stacks of 4 frames, in files of 2 and 1.
 TINY = DataConfig(size=3, eval_size=3, length=4, shard_size=2, gap=6, warmup=20, workers=1)
-SHIPPED = Path(__file__).parent.parent / "data"
+SHIPPED = Path(__file__).parents[2] / "data"
 
 
 def tiny(root: Path, split: str = "train", motion: MotionConfig | None = None, **changes: Any) -> Path:
@@ -142,7 +145,7 @@ def test_files_do_not_depend_on_workers_nor_on_interruption(
 
 
 def test_another_seed_or_split_is_another_game(recorded: Path) -> None:
-    meta = store.read_meta(recorded)
+    meta = shards.read_meta(recorded)
     first = open_split(recorded).shard(0).ids
     assert (recorder.record_shard(meta, 0, RandomPolicy()).ids == first).all()
     for change in ({"seed": 1}, {"split": "test"}):
@@ -160,7 +163,7 @@ def test_a_split_that_is_not_complete_is_not_opened(copied: Path) -> None:
 
 
 def test_damaged_shards_are_refused(copied: Path, tmp_path: Path) -> None:
-    path, meta = copied / "frames-00001.npz", store.read_meta(copied)
+    path, meta = copied / "frames-00001.npz", shards.read_meta(copied)
     data = path.read_bytes()
     for how, spoiled in {
         "cut off": data[: len(data) // 2],
@@ -177,7 +180,7 @@ def test_damaged_shards_are_refused(copied: Path, tmp_path: Path) -> None:
         with pytest.raises(
             DatasetError, match=r"frames-00001.npz(: expected| is cut off or damaged).*Delete it"
         ):
-            print(how, store.read_shard(copied, meta, 1))
+            print(how, shards.read_shard(copied, meta, 1))
     path.unlink()
     tiny(tmp_path)
     assert path.read_bytes() == data
@@ -200,17 +203,17 @@ def test_nothing_is_unpickled(copied: Path) -> None:
     np.savez(buffer, **{**arrays, "steps": np.array([print], dtype=object)})
     (copied / "frames-00000.npz").write_bytes(buffer.getvalue())
     with pytest.raises(DatasetError, match=r"damaged.*allow_pickle"):
-        store.read_shard(copied, store.read_meta(copied), 0)
+        shards.read_shard(copied, shards.read_meta(copied), 0)
 
 
 def test_arrays_must_be_what_the_settings_say(copied: Path) -> None:
-    meta = store.read_meta(copied)
+    meta = shards.read_meta(copied)
     for change, message in (
         ({"length": 5}, r"expected ids \(2, 5, 210, 160\) uint8, got \(2, 4, 210, 160\) uint8"),
         ({"labels": True}, r"expected label_boxes \(0, 4\) float32, got nothing"),
     ):
         with pytest.raises(DatasetError, match=message):
-            store.read_shard(copied, dataclasses.replace(meta, **change), 0)
+            shards.read_shard(copied, dataclasses.replace(meta, **change), 0)
 
 
 def test_damaged_yaml_is_refused(copied: Path) -> None:
@@ -267,7 +270,7 @@ def test_a_full_disk_leaves_the_old_file(copied: Path, monkeypatch: pytest.Monke
     with pytest.raises(
         DatasetError, match=r"could not save .*index.yaml: No space left on device.*unchanged"
     ):
-        store.save(copied / "index.yaml", b"new")
+        shards.save(copied / "index.yaml", b"new")
     with pytest.raises(DatasetError, match="No space left"):
         open_split(copied, motion=MotionConfig(closing=1)).prepare()
     assert contents(copied) == before  # and no temporary file

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacetime_env import prepare, pretrain
-from spacetime_env.bundle import load_model
 from spacetime_env.config import Config, ConfigError, MotionConfig, RarityConfig
-from spacetime_env.dataset import DatasetError, Split, open_split
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.shards import DatasetError, FrameBoxes
+from spacetime_env.data.split import Split
 from spacetime_env.frames import resize
-from spacetime_env.optimize import require_settings
-from spacetime_env.store import FrameBoxes
-from tests.tiny import COLORS, CONFIG, NATIVE, write_split
+from spacetime_env.models.folder import load_model
+from spacetime_env.training import pretrain, splits
+from spacetime_env.training.step import require_settings
+from tests.helpers.tiny import COLORS, CONFIG, NATIVE, write_split
 
-# The objects of tests.tiny are 5 % and 3 % of the frame, and are at few places: common colours are rare enough.
+# The objects of tests.helpers.tiny are 5 % and 3 % of the frame, and are at few places: common colours are rare enough.
 RARITY = MotionConfig(
     foreground="rarity", rarity=RarityConfig(window=5, share=0.7, part_area=0.1, group_width=0.4, gap=1)
 )
@@ -155,16 +156,16 @@ def test_a_model_looks_at_both_frames_where_something_flickers(
 ) -> None:
     config = replace(BOTH, data=replace(BOTH.data, root=str(tmp_path)))
     written(tmp_path, flicker=flicker)
-    train = prepare.prepare_split(config, "train")
+    train = splits.prepare_split(config, "train")
     assert train.subframes == 2  # to find out
-    settled = prepare.settle_subframes(config, train)
+    settled = splits.settle_subframes(config, train)
     assert settled == replace(config, model=replace(config.model, subframes=chosen))
     assert f"{16.7 if flicker else 0.0}% of what moves" in capsys.readouterr().out
-    assert prepare.prepare_split(settled, "train").subframes == chosen
+    assert splits.prepare_split(settled, "train").subframes == chosen
     # What is settled stays, whatever the data are.
     for given in (1, 2):
         asked = replace(config, model=replace(config.model, subframes=given))
-        assert prepare.settle_subframes(asked, train) is asked
+        assert splits.settle_subframes(asked, train) is asked
 
 
 def test_training_settles_it_and_the_model_has_it(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_it_cannot_be_settled_without_the_frames_before(tmp_path: Path) -> None:
     written(tmp_path, subframes=1)
     config = replace(BOTH, data=replace(BOTH.data, root=str(tmp_path), subframes=1))
     with pytest.raises(DatasetError, match=r"set data\.subframes=2"):
-        prepare.prepare_split(config, "train")
+        splits.prepare_split(config, "train")
 
 
 @pytest.mark.parametrize("subframes", [-1, 3])
@@ -201,28 +202,28 @@ def test_other_numbers_of_frames_are_refused(subframes: int) -> None:
 
 def test_test_splits_are_those_with_labels_as_the_model_sees_them(tmp_path: Path) -> None:
     config = replace(BOTH, data=replace(BOTH.data, root=str(tmp_path)), model=replace(BOTH.model, subframes=2))
-    assert prepare.test_splits(config) == []
+    assert splits.test_splits(config) == []
     written(tmp_path, "validation")
     written(tmp_path, "test")
     written(tmp_path, "test", agent="nobody", labels=False)
     written(tmp_path, "test", agent="other")
     (tmp_path / "Pong" / "test-empty").mkdir()
-    found = prepare.test_splits(config)
+    found = splits.test_splits(config)
     assert [split.path.name for split in found] == ["test-other", "test-random"]
     assert {(split.subframes, split.motion_config.foreground) for split in found} == {(2, "rarity")}
     written(tmp_path, "test", agent="third", subframes=1)
     with pytest.raises(DatasetError, match=r"test-third was recorded without"):
-        prepare.test_splits(config)
+        splits.test_splits(config)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ocatari") is None, reason="OCAtari is not installed")
 def test_a_test_agent_has_its_split_recorded(tmp_path: Path) -> None:
     data = replace(CONFIG.data, root=str(tmp_path), test_agent="sticky-random", eval_size=2, warmup=3, gap=2)
     config: Config = replace(CONFIG, data=data)
-    (found,) = prepare.test_splits(config)
+    (found,) = splits.test_splits(config)
     assert found.path == tmp_path / "Pong" / "test-sticky-random" and len(found) == 2
     index = (found.path / "index.yaml").stat().st_mtime_ns
-    assert [split.path for split in prepare.test_splits(config)] == [found.path]
+    assert [split.path for split in splits.test_splits(config)] == [found.path]
     assert (found.path / "index.yaml").stat().st_mtime_ns == index
     with pytest.raises(ConfigError, match=r"data\.test_agent: no agent 'nobody'"):
-        prepare.test_splits(replace(config, data=replace(data, test_agent="nobody")))
+        splits.test_splits(replace(config, data=replace(data, test_agent="nobody")))

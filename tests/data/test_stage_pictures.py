@@ -9,15 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
-from spacetime_env import create, stage_pictures
+from spacetime_env.commands import record
 from spacetime_env.config import MotionConfig
-from spacetime_env.dataset import Split, open_split
-from spacetime_env.drawing import TITLE_HEIGHT
-from spacetime_env.stage_pictures import ADDED, CELL, EMPTY, MOTION, PARKED, TAKEN, TRUTH, stack_picture
-from spacetime_env.store import FrameBoxes
-from tests.motion.test_rarity import HOME, parking, picture, view
-from tests.test_subframe_splits import RARITY, written
-from tests.tiny import COLORS, NATIVE, SIZES
+from spacetime_env.data import stage_pictures
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.shards import FrameBoxes
+from spacetime_env.data.split import Split
+from spacetime_env.data.stage_pictures import ADDED, CELL, EMPTY, MOTION, PARKED, TAKEN, TRUTH, stack_picture
+from spacetime_env.objects.drawing import TITLE_HEIGHT
+from tests.data.motion.test_rarity import HOME, parking, picture, view
+from tests.data.test_split import RARITY, written
+from tests.helpers.tiny import COLORS, NATIVE, SIZES
 
 HEIGHT, WIDTH = 2 * NATIVE[0], 2 * NATIVE[1]  # of a panel without its title
 FRAME, RARE, PARTS, VOTED, JOINED, BEFORE, MASK, CELLS = range(8)
@@ -137,11 +139,11 @@ def test_stacks_that_are_not_there(both: Split, motion: MotionConfig) -> None:
 
 
 def test_plot_boxes_writes_them(both: Split, tmp_path: Path) -> None:
-    assert create.plot_boxes(both, tmp_path / "few", 2) == 2
+    assert record.plot_boxes(both, tmp_path / "few", 2) == 2
     assert sorted(path.name for path in (tmp_path / "few").iterdir()) == ["stack-00000.png", "stack-00001.png"]
     drawn = np.asarray(cv2.imread(str(tmp_path / "few" / "stack-00001.png")))[..., ::-1]
     assert (drawn == stack_picture(both, 1)).all()
-    assert create.plot_boxes(both, tmp_path / "all", 99) == 6
+    assert record.plot_boxes(both, tmp_path / "all", 99) == 6
 
 
 def test_masks_of_some_stacks(both: Split) -> None:

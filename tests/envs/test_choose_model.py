@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from spacetime_env.bundle import UnknownModelError
-from spacetime_env.object_model import Watcher, default_model, game_of, load_for, require_match, with_classes
-from tests.fakes import ColourModel
+from spacetime_env.envs.choose_model import Watcher, default_model, game_of, load_for, require_match, with_classes
+from spacetime_env.shipped import UnknownModelError
+from tests.helpers.fakes import ColourModel
 
 FRAME = np.zeros((210, 160, 3), np.uint8)
 

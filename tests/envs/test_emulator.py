@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from spacetime_env.subframes import SubframeEnv, keep_subframes
+from spacetime_env.envs.emulator import SubframeEnv, keep_subframes
 
 gym.register_envs(ale_py)
 

@@ -19,13 +19,13 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-import spacetime_env.bundle
-from spacetime_env import remote
-from spacetime_env.block import Block, Packed, Stepped
-from spacetime_env.env import make_env
-from spacetime_env.remote import WorkerError
-from spacetime_env.vector import SpaceTimeVectorEnv, _workers
-from tests.fakes import ColourModel
+import spacetime_env.models.folder
+from spacetime_env.envs import worker as remote
+from spacetime_env.envs.block import Block, Packed, Stepped
+from spacetime_env.envs.env import make_env
+from spacetime_env.envs.vector import SpaceTimeVectorEnv, _workers
+from spacetime_env.envs.worker import WorkerError
+from tests.helpers.fakes import ColourModel
 
 
 class CountingModel(ColourModel):
@@ -279,7 +279,7 @@ def test_a_forked_worker_finds_the_model_in_memory(tmp_path: Path, monkeypatch: 
             file.write(f"{name}\n")
         return ColourModel()
 
-    monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
+    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
     envs = gym.make_vec("SpaceTime/Pong-v5", 3, workers=2, context="fork")
     envs.reset(seed=0)
     envs.close()
@@ -287,7 +287,7 @@ def test_a_forked_worker_finds_the_model_in_memory(tmp_path: Path, monkeypatch: 
 
 
 def test_a_worker_that_cannot_begin_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    here, real = os.getpid(), remote.make_env
+    here, real = os.getpid(), make_env
 
     def failing(*args: Any, **kwargs: Any) -> Any:
         if os.getpid() != here:
@@ -411,12 +411,12 @@ def test_a_dead_worker_is_named() -> None:
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="which processes live is read from /proc")
 def test_workers_end_with_their_parent() -> None:
     script = (
-        "import gymnasium as gym, os, signal\nfrom tests.test_vector import make\nenvs = make(3, workers=2)\n"
+        "import gymnasium as gym, os, signal\nfrom tests.envs.test_vector import make\nenvs = make(3, workers=2)\n"
         "pids = [block.process.pid for block in envs.unwrapped._blocks[:2]]\n"
         "print(*pids, *[os.path.isdir(f'/proc/{pid}') for pid in pids], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    root = os.path.dirname(os.path.dirname(__file__))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
     assert said.stdout.split()[2:] == ["True", "True"], said.stderr  # they lived
     left = [int(word) for word in said.stdout.split()[:2]]

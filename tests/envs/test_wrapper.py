@@ -14,13 +14,13 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, ResizeObservation
 
-import spacetime_env.bundle
-from spacetime_env.bundle import UnknownModelError
+import spacetime_env.models.folder
 from spacetime_env.config import SceneConfig
-from spacetime_env.env import SpaceTimeEnv, make_env
-from spacetime_env.tracker import FEATURES
-from spacetime_env.wrapper import LATENT_LIMIT, SpaceTimeObservation
-from tests.fakes import COLOURS, ColourModel, make_pong, play, same
+from spacetime_env.envs.env import SpaceTimeEnv, make_env
+from spacetime_env.envs.wrapper import LATENT_LIMIT, SpaceTimeObservation
+from spacetime_env.objects.tracker import FEATURES
+from spacetime_env.shipped import UnknownModelError
+from tests.helpers.fakes import COLOURS, ColourModel, make_pong, play, same
 
 gym.register_envs(ale_py)
 # Making Pong takes ALE 0.2 s and each seed 0.1 s, so few formats stand for all. The render check has {}.
@@ -36,8 +36,8 @@ def bundled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(name)
         return ColourModel()
 
-    monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
-    monkeypatch.setattr(spacetime_env.bundle, "available_models", lambda: ("boxing", "pong"))
+    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
+    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("boxing", "pong"))
     return loaded
 
 

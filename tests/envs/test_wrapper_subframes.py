@@ -14,12 +14,12 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-import spacetime_env.bundle
-from spacetime_env.subframes import SubframeEnv, keep_subframes
+import spacetime_env.models.folder
+from spacetime_env.envs.emulator import SubframeEnv, keep_subframes
+from spacetime_env.envs.wrapper import SpaceTimeObservation
 from spacetime_env.viewer import watch
-from spacetime_env.wrapper import SpaceTimeObservation
-from tests.fakes import ColourModel, make_pong, play, same
-from tests.test_vector import make, require_same
+from tests.envs.test_vector import make, require_same
+from tests.helpers.fakes import ColourModel, make_pong, play, same
 
 gym.register_envs(ale_py)
 
@@ -114,8 +114,8 @@ def test_many_environments_see_what_single_ones_see(mode: str, workers: int, gam
 
 @pytest.fixture
 def bundled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spacetime_env.bundle, "load_model", lambda _: ColourModel(subframes=2))
-    monkeypatch.setattr(spacetime_env.bundle, "available_models", lambda: ("pong",))
+    monkeypatch.setattr(spacetime_env.models.folder, "load_model", lambda _: ColourModel(subframes=2))
+    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("pong",))
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-import spacetime_env.bundle
-from tests.fakes import COLOURS, ColourModel, make_pong, play, same
+import spacetime_env.models.folder
+from tests.helpers.fakes import COLOURS, ColourModel, make_pong, play, same
 
 gym.register_envs(ale_py)
 
@@ -29,8 +29,8 @@ def bundled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(name)
         return ColourModel()
 
-    monkeypatch.setattr(spacetime_env.bundle, "load_model", load)
-    monkeypatch.setattr(spacetime_env.bundle, "available_models", lambda: ("boxing", "pong"))
+    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
+    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("boxing", "pong"))
     return loaded
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacetime_env.metrics.boxes import (
+from spacetime_env.evaluation.boxes import (
     DetectionScores,
     Truth,
     average_precision,
@@ -16,8 +16,8 @@ from spacetime_env.metrics.boxes import (
     match,
     named,
 )
-from spacetime_env.scene import Detections
-from tests.metrics.made import found, truth
+from spacetime_env.objects.describe import Detections
+from tests.helpers.made import found, truth
 
 
 def test_iou_by_hand() -> None:

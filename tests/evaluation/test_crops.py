@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from spacetime_env.crops import COLUMNS, crop, save_crops
-from spacetime_env.dataset import open_split
-from spacetime_env.metrics.boxes import Truth
-from tests.metrics.made import found
-from tests.tiny import write_split
+from spacetime_env.data.dataset import open_split
+from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.evaluation.crops import COLUMNS, crop, save_crops
+from tests.helpers.made import found
+from tests.helpers.tiny import write_split
 
 FRAME = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
 

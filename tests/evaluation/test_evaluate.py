@@ -15,20 +15,32 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from spacetime_env import evaluate_cli
-from spacetime_env.bundle import Model, load_model, save_model
+from spacetime_env.commands import evaluate
+from spacetime_env.commands.evaluate import main
 from spacetime_env.config import SceneConfig
-from spacetime_env.dataset import Split, open_split
-from spacetime_env.evaluate import Evaluation, EvaluationError, evaluate_model, labelled_tests
-from spacetime_env.evaluate_cli import main
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.boxes import detection_scores
+from spacetime_env.evaluation.evaluate import Evaluation, evaluate_model
+from spacetime_env.evaluation.run_model import EvaluationError, labelled_tests, look, runs_of
+from spacetime_env.evaluation.tables import columns
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.metrics.boxes import detection_scores
-from spacetime_env.results import columns
-from spacetime_env.scene import Detections
-from spacetime_env.seen import look, runs_of
-from tests.tiny import COLORS, CONFIG, MODEL, NATIVE, SIZES, make_classifier, make_space, write_data, write_split
+from spacetime_env.models.folder import load_model, save_model
+from spacetime_env.models.model import Model
+from spacetime_env.objects.describe import Detections
+from tests.helpers.tiny import (
+    COLORS,
+    CONFIG,
+    MODEL,
+    NATIVE,
+    SIZES,
+    make_classifier,
+    make_space,
+    write_data,
+    write_split,
+)
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCENE = SceneConfig(classes=("Player", "Ball"), slots={"Player": 1, "Ball": 1})
 OFF = 51  # 0.2 of the colours' range
 
@@ -290,7 +302,7 @@ def test_command(
 def test_splits_and_samples_by_hand(
     root: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate_cli, "load_model", lambda _: seer())
+    monkeypatch.setattr(evaluate, "load_model", lambda _: seer())
     test, validation = root / "Pong" / "test-random", root / "Pong" / "validation-random"
     words = ["--model", str(model_folder), "--no-plots", "--out", str(tmp_path), "--data-root", str(tmp_path)]
     assert main([*words, "--split", str(validation), str(validation), "--few-shot-from", str(test)]) == 0
@@ -329,7 +341,7 @@ def test_ctrl_c(root: Path, model_folder: Path, capsys: pytest.CaptureFixture[st
     def pressed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate_cli, "look", pressed)
+    monkeypatch.setattr(evaluate, "look", pressed)
     assert main(["--model", str(model_folder), "--data-root", str(root)]) == 130
     assert "stopped" in capsys.readouterr().err
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacetime_env import figures
-from spacetime_env.evaluate import DetectionScores
-from spacetime_env.report import Figures
+from spacetime_env.evaluation import figures
+from spacetime_env.evaluation.boxes import DetectionScores
+from spacetime_env.training.card import Figures
 
 SCORES = DetectionScores(
     frames=12,

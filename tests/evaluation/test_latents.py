@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacetime_env.metrics.latents import (
+from spacetime_env.evaluation.latents import (
     centroid_accuracy,
     cluster_scores,
     draw_samples,
@@ -16,7 +16,7 @@ from spacetime_env.metrics.latents import (
     smooth,
     true_names,
 )
-from tests.metrics.made import found, truth
+from tests.helpers.made import found, truth
 
 
 def test_labelled_takes_z_what_of_matched_objects_only() -> None:

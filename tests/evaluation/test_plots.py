@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spacetime_env import plots
+from spacetime_env.evaluation import plots
 
 
 def clouds(count: int) -> tuple[np.ndarray, list[str]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spacetime_env import results
-from spacetime_env.evaluate import Evaluation
+from spacetime_env.evaluation import tables
+from spacetime_env.evaluation.evaluate import Evaluation
 
 NAN = math.nan
 SETS = {
@@ -28,7 +28,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_columns() -> None:
-    row = results.columns(ONE, "now")
+    row = tables.columns(ONE, "now")
     assert list(row)[:6] == ["time", "model", "sha256", "splits", "frames", "reconstruction_mse"]
     assert list(row.values())[:6] == ["now", "tiny", "abc", "test-a test-b", "12", "0.0625"]
     assert (row["all/objects"], row["moving/f1"], row["all/identity_switches"]) == ("5", "0.66666667", "")
@@ -37,29 +37,29 @@ def test_columns() -> None:
 
 def test_rows_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.csv"
-    row = results.columns(ONE, "first, of two")
-    assert results.append_row(path, row) == results.append_row(path, row | {"time": "second"}) == path
+    row = tables.columns(ONE, "first, of two")
+    assert tables.append_row(path, row) == tables.append_row(path, row | {"time": "second"}) == path
     assert rows(path) == [row, row | {"time": "second"}]
     path.write_bytes(path.read_bytes().rstrip(b"\n"))  # as some editors leave it
-    results.append_row(path, row)
+    tables.append_row(path, row)
     assert len(rows(path)) == 3
 
 
 def test_other_columns_go_into_another_file(tmp_path: Path) -> None:
-    path, row = tmp_path / "evaluation.csv", results.columns(ONE)
-    results.append_row(path, row)
+    path, row = tmp_path / "evaluation.csv", tables.columns(ONE)
+    tables.append_row(path, row)
     before = path.read_bytes()
-    more = results.columns(replace(ONE, classes={**CLASSES, "Player": {"objects": 1}}))
-    assert results.append_row(path, more) == results.append_row(path, more) == tmp_path / "evaluation-2.csv"
+    more = tables.columns(replace(ONE, classes={**CLASSES, "Player": {"objects": 1}}))
+    assert tables.append_row(path, more) == tables.append_row(path, more) == tmp_path / "evaluation-2.csv"
     turned = dict(reversed(row.items()))  # the same columns in another order
-    assert results.append_row(path, turned) == tmp_path / "evaluation-3.csv"
+    assert tables.append_row(path, turned) == tmp_path / "evaluation-3.csv"
     assert path.read_bytes() == before and len(rows(tmp_path / "evaluation-2.csv")) == 2
     (tmp_path / "evaluation.csv").write_bytes(b"\xff\xfe\x00")
-    assert results.append_row(path, row) == tmp_path / "evaluation-4.csv"
+    assert tables.append_row(path, row) == tmp_path / "evaluation-4.csv"
 
 
 def test_markdown() -> None:
-    assert results.markdown(ONE).splitlines() == [
+    assert tables.markdown(ONE).splitlines() == [
         "# tiny: 12 frames of test-a, test-b",
         "",
         "Reconstruction MSE (colours from 0 to 1): 0.062500",
@@ -80,14 +80,14 @@ def test_markdown() -> None:
         "",
         "Something is missing.",
     ]
-    assert "None of them is in these frames." in results.markdown(replace(ONE, classes={"Ghost": CLASSES["Ghost"]}))
+    assert "None of them is in these frames." in tables.markdown(replace(ONE, classes={"Ghost": CLASSES["Ghost"]}))
 
 
 def test_write(tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
-    written, said = results.write(ONE, out, 70)
+    written, said = tables.write(ONE, out, 70)
     assert written == [out / "evaluation.csv", out / "evaluation.md", out / "tensorboard"] and said == []
-    assert (out / "evaluation.md").read_text() == results.markdown(ONE)
+    assert (out / "evaluation.md").read_text() == tables.markdown(ONE)
     events = EventAccumulator(str(out / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == {
         "evaluation/reconstruction_mse",
@@ -97,18 +97,18 @@ def test_write(tmp_path: Path) -> None:
     }
     (event,) = events.Scalars("evaluation/moving/f1")
     assert event.step == 70 and event.value == pytest.approx(2 / 3)
-    _, said = results.write(replace(ONE, sets={"all": SETS["all"]}), out, 70)
+    _, said = tables.write(replace(ONE, sets={"all": SETS["all"]}), out, 70)
     assert said == [f"evaluation.csv has other columns, so the row is in {out / 'evaluation-2.csv'}."]
 
 
 def test_a_row_a_game_and_their_mean(tmp_path: Path) -> None:
     other = replace(ONE, frames=8, splits=("test-c",), sets={"moving": {"f1": 1 / 3, "few_shot_16": 0.5}})
-    table = results.game_rows({"Boxing": ONE, "Pong": other})
+    table = tables.game_rows({"Boxing": ONE, "Pong": other})
     assert list(table) == ["Boxing", "Pong", "mean"]
     # Over the games that have it; what none has is not there.
     assert table["mean"]["moving/f1"] == pytest.approx(0.5) and table["mean"]["moving/few_shot_16"] == 0.5
     assert table["mean"]["frames"] == 10 and "all/identity_switches" not in table["mean"]
-    assert results.write_games("both", {"Boxing": ONE, "Pong": other}, tmp_path / "new") == [
+    assert tables.write_games("both", {"Boxing": ONE, "Pong": other}, tmp_path / "new") == [
         tmp_path / "new" / "games.csv",
         tmp_path / "new" / "games.md",
     ]

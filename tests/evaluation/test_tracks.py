@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.metrics.tracks import identity_switches, link
-from tests.metrics.made import found, truth
+from spacetime_env.evaluation.tracks import identity_switches, link
+from tests.helpers.made import found, truth
 
 NATIVE = (44, 36)
 SCENE = SceneConfig(classes=("Ball", "Player"), slots={"Ball": 2, "Player": 1}, keep=0, max_speed=4.0)

@@ -1,11 +1,11 @@
-"""Detections and truths of one frame, from (box, name) pairs. ``from tests.metrics.made import found, truth``."""
+"""Detections and truths of one frame, from (box, name) pairs. ``from tests.helpers.made import found, truth``."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from spacetime_env.metrics.boxes import Truth
-from spacetime_env.scene import Detections
+from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.objects.describe import Detections
 
 CLASSES = ("Player", "Ball", "Shield")
 

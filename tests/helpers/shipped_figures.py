@@ -1,7 +1,7 @@
 """What each shipped model reaches on the 64 small test frames of each game, measured once and kept.
 
-``python -m tests.shipped_figures`` measures again and writes ``tests/data/shipped/figures.yaml``: needed when a model
-is trained again, or when what it is meant to find changes. ``tests/test_shipped.py`` compares.
+``python -m tests.helpers.shipped_figures`` measures again and writes ``tests/files/shipped/figures.yaml``: needed when
+a model is trained again, or when what it is meant to find changes. ``tests/test_shipped.py`` compares.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from spacetime_env.bundle import available_models, load_model, model_games
-from spacetime_env.dataset import open_split
-from spacetime_env.metrics.boxes import DetectionScores, detection_scores
-from spacetime_env.naming import detect_all, moving_truth
+from spacetime_env.data.dataset import open_split
+from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
+from spacetime_env.models.folder import available_models, load_model, model_games
+from spacetime_env.training.naming import detect_all, moving_truth
 
-SPLITS = Path(__file__).parent / "data" / "shipped"
+SPLITS = Path(__file__).parents[1] / "files" / "shipped"
 FIGURES = SPLITS / "figures.yaml"
 
 
@@ -23,7 +23,7 @@ def small_split(game: str) -> Path:
     """64 labelled frames of a game, of a seed that no other split has. Recorded by, for example::
 
         python create_dataset.py --config configs/mspacman.yaml -f test --agent random \\
-            data.root=tests/data/shipped data.seed=7 data.eval_size=16 data.shard_size=16 motion.foreground=difference
+            data.root=tests/files/shipped data.seed=7 data.eval_size=16 data.shard_size=16 motion.foreground=difference
     """
     return SPLITS / game / "test-random"
 
@@ -54,7 +54,7 @@ def score(name: str, game: str) -> DetectionScores:
 def main() -> None:
     """Measure all shipped models and write the file."""
     tree = {name: figures(name) for name in available_models()}
-    FIGURES.write_text("# Written by python -m tests.shipped_figures\n" + yaml.safe_dump(tree, sort_keys=False))
+    FIGURES.write_text("# Written by python -m tests.helpers.shipped_figures\n" + yaml.safe_dump(tree, sort_keys=False))
     print(FIGURES.read_text())
 
 

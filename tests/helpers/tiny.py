@@ -1,6 +1,7 @@
 """A network of a few hundred weights, and a made-up game with two objects, recorded without ALE.
 
-``from tests.tiny import CONFIG, MODEL, write_data, write_split``. H and W differ everywhere, so that swapped axes show.
+``from tests.helpers.tiny import CONFIG, MODEL, write_data, write_split``. H and W differ everywhere, so that swapped
+axes show.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import numpy as np
 import torch
 import yaml
 
-from spacetime_env import store
-from spacetime_env.classifier import LinearClassifier
 from spacetime_env.config import (
     BackgroundConfig,
     Config,
@@ -29,6 +28,8 @@ from spacetime_env.config import (
     Schedule,
     TrainConfig,
 )
+from spacetime_env.data import shards
+from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.space import Space
 
 NATIVE = (44, 36)  # H, W
@@ -119,7 +120,7 @@ def write_split(
     With ``flicker`` the Ball is drawn at even t only, and in the emulator's frame before at odd t only.
     """
     data = config.data
-    meta = store.SplitMeta(
+    meta = shards.SplitMeta(
         game=game,
         split=split,
         agent=agent,
@@ -142,7 +143,7 @@ def write_split(
     )
     folder = root / game / f"{split}-{agent}"
     folder.mkdir(parents=True)
-    store.write_meta(folder, meta)
+    shards.write_meta(folder, meta)
     palette = np.zeros((256, 3), np.uint8)
     palette[:3] = [floor, *COLORS.values()]
     scale = native[0] // NATIVE[0]
@@ -160,7 +161,7 @@ def write_split(
                     (x, y), (w, h) = place * scale, np.array(SIZES[name]) * scale
                     frame[y : y + h, x : x + w] = color
                     boxes.append((x, y, w, h))
-        found = store.FrameBoxes.of(
+        found = shards.FrameBoxes.of(
             np.array(boxes, np.float32), np.full(n * data.length, 2), np.array(list(COLORS) * (n * data.length))
         )
         steps = np.tile(np.arange(data.length, dtype=np.int32), (n, 1))
@@ -168,7 +169,7 @@ def write_split(
         if flicker:
             ball = ids == 2
             ids[:, 1::2][ball[:, 1::2]] = before[:, ::2][ball[:, ::2]] = 0
-        shard = store.Shard(
+        shard = shards.Shard(
             ids,
             palette,
             np.zeros(n, np.int32),
@@ -181,7 +182,7 @@ def write_split(
         blob = shard.to_bytes()
         (folder / meta.shard_name(number)).write_bytes(blob)
         index[meta.shard_name(number)] = hashlib.sha256(blob).hexdigest()
-    (folder / store.INDEX).write_text(yaml.safe_dump(index))
+    (folder / shards.INDEX).write_text(yaml.safe_dump(index))
     return folder
 
 

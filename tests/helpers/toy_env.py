@@ -48,5 +48,5 @@ class Catch(gym.Env):
         return np.array(rows, np.float32).reshape(self.observation_space.shape)
 
 
-if "toy/Catch-v0" not in gym.registry:  # "tests.toy_env:toy/Catch-v0" in a worker process
+if "toy/Catch-v0" not in gym.registry:  # "tests.helpers.toy_env:toy/Catch-v0" in a worker process
     gym.register("toy/Catch-v0", entry_point=Catch)

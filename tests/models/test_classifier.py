@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spacetime_env.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge, import_joblib
+from spacetime_env.models.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge, import_joblib
 
 CENTERS = {"Player": (0.0, 30.0, 0.0), "Enemy": (1.0, -30.0, 0.2), "Ball": (-1.0, 0.0, 0.4)}
 

@@ -21,11 +21,15 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import spacetime_env
-from spacetime_env import bundle, shipped
-from spacetime_env.bundle import BundleError, Model, UnknownModelError, load_model, save_model
-from spacetime_env.classifier import LinearClassifier
+from spacetime_env import shipped
 from spacetime_env.config import SceneConfig
-from tests.tiny import MODEL, NATIVE, make_classifier, make_frames, make_space
+from spacetime_env.models import folder as bundle
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.folder import load_model, save_model
+from spacetime_env.models.model import Model
+from spacetime_env.models.settings import Settings
+from spacetime_env.shipped import BundleError, UnknownModelError, find
+from tests.helpers.tiny import MODEL, NATIVE, make_classifier, make_frames, make_space
 
 SCENE = SceneConfig(
     classes=("Player", "Ball"), slots={"Player": 1, "Ball": 2}, ignore=((0, 0, 36, 7),), threshold=0.4, keep=3
@@ -87,7 +91,7 @@ def test_what_is_saved_is_what_is_loaded(saved: Path) -> None:
     space = make_space()
     for name, value in space.state_dict().items():
         assert torch.equal(model.space.state_dict()[name], value), name
-    settings = bundle.Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SCENE, "", "")
+    settings = Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SCENE, "", "")
     same_detections(model, Model(space, make_classifier(), settings), make_frames(3))
     assert sorted(p.name for p in saved.iterdir()) == ["CARD.md", "example.png", "model.safetensors", "model.yaml"]
 
@@ -131,7 +135,7 @@ def test_reconstruction(saved: Path) -> None:
 
 def test_a_model_that_sees_some_rows_says_where_things_are_in_the_whole_frame() -> None:
     top, bottom = 3, 41
-    settings = bundle.Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SceneConfig(threshold=0.4), "", "")
+    settings = Settings("Pong", NATIVE, ("Player", "Ball"), MODEL, SceneConfig(threshold=0.4), "", "")
     there = Model(make_space(), make_classifier(), replace(settings, native=(bottom - top, 36)))
     rows = make_space(config=replace(MODEL, rows=(top, bottom)))
     model = Model(rows, make_classifier(), settings)
@@ -230,7 +234,7 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(saved, tmp_path / "shelf" / "boxing")
     monkeypatch.setattr(shipped, "folders", lambda kind: [tmp_path / "shelf"] if kind == "models" else [])
     assert bundle.available_models() == ("boxing", "pong")
-    assert bundle.find("models", "pong") == tmp_path / "shelf" / "pong"
+    assert find("models", "pong") == tmp_path / "shelf" / "pong"
     assert load_model("pong").game == "Pong"
     with pytest.raises(
         UnknownModelError, match=r"no model 'pongg'.*\(boxing, pong\)\. Did you mean 'pong'\?"
@@ -238,7 +242,7 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         load_model("pongg")
     assert "python pretrain_space.py --game pongg" in str(caught.value)
     with pytest.raises(UnknownModelError, match=r"no agent 'pong': .*there are none\)\.$"):
-        bundle.find("agents", "pong")
+        find("agents", "pong")
 
 
 def test_a_name_is_not_looked_for_in_the_current_directory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +260,7 @@ def test_a_name_is_not_looked_for_in_the_current_directory(copied: Path, monkeyp
 
 
 def test_where_the_package_keeps_its_models() -> None:
-    package = Path(bundle.__file__).parent
+    package = Path(shipped.__file__).parent
     allowed = [package / "_bundled" / "models", package.parent / "models"]
     assert shipped.folders("models") == [p for p in allowed if p.is_dir()]
 
@@ -391,7 +395,7 @@ def test_a_disk_that_is_really_full(copied: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from tests.test_bundle import save
+from tests.models.test_folder import save
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 try:
     save(Path(sys.argv[1]), seed=1)

@@ -15,14 +15,16 @@ import yaml
 from safetensors.torch import load_file
 
 from spacetime_env import shipped
-from spacetime_env.bundle import BundleError, Model, SeveralGamesError, available_models, load_model, model_games
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.games import UnknownGameError
-from spacetime_env.joint_bundle import save_joint
-from spacetime_env.settings import JointSettings, Settings, read_settings
+from spacetime_env.models.folder import available_models, load_model, model_games
+from spacetime_env.models.joint_folder import save_joint
+from spacetime_env.models.model import Model
+from spacetime_env.models.settings import JointSettings, Settings, SeveralGamesError, read_settings
+from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space
-from tests.test_bundle import change_weights, change_yaml, same_detections
-from tests.tiny import MODEL, NATIVE, make_classifier, make_frames, make_space
+from tests.helpers.tiny import MODEL, NATIVE, make_classifier, make_frames, make_space
+from tests.models.test_folder import change_weights, change_yaml, same_detections
 
 OTHER = (46, 38)  # H, W of the second game
 COLORS = {"Boxing": 0.25, "Pong": 0.75}  # of the backgrounds

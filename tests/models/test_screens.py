@@ -8,12 +8,12 @@ import ale_py
 import numpy as np
 import pytest
 
-from spacetime_env import screens
-from spacetime_env.bundle import Model
-from spacetime_env.env import make_env
-from spacetime_env.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
-from spacetime_env.subframes import SubframeEnv
-from tests.forms import both_forms
+from spacetime_env.envs.emulator import SubframeEnv
+from spacetime_env.envs.env import make_env
+from spacetime_env.models import screens
+from spacetime_env.models.model import Model
+from spacetime_env.models.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
+from tests.helpers.forms import both_forms
 
 form = both_forms(screens)  # everything in both
 

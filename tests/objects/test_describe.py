@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spacetime_env import scene
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.scene import Detections, describe, describe_all, scene_dict
-from tests.forms import both_forms
+from spacetime_env.objects import describe as scene
+from spacetime_env.objects.describe import Detections, describe, describe_all, scene_dict
+from tests.helpers.forms import both_forms
 
 NATIVE = (100, 200)  # H, W
 NAMES = ("Player", "Ghost", "Ball")

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from spacetime_env import tracker as module
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.scene import Detections, Tracker
-from spacetime_env.tracker import FEATURES
-from tests.forms import both_forms
+from spacetime_env.objects import tracker as module
+from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.tracker import FEATURES, Tracker
+from tests.helpers.forms import both_forms
 
 form = both_forms(module)  # everything in both
 NATIVE = (100, 200)  # H, W: x = px / 100 - 1, y = py / 50 - 1

@@ -18,7 +18,7 @@ from spacetime_env.config import (
     Schedule,
 )
 from spacetime_env.space import CountMismatch, Hints, Space, Targets, losses, objective, value_at
-from tests.space.latents import latents_of
+from tests.helpers.latents import latents_of
 
 VARIANTS = ("space", "space+motion", "space+motion+continuity")
 TINY = ModelConfig(

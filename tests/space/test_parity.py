@@ -1,6 +1,6 @@
 """Our network and losses against outputs of the published code, recorded on eight Pong frames.
 
-``tests/data/reference.*`` say how the weights are filled; noise is off: every sample is its mean.
+``tests/files/reference.*`` say how the weights are filled; noise is off: every sample is its mean.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from spacetime_env.config import LossConfig, Schedule
 from spacetime_env.space import CountMismatch, Hints, Space, Targets, load_upstream, losses, objective
 from spacetime_env.space.latents import PRES_SCALE, Latents
 from spacetime_env.space.transforms import extract_glimpses, tent_weights
-from tests.space.latents import latents_of
+from tests.helpers.latents import latents_of
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "files"
 FRAMES = 8  # two stacks of four
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spacetime_env.space.renderer import render
-from tests.space.dense import render_dense
+from tests.helpers.dense import render_dense
 
 FRAME = (20, 28)  # H, W
 

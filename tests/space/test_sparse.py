@@ -12,7 +12,7 @@ from spacetime_env.config import BackgroundConfig, EncoderConfig
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space import sparse as module
 from spacetime_env.space.sparse import AT_ONCE, LIMIT, PATIENCE
-from tests.forms import both_forms
+from tests.helpers.forms import both_forms
 from tests.space.test_losses import TINY
 
 SIDE, GRID = 24, 6

@@ -10,12 +10,13 @@ import pytest
 import torch
 import yaml
 
-from spacetime_env import __version__, report
+from spacetime_env import __version__
 from spacetime_env.config import Config, from_dict
-from spacetime_env.dataset import open_split
-from spacetime_env.metrics.boxes import DetectionScores
+from spacetime_env.data.dataset import open_split
+from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.space import Targets
-from tests.tiny import CONFIG, MODEL, NATIVE, make_space, write_split
+from spacetime_env.training import card
+from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_space, write_split
 
 SCORES = DetectionScores(
     frames=12,
@@ -33,7 +34,7 @@ SCORES = DetectionScores(
     class_recall={"Ball": 0.125},
     name_accuracy=0.625,
 )
-FIGURES = report.Figures(
+FIGURES = card.Figures(
     detection=SCORES,
     relevant=replace(SCORES, f1=0.6875),
     few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
@@ -44,7 +45,7 @@ FIGURES = report.Figures(
 
 
 def test_provenance_gives_the_config_back() -> None:
-    found = yaml.safe_load(yaml.safe_dump(report.provenance(CONFIG)))
+    found = yaml.safe_load(yaml.safe_dump(card.provenance(CONFIG)))
     assert from_dict(Config, found["config"]) == CONFIG
     assert found["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert found["versions"]["spacetime_env"] == __version__
@@ -53,16 +54,16 @@ def test_provenance_gives_the_config_back() -> None:
 
 def test_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setattr(report, "__file__", str(tmp_path / "report.py"))
-    assert report.commit() == "unknown"
+    monkeypatch.setattr(card, "__file__", str(tmp_path / "training" / "card.py"))
+    assert card.commit() == "unknown"
     monkeypatch.setenv("PATH", "")
-    assert report.commit() == "unknown"
+    assert card.commit() == "unknown"
 
 
 def test_card(tmp_path: Path) -> None:
     split = open_split(write_split(tmp_path, "train"))
     config = replace(CONFIG, seed=9, scene=replace(CONFIG.scene, ignore=((0, 0, 36, 7),)))
-    text = report.card(config, {"test-pong-ppo": FIGURES}, {"data": 61.4, "training": 12.6}, split, "make it")
+    text = card.card(config, {"test-pong-ppo": FIGURES}, {"data": 61.4, "training": 12.6}, split, "make it")
     for part in (
         "# Pong: a space+motion model",
         "Made by `make it`, seed 9, commit ",
@@ -79,25 +80,25 @@ def test_card(tmp_path: Path) -> None:
         "Nothing is reported in [(0, 0, 36, 7)]",
     ):
         assert part in text, part
-    bare = report.card(CONFIG, {}, {"data": 0, "training": 0}, split, "")
+    bare = card.card(CONFIG, {}, {"data": 0, "training": 0}, split, "")
     assert "None: no test split with ground truth" in bare and "Nothing is reported in" not in bare
-    assert "Made by `spacetime_env.pretrain.pretrain(config)`" in bare
+    assert "Made by `spacetime_env.training.pretrain.pretrain(config)`" in bare
 
 
 def test_a_mix_in_words(tmp_path: Path) -> None:
     meta = open_split(write_split(tmp_path, "train")).meta
     mixed = replace(meta, agent="random+sticky-random+pong-ppo", size=13)  # files of 4: 4, 4, 4, 1
-    assert report.who_played(mixed) == (
+    assert card.who_played(mixed) == (
         "policies in turn, a shard each: 'random' (2 of 4 shards, 5 stacks), 'sticky-random' (1 of 4 shards, 4 stacks) "
         "and 'pong-ppo' (1 of 4 shards, 4 stacks)"
     )
 
 
 def test_boxes_as_detections() -> None:
-    found = report.from_boxes(np.array([[9.0, 11.0, 18.0, 22.0]]), NATIVE)
+    found = card.from_boxes(np.array([[9.0, 11.0, 18.0, 22.0]]), NATIVE)
     assert found.boxes.tolist() == [[9, 11, 18, 22]] and found.z_where.tolist() == [[0.5, 0.5, 0, 0]]
     assert found.names == ["moving"] and found.confidence.tolist() == [1]
-    assert len(report.from_boxes(np.zeros((0, 4), np.float32), NATIVE)) == 0
+    assert len(card.from_boxes(np.zeros((0, 4), np.float32), NATIVE)) == 0
 
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
@@ -110,7 +111,7 @@ def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
     z_pres, z_where = torch.zeros(6, 16, 1), torch.zeros(6, 16, 4)
     z_pres[:, 5], z_where[:, 5] = 1, torch.tensor([0.5, 0.5, 0.0, 0.0])
     targets = Targets(z_pres, z_where, torch.zeros(6, 1, 38, 32), 3)
-    found = report.picture(frames, output, targets, order, count=2)
+    found = card.picture(frames, output, targets, order, count=2)
     assert found.shape == (2 * 38 * 3, 5 * 32 * 3, 3) and found.dtype == np.uint8
     assert (found[:, : 32 * 3] == (255, 0, 0)).all()  # the frames themselves
     # The box around the middle of the black mask: red lines 2 px outside of 24 to 72, 28.5 to 85.5.
@@ -118,4 +119,4 @@ def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
     ys, xs = np.nonzero(mask.any(-1))
     assert (mask[ys, xs] == (255, 0, 0)).all()
     assert (xs.min(), xs.max()) == (22, 73) and (ys.min(), ys.max()) == (26, 87)
-    assert report.picture(frames[:1], output, targets, order).shape[0] == 38 * 3
+    assert card.picture(frames[:1], output, targets, order).shape[0] == 38 * 3

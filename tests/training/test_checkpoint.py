@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from spacetime_env.checkpoint import (
+from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.space import CountMismatch
+from spacetime_env.training.checkpoint import (
     CheckpointError,
     Interrupt,
     State,
@@ -25,10 +27,8 @@ from spacetime_env.checkpoint import (
     resume,
     save_checkpoint,
 )
-from spacetime_env.config import Config, ConfigError, to_dict
-from spacetime_env.optimize import make_optimizers
-from spacetime_env.space import CountMismatch
-from tests.tiny import CONFIG, MODEL, make_space
+from spacetime_env.training.step import make_optimizers
+from tests.helpers.tiny import CONFIG, MODEL, make_space
 
 
 def state(step: int = 0, seed: int = 0, config: Config = CONFIG) -> State:
@@ -174,8 +174,8 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from spacetime_env.checkpoint import save_checkpoint
-from tests.test_checkpoint import CONFIG, state
+from spacetime_env.training.checkpoint import save_checkpoint
+from tests.training.test_checkpoint import CONFIG, state
 resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
 try:
     save_checkpoint(Path(sys.argv[1]), state(5), CONFIG, 1, best=True)

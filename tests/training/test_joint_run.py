@@ -19,19 +19,26 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import spacetime_env  # noqa: F401  (registers the envs)
-from spacetime_env import evaluate_cli, figures, finish, load_model, naming, prepare, pretrain, viewer
-from spacetime_env.bundle import BundleError, SeveralGamesError, model_games
-from spacetime_env.checkpoint import read_checkpoint
+from spacetime_env import load_model, viewer
+from spacetime_env.commands import evaluate
+from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, MotionConfig, RarityConfig, from_dict, load_config, to_dict
+from spacetime_env.config.games import each_game
+from spacetime_env.data.split import Split
+from spacetime_env.envs.wrapper import SpaceTimeObservation
+from spacetime_env.evaluation import figures
 from spacetime_env.frames import resize
-from spacetime_env.joint import each_game
-from spacetime_env.pretrain_cli import main
+from spacetime_env.models.folder import model_games
+from spacetime_env.models.settings import SeveralGamesError
+from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space
-from spacetime_env.split import Split
-from spacetime_env.sweep import share_data
-from spacetime_env.sweep_plan import Run, plan
-from spacetime_env.wrapper import SpaceTimeObservation
-from tests.tiny import JOINT_NATIVES, write_joint_data, write_split
+from spacetime_env.training import finish, naming, pretrain, splits
+from spacetime_env.training.checkpoint import read_checkpoint
+from spacetime_env.training.naming import mean_scores
+from spacetime_env.training.step import train_step
+from spacetime_env.training.sweep import share_data
+from spacetime_env.training.sweep_plan import Run, plan
+from tests.helpers.tiny import JOINT_NATIVES, write_joint_data, write_split
 
 GAMES = ("Carnival", "Pong")
 
@@ -138,7 +145,7 @@ def test_scores_during_training_are_on_each_games_background(
     data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that sees the difference from it could not be judged before another."""
-    real, seen = pretrain.mean_scores, {}
+    real, seen = mean_scores, {}
 
     def watched(config: Config, spaces: dict[str, Space], validation: dict[str, Split]) -> dict[str, float]:
         seen.update({game: space.image.clone() for game, space in spaces.items()})
@@ -162,14 +169,14 @@ def test_the_complete_evaluation_has_a_row_a_game(trained: Path, data: Config, t
     assert f1[2] == pytest.approx((f1[0] + f1[1]) / 2) and rows[0]["frames"] == "12"
     assert (trained / "run" / "evaluation" / "Pong" / "evaluation.csv").is_file()
     words = ["--model", str(trained / "model"), "--data-root", data.data.root, "--no-plots", "--out"]
-    assert evaluate_cli.main([*words, str(tmp_path / "all")]) == 0
+    assert evaluate.main([*words, str(tmp_path / "all")]) == 0
     assert (tmp_path / "all" / "games.csv").read_text() == (trained / "run" / "games.csv").read_text()
-    assert evaluate_cli.main([*words, str(tmp_path / "one"), "--game", "pong"]) == 0
+    assert evaluate.main([*words, str(tmp_path / "one"), "--game", "pong"]) == 0
     with open(tmp_path / "one" / "evaluation.csv", newline="") as file:
         (alone,) = csv.DictReader(file)
     assert alone["moving/f1"] == rows[1]["moving/f1"]
     split = str(Path(data.data.root) / "Pong" / "test-random")
-    assert evaluate_cli.main([*words, str(tmp_path / "split"), "--split", split]) == 0
+    assert evaluate.main([*words, str(tmp_path / "split"), "--split", split]) == 0
     assert sorted(path.name for path in (tmp_path / "split").iterdir()) == ["Pong", "games.csv", "games.md"]
     assert f"| Pong | 12 | {f1[1]:.4f} |" in (tmp_path / "split" / "games.md").read_text()
 
@@ -185,7 +192,7 @@ def test_splits_that_do_not_fit(
         ([data.data.root, "--game", "Boxing"], "does not know Boxing; it knows Carnival, Pong."),
         ([data.data.root, "--few-shot-from", str(split)], "--few-shot-from is of one game: say with --game"),
     ):
-        assert evaluate_cli.main([*words, *more]) == 1
+        assert evaluate.main([*words, *more]) == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -204,7 +211,7 @@ def test_each_game_loads_as_a_model_of_its_own(trained: Path, data: Config) -> N
         assert (one.game, one.native, one.class_names) == (game, JOINT_NATIVES[game], ("Player", "Ball"))
         assert one.scene == replace(own.scene, slots={"Player": 2, "Ball": one.scene.slots["Ball"]})
         assert one.config == one.settings.model == data.model
-        train = prepare.prepare_split(own, "train")
+        train = splits.prepare_split(own, "train")
         background = resize(train.background, (38, 32))[0].transpose(2, 0, 1)
         state = one.space.state_dict()
         assert torch.equal(state["background.image"], torch.from_numpy(background.copy()).float() / 255)
@@ -278,7 +285,8 @@ def test_kill_9_and_the_same_command_again(whole: Path, file: Path, tmp_path: Pa
     command = ["--config", str(file), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "model")]
     code = """
 import os, signal, sys
-from spacetime_env import pretrain, pretrain_cli
+from spacetime_env.training import pretrain
+from spacetime_env.commands import pretrain as pretrain_cli
 real, calls = pretrain.train_step, []
 def dying(*args, **kwargs):
     calls.append(1)
@@ -304,7 +312,7 @@ def test_ctrl_c(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     command = ["--config", str(file), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "model")]
-    real = pretrain.train_step
+    real = train_step
 
     def pressed(*args: object, **kwargs: object) -> object:
         os.kill(os.getpid(), signal.SIGINT)

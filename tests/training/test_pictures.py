@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from spacetime_env.bundle import Model, Settings
-from spacetime_env.gallery import as_detections, differences, example, worst
-from spacetime_env.metrics.boxes import Truth
-from spacetime_env.report import from_boxes
-from tests.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space
+from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.models.model import Model
+from spacetime_env.models.settings import Settings
+from spacetime_env.training.card import from_boxes
+from spacetime_env.training.pictures import as_detections, differences, example, worst
+from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space
 
 
 def truth(*boxes: tuple[int, int, int, int]) -> Truth:

@@ -19,22 +19,29 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spacetime_env import evaluate_cli, figures, load_model, naming, prepare, pretrain
-from spacetime_env.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
+from spacetime_env import load_model
+from spacetime_env.commands import evaluate
+from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, SceneConfig, Schedule, from_dict, to_dict
-from spacetime_env.dataset import DatasetError, RandomPolicy, Split, open_split
+from spacetime_env.data.dataset import open_split
+from spacetime_env.data.labels import LabelsError
+from spacetime_env.data.motion import targets
+from spacetime_env.data.players import RandomPolicy
+from spacetime_env.data.shards import DatasetError
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation import figures
+from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.frames import resize
-from spacetime_env.labels import LabelsError
-from spacetime_env.metrics.boxes import detection_scores
-from spacetime_env.motion import targets
-from spacetime_env.naming import NothingFoundError
-from spacetime_env.optimize import Examples
-from spacetime_env.pretrain import Interrupted, TrainingError
-from spacetime_env.pretrain_cli import main
-from spacetime_env.scene import Detections, in_regions
+from spacetime_env.objects.describe import Detections, in_regions
+from spacetime_env.objects.tracker import Tracker
 from spacetime_env.space import Space
-from spacetime_env.tracker import Tracker
-from tests.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
+from spacetime_env.training import naming, pretrain
+from spacetime_env.training import splits as prepare
+from spacetime_env.training.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
+from spacetime_env.training.naming import NothingFoundError
+from spacetime_env.training.pretrain import Interrupted, TrainingError
+from spacetime_env.training.step import Examples, train_step
+from tests.helpers.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +207,7 @@ def test_the_complete_evaluation_is_in_the_run(trained: Path, data: Config) -> N
     assert f1.step == 100 and f1.value == pytest.approx(float(rows[0]["moving/f1"]))
     assert rows[0]["moving/few_shot_4"] and (trained / "run" / "evaluation.md").is_file()
     words = ["--model", str(trained / "model"), "--data-root", data.data.root, "--out", str(trained / "again")]
-    assert evaluate_cli.main([*words, "--no-plots"]) == 0
+    assert evaluate.main([*words, "--no-plots"]) == 0
     with open(trained / "again" / "evaluation.csv", newline="") as file:
         (again,) = csv.DictReader(file)
     assert {**again, "time": ""} == {**rows[0], "time": ""}
@@ -217,7 +224,7 @@ def test_the_complete_evaluation_is_in_the_run(trained: Path, data: Config) -> N
 
 def stopped_at(step: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``error`` come inside the step after ``step``, when part of the work is done."""
-    real = pretrain.train_step
+    real = train_step
     calls = iter(range(1, 1000))
 
     def dying(*args: object, **kwargs: object) -> object:
@@ -293,7 +300,7 @@ def test_ctrl_c_waits_for_the_step_and_is_resumed_to_the_bit(
     data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = loop(data, examples, splits[1], tmp_path / "whole")
-    real = pretrain.train_step
+    real = train_step
 
     def pressed(*args: object, **kwargs: object) -> object:
         os.kill(os.getpid(), signal.SIGINT)
@@ -314,7 +321,7 @@ def test_kill_9_while_it_saves_and_the_same_command_again(whole: Path, data: Con
     # The sixth file that is made safe is best.pt of the last step.
     code = """
 import os, signal, sys
-from spacetime_env import pretrain_cli
+from spacetime_env.commands import pretrain as pretrain_cli
 real, calls = os.fsync, []
 def dying(handle):
     calls.append(handle)
@@ -391,7 +398,7 @@ def test_nan_stops_with_a_sentence_and_is_not_saved(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, calls = pretrain.train_step, []
+    real, calls = train_step, []
 
     def breaks(*args: object, **kwargs: object) -> object:
         logs, output = real(*args, **kwargs)  # type: ignore[arg-type]

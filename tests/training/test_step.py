@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
-from spacetime_env.optimize import (
+from spacetime_env.space import CountMismatch, Space, Targets
+from spacetime_env.space.background import ComponentBackground
+from spacetime_env.training.step import (
     Examples,
     JointExamples,
     batches,
@@ -21,9 +23,7 @@ from spacetime_env.optimize import (
     require_settings,
     train_step,
 )
-from spacetime_env.space import CountMismatch, Space, Targets
-from spacetime_env.space.background import ComponentBackground
-from tests.tiny import CONFIG, MODEL, make_space
+from tests.helpers.tiny import CONFIG, MODEL, make_space
 
 
 def take(count: int, size: int, seed: int, start: int, number: int) -> list[list[int]]:

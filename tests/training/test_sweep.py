@@ -15,17 +15,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spacetime_env import figures, load_model, pretrain, sweep
-from spacetime_env.checkpoint import checkpoints
+from spacetime_env import load_model
+from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, to_dict
-from spacetime_env.dataset import DatasetError
-from spacetime_env.finish import GameData
-from spacetime_env.policies import Player
-from spacetime_env.pretrain import Interrupted
-from spacetime_env.pretrain_cli import main
-from spacetime_env.sweep import run_sweep
-from spacetime_env.sweep_plan import Run, Sweep, plan
-from tests.tiny import write_data, write_split
+from spacetime_env.data.players import Player
+from spacetime_env.data.shards import DatasetError
+from spacetime_env.evaluation import figures
+from spacetime_env.training import pretrain, sweep
+from spacetime_env.training.checkpoint import checkpoints
+from spacetime_env.training.finish import GameData
+from spacetime_env.training.pretrain import Interrupted
+from spacetime_env.training.step import train_step
+from spacetime_env.training.sweep import run_sweep
+from spacetime_env.training.sweep_plan import Run, Sweep, plan
+from tests.helpers.tiny import write_data, write_split
 
 SWEEP = ("seed=0,1", "model.variant=space,space+motion")
 
@@ -228,7 +231,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
     config: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Pressed in the first step of one run, then in the last of another."""
-    real, steps = pretrain.train_step, []
+    real, steps = train_step, []
 
     def pressed(*args: object, **kwargs: object) -> object:
         steps.append(len(steps))
@@ -256,7 +259,8 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
 def test_kill_9_and_the_same_command_again(config: Path, whole: Path, tmp_path: Path) -> None:
     code = """
 import os, signal, sys
-from spacetime_env import pretrain, pretrain_cli
+from spacetime_env.training import pretrain
+from spacetime_env.commands import pretrain as pretrain_cli
 real, calls = pretrain.train_step, []
 def dying(*args, **kwargs):
     calls.append(1)
@@ -340,7 +344,7 @@ def test_errors_of_the_command_are_sentences(config: Path, tmp_path: Path, capsy
 
 def test_words_before_sweep_hold_for_all_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    monkeypatch.setattr("spacetime_env.pretrain_cli.run_sweep", lambda sweep, *_: found.append(sweep) or [])
+    monkeypatch.setattr("spacetime_env.commands.pretrain.run_sweep", lambda sweep, *_: found.append(sweep) or [])
     words = ["--config", str(config), "scene.classes=[Player,Ball]", "train.steps=1", "--run", str(tmp_path)]
     assert main([*words, "--sweep", "seed=0,1", "train.batch_size=1", "--restart"]) == 0
     one: Sweep = found[0]

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from spacetime_env.config import ConfigError, MotionConfig, to_dict
-from spacetime_env.sweep_plan import Sweep, folder_name, plan, short_names, split_values
-from tests.tiny import CONFIG
+from spacetime_env.training.sweep_plan import Sweep, folder_name, plan, short_names, split_values
+from tests.helpers.tiny import CONFIG
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from spacetime_env.table import Row, as_csv, as_markdown, figures_of, mean, splits_of, title
+from spacetime_env.training.sweep_table import Row, as_csv, as_markdown, figures_of, mean, splits_of, title
 
 
 def row(seed: int, variant: str, f1: float, state: str = "done", **more: float) -> Row:

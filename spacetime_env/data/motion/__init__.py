@@ -13,9 +13,9 @@ cells          boxes as z_pres and z_where of the grid's cells
 Every stage is a function or a small class on plain arrays. Native frames, palette ids or RGB uint8.
 """
 
-from spacetime_env.motion.background import ColorCounts, background_of
-from spacetime_env.motion.cells import targets
-from spacetime_env.motion.difference import (
+from spacetime_env.data.motion.background import ColorCounts, background_of
+from spacetime_env.data.motion.cells import targets
+from spacetime_env.data.motion.difference import (
     NO_BOXES,
     close,
     difference,
@@ -23,8 +23,8 @@ from spacetime_env.motion.difference import (
     motion_mask,
     motion_of,
 )
-from spacetime_env.motion.rarity import RareMotion, Trace, View
-from spacetime_env.motion.steadiness import LEVELS, STRIDE, Window
+from spacetime_env.data.motion.rarity import RareMotion, Trace, View
+from spacetime_env.data.motion.steadiness import LEVELS, STRIDE, Window
 
 STAGES = 2  # counts up when a change gives other masks or boxes: saved ones are then made again
 

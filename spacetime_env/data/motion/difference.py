@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from spacetime_env.config import ConfigError, MotionConfig
-from spacetime_env.motion.background import packed
+from spacetime_env.data.motion.background import packed
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 

@@ -1,7 +1,7 @@
 """Parts: connected pixels of one colour. Atari draws an object in one colour, or in a few that touch.
 
 Palette ids, not colours, so that a part is exact. Nothing here knows what moves; the stages that do
-(:mod:`spacetime_env.motion.rarity`) ask how much of a part is foreground, what it borders on, what is near.
+(:mod:`spacetime_env.data.motion.rarity`) ask how much of a part is foreground, what it borders on, what is near.
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacetime_env.config import MotionConfig
-from spacetime_env.motion.background import ColorCounts
-from spacetime_env.motion.difference import NO_BOXES
-from spacetime_env.motion.parts import Parts, find_parts, join, neighbours, open_edge
-from spacetime_env.motion.shapes import Shapes, Touching
+from spacetime_env.data.motion.background import ColorCounts
+from spacetime_env.data.motion.difference import NO_BOXES
+from spacetime_env.data.motion.parts import Parts, find_parts, join, neighbours, open_edge
+from spacetime_env.data.motion.shapes import Shapes, Touching
 
 
 @dataclass(frozen=True)

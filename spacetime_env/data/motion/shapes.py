@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from spacetime_env.config import RarityConfig
-from spacetime_env.motion.parts import Parts, Shape
+from spacetime_env.data.motion.parts import Parts, Shape
 
 
 class Shapes:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacetime_env.motion.background import ColorCounts
-from tests.motion.test_parts import ids_of
+from spacetime_env.data.motion.background import ColorCounts
+from tests.data.motion.test_parts import ids_of
 
 
 def test_share_is_of_the_frames_in_which_a_pixel_had_the_colour():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import ConfigError, MotionConfig
-from spacetime_env.motion import (
+from spacetime_env.data.motion import (
     ColorCounts,
     background_of,
     close,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacetime_env.motion.parts import Parts, find_parts, join, neighbours, open_edge
+from spacetime_env.data.motion.parts import Parts, find_parts, join, neighbours, open_edge
 
 
 def ids_of(*rows: str) -> np.ndarray:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import MotionConfig, RarityConfig
-from spacetime_env.motion import ColorCounts, RareMotion, View
-from spacetime_env.motion.rarity import Stages
-from tests.motion.test_parts import color, ids_of
+from spacetime_env.data.motion import ColorCounts, RareMotion, View
+from spacetime_env.data.motion.rarity import Stages
+from tests.data.motion.test_parts import color, ids_of
 
 SIZE = (14, 20)
 Block = tuple[str, int, int, int, int]  # colour, x, y, w, h

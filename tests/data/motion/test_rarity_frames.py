@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spacetime_env.motion import View
-from tests.motion.test_parts import color
-from tests.motion.test_rarity import HOME, SIZE, Block, boxes_of, motion, named, parking, picture, view
+from spacetime_env.data.motion import View
+from tests.data.motion.test_parts import color
+from tests.data.motion.test_rarity import HOME, SIZE, Block, boxes_of, motion, named, parking, picture, view
 
 # 7. Flicker
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import RarityConfig
-from spacetime_env.motion.shapes import Shapes, Touching
-from tests.motion.test_parts import color, parts_of
+from spacetime_env.data.motion.shapes import Shapes, Touching
+from tests.data.motion.test_parts import color, parts_of
 
 CONFIG = RarityConfig(parked_count=3, parked_places=2, still_count=4, still=0.3, moves=0.5)
 SHAPE = parts_of("AAA").shape(0)

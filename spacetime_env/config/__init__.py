@@ -1,0 +1,43 @@
+"""Settings: frozen dataclasses, filled from YAML and from ``key=value`` words of a command line."""
+
+from spacetime_env.config.schema import (
+    BackgroundConfig,
+    Config,
+    ConfigError,
+    Conv,
+    DataConfig,
+    EncoderConfig,
+    GlimpseConfig,
+    LossConfig,
+    ModelConfig,
+    MotionConfig,
+    RarityConfig,
+    SceneConfig,
+    Schedule,
+    Side,
+    TrainConfig,
+    from_dict,
+    load_config,
+    to_dict,
+)
+
+__all__ = [
+    "BackgroundConfig",
+    "Config",
+    "ConfigError",
+    "Conv",
+    "DataConfig",
+    "EncoderConfig",
+    "GlimpseConfig",
+    "LossConfig",
+    "ModelConfig",
+    "MotionConfig",
+    "RarityConfig",
+    "SceneConfig",
+    "Schedule",
+    "Side",
+    "TrainConfig",
+    "from_dict",
+    "load_config",
+    "to_dict",
+]

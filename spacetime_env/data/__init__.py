@@ -1,0 +1,1 @@
+"""Recorded frames, and what moves in them."""
