@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from spacetime_env import compiled
+from spacetime_env.compiled import INSTALLED
 from spacetime_env.models import screens
 from spacetime_env.objects import describe, tracker
 from spacetime_env.objects.slots import MANY, FewSlots
@@ -46,7 +46,7 @@ def in_use() -> bool:
 
 def state() -> str:
     """numba's version, and whether it is in use."""
-    if compiled.loops is None:
+    if not INSTALLED:
         return "numba not installed"
     import numba
 

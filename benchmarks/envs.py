@@ -15,7 +15,7 @@ import spacetime_env  # noqa: F401  (registers the environments)
 from benchmarks import compiled
 from benchmarks.common import MISSING, Table, in_turns, ratios, spread
 from benchmarks.players import OcatariPlayer, Player, steps_each
-from spacetime_env import compiled as fast
+from spacetime_env.compiled import INSTALLED
 from spacetime_env.envs.vector import cores
 from spacetime_env.models.folder import available_models, model_games
 
@@ -57,7 +57,7 @@ def over_games(games: Sequence[str], repeats: int, steps: int, warm: int) -> Tab
     rates: dict[str, dict[str, list[float]]] = {}
     for game in games:
         players: dict[str, Any] = {"raw": None}  # made last: a fork beside AtariVectorEnv's threads has crashed
-        if fast.loops is not None:
+        if INSTALLED:
             players["with"] = Player(ours(game, ACROSS, True), steps, warm)
         players["without"] = Player(ours(game, ACROSS, False), steps, warm, compiled.without_numba)
         players["raw"] = Player(raw(game, ACROSS), steps, warm)
@@ -102,7 +102,7 @@ def across_rows(rates: Mapping[str, Mapping[str, list[float]]]) -> list[Sequence
 def one(game: str, counts: Sequence[int], repeats: int, steps: int, warm: int, ocatari: str | None) -> Table:
     """Steps a second of all contenders on one game."""
     # Ours first: a worker that was forked beside the threads of AtariVectorEnv has crashed.
-    vectors = {count: Player(ours(game, count, fast.loops is not None), steps, warm) for count in counts}
+    vectors = {count: Player(ours(game, count, INSTALLED), steps, warm) for count in counts}
     players: dict[str, Any] = {
         "ALE, one env": Player(gym.make(f"ALE/{game}-v5"), steps, warm),
         "ours, one env": Player(gym.make(f"SpaceTime/{game}-v5"), steps, warm),

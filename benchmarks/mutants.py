@@ -45,7 +45,7 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["tests/training/test_step.py tests/space/test_losses.py", "tests/training/test_pretrain.py"],
     ),
     "tracker": (
-        ["objects/tracker.py", "loops/tracking.py"],
+        ["objects/tracker.py", "objects/tracker_compiled.py"],
         ["tests/objects/test_tracker.py tests/objects/test_slots.py"],
     ),
     "slots": (
@@ -63,7 +63,7 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "watcher": (["envs/choose_model.py"], ["tests/envs/test_choose_model.py", "tests/envs/test_wrapper.py"]),
     "sparse": (
-        ["space/sparse.py", "loops/seeing.py"],
+        ["space/sparse.py", "space/sparse_compiled.py", "objects/describe_compiled.py", "models/screens_compiled.py"],
         ["tests/space/test_sparse.py tests/objects/test_describe.py tests/models/test_screens.py"],
     ),
     "loader": (

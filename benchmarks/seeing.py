@@ -13,7 +13,8 @@ import torch
 
 from benchmarks.common import MISSING, Table, in_turns, ratios, seconds, spread, threads
 from benchmarks.compiled import without_numba
-from spacetime_env import compiled, load_model
+from spacetime_env import load_model
+from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import ModelConfig
 from spacetime_env.games import ale_spec
 from spacetime_env.space import Space
@@ -53,7 +54,7 @@ def shipped(name: str, repeats: int) -> Table:
             return seconds(all_frames) / len(frames) * 1e6
 
     forms = {"without numba": False, "with numba": True}
-    measured = {form: numba for form, numba in forms.items() if not numba or compiled.loops is not None}
+    measured = {form: numba for form, numba in forms.items() if not numba or INSTALLED}
     print(f"detect with {name}, microseconds a frame")
     contenders: dict[str, Callable[[], float]] = {
         f"{n} {form}": lambda n=n, numba=numba: detect(n, numba) for n in COUNTS for form, numba in measured.items()

@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 import ale_py
 import numpy as np
 
-from spacetime_env.compiled import loops
+from spacetime_env.compiled import INSTALLED
+
+loops: Any = None
+if INSTALLED:
+    from spacetime_env.models import screens_compiled
+
+    loops = screens_compiled
 
 # The 128 colours of an NTSC console, as ALE shows them (measured: 83 of its games have these), of the even numbers;
 # odd ones are never on a screen. Games of consoles with other colours are seen as RGB.

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from spacetime_env.compiled import loops
+from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import z_where_to_boxes
 from spacetime_env.objects.tracker import FEATURES, Tracker
+
+loops: Any = None
+if INSTALLED:
+    from spacetime_env.objects import describe_compiled
+
+    loops = describe_compiled
 
 __all__ = ["FEATURES", "Detections", "Tracker", "describe", "describe_all", "in_regions", "scene_dict"]
 

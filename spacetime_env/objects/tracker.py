@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacetime_env.compiled import loops
+from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import SceneConfig
 from spacetime_env.objects.slot_arrays import ManySlots, SlotArrays
 from spacetime_env.objects.slots import DOUBT, MANY, REACH, REACH_GROWTH, SMOOTH, STALE, TURN, FewSlots, Sight
 
 if TYPE_CHECKING:
     from spacetime_env.objects.describe import Detections
+
+loops: Any = None
+if INSTALLED:
+    from spacetime_env.objects import tracker_compiled
+
+    loops = tracker_compiled
 
 FEATURES = ("presence", "x", "y", "width", "height", "dx", "dy")
 

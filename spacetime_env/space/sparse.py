@@ -11,18 +11,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spacetime_env.compiled import loops
+from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import ModelConfig
 from spacetime_env.space.foreground import FoldedEncoder, raw_presence
 from spacetime_env.space.latents import PRES_SCALE
 from spacetime_env.space.layers import both_sides
 from spacetime_env.space.network import Space
+
+loops: Any = None
+if INSTALLED:
+    from spacetime_env.space import sparse_compiled
+
+    loops = sparse_compiled
 
 LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
 PATIENCE = 16  # after so many such calls one by one, what is known is brought up to date all the same

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from spacetime_env.loops.compiler import compiled
+from spacetime_env.compiled import compiled
 
 
 @compiled
