@@ -1,13 +1,19 @@
-"""Config files: YAML trees over that of their ``base``, with scenes of ``games`` and settings of a command line."""
+"""Config files and settings of a command line: :func:`load_config` makes a ``Config`` of them.
+
+A config file is YAML and names only what differs from its base, or from the defaults. An unknown key is refused with
+the nearest key that exists.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from spacetime_env.config.tree import ConfigError
+from spacetime_env.config.schema import Config
+from spacetime_env.config.tree import ConfigError, from_dict
 
 
 def with_scenes(tree: Any, path: Path) -> Any:
@@ -80,3 +86,27 @@ def set_key(tree: Any, keys: list[str], value: Any, word: str) -> Any:
     if len(keys) == 1:
         return {**tree, keys[0]: value}
     return {**tree, keys[0]: set_key(tree.get(keys[0]), keys[1:], value, word)}
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read ``path`` (YAML) over the defaults, then apply ``overrides`` such as ``"train.steps=100"``.
+
+    A file may say ``base: default.yaml``: its settings then override those of that file, which lies beside it. In
+    ``games``, a game's scene is given in place or by the name of that game's config file, whose other settings are not
+    used; ``scene`` beside ``games`` is what all of them start from.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
+    """
+    path = Path(path)
+    tree = read_tree(path)
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"expected key=value, such as train.steps=100, and got {word!r}.")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"the value in {word!r} is not YAML; put quotes around it.") from None
+        tree = set_key(tree, key.split("."), parsed, word)
+    return from_dict(Config, with_scenes(tree, path), str(path))

@@ -1,40 +1,17 @@
-"""Configuration: frozen dataclasses, filled from YAML and from ``key=value`` settings of a command line.
+"""The settings: frozen dataclasses with their defaults.
 
 One tree, :class:`Config`, describes a whole run: what is recorded, how motion becomes targets, the network,
-its losses, its training and how its detections become a scene. A config file names only what differs from the
-defaults. An unknown key is refused with the nearest key that exists.
+its losses, its training and how its detections become a scene.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from spacetime_env.config.loading import read_tree, set_key, with_scenes
-from spacetime_env.config.tree import ConfigError, from_dict, to_dict
-
-__all__ = [
-    "BackgroundConfig",
-    "Config",
-    "ConfigError",
-    "DataConfig",
-    "EncoderConfig",
-    "GlimpseConfig",
-    "LossConfig",
-    "ModelConfig",
-    "MotionConfig",
-    "RarityConfig",
-    "SceneConfig",
-    "Schedule",
-    "TrainConfig",
-    "from_dict",
-    "load_config",
-    "to_dict",
-]
+from spacetime_env.config.schedule import Schedule
+from spacetime_env.config.tree import ConfigError
 
 Side = int | tuple[int, int]  # of a square, or height and width
 Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
@@ -188,16 +165,6 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """A value that goes linearly from ``start`` to ``end`` between two points of the training (0: start, 1: end)."""
-
-    start: float
-    end: float
-    begin: float = 0.0
-    until: float = 1.0
-
-
-@dataclass(frozen=True)
 class LossConfig:
     """Weights and priors. Every term is a mean over frames; see :mod:`spacetime_env.space.losses`."""
 
@@ -296,27 +263,3 @@ class Config:
             )
         if self.games and self.scene != SceneConfig():
             raise ConfigError("scene: each of several games has a scene of its own, in games.")
-
-
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read ``path`` (YAML) over the defaults, then apply ``overrides`` such as ``"train.steps=100"``.
-
-    A file may say ``base: default.yaml``: its settings then override those of that file, which lies beside it. In
-    ``games``, a game's scene is given in place or by the name of that game's config file, whose other settings are not
-    used; ``scene`` beside ``games`` is what all of them start from.
-
-    Raises:
-        ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
-    """
-    path = Path(path)
-    tree = read_tree(path)
-    for word in overrides:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"expected key=value, such as train.steps=100, and got {word!r}.")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"the value in {word!r} is not YAML; put quotes around it.") from None
-        tree = set_key(tree, key.split("."), parsed, word)
-    return from_dict(Config, with_scenes(tree, path), str(path))

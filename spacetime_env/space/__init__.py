@@ -4,7 +4,6 @@ from spacetime_env.space.foreground import Hints
 from spacetime_env.space.latents import Latents
 from spacetime_env.space.losses import CountMismatch, Targets, objective
 from spacetime_env.space.network import Space, SpaceOutput
-from spacetime_env.space.schedules import value_at
 from spacetime_env.space.sparse import SparseEncoder
 from spacetime_env.space.upstream import load_upstream
 
@@ -18,5 +17,4 @@ __all__ = [
     "Targets",
     "load_upstream",
     "objective",
-    "value_at",
 ]

@@ -18,7 +18,6 @@ from spacetime_env.config import LossConfig, ModelConfig
 from spacetime_env.space.background import BackgroundOutput
 from spacetime_env.space.foreground import ForegroundOutput
 from spacetime_env.space.latents import Latents
-from spacetime_env.space.schedules import value_at
 
 _EPS = 1e-15
 
@@ -217,12 +216,12 @@ def elbo_terms(
     """The negative log-likelihood and the KL terms; their sum is the negative ELBO per frame."""
     latents = fg.latents
     assert latents.z_what_mean is not None and latents.z_what_std is not None
-    scale_mean = value_at(config.prior_scale_mean, progress)
+    scale_mean = config.prior_scale_mean.at(progress)
     count = len(frames)
     return {
         "nll": negative_log_likelihood(frames, fg, bg, config.sigma_fg, config.sigma_bg),
         "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std, count),
-        "kl_z_pres": kl_z_pres(latents.z_pres_logit, value_at(config.prior_z_pres, progress)),
+        "kl_z_pres": kl_z_pres(latents.z_pres_logit, config.prior_z_pres.at(progress)),
         "kl_z_scale": kl_normal(
             latents.z_scale_mean, latents.z_scale_std, count, scale_mean, config.prior_scale_std
         ),
@@ -272,7 +271,7 @@ def objective(
         boxes = motion_z_where_relative(latents.z_where_pure, targets.z_where, targets.z_pres)
     terms["motion_z_where"] = boxes
     terms["motion_alpha"] = motion_alpha(fg.alpha, fg.alpha_pure)
-    motion_weight = value_at(config.motion, progress)
+    motion_weight = config.motion.at(progress)
     if config.dynamic_scheduling:
         continuity_weight = config.steepness ** -mismatch.update(latents, targets)
         motion_weight = motion_weight * (1 - continuity_weight)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
-from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective, value_at
+from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ def train_step(
         frames: (B, 3, h, w) float in [0, 1].
         progress: fraction of the training that is done, 0 to 1; all schedules follow it.
     """
-    strength = value_at(config.loss.hint, progress) if config.model.variant != "space" else 0.0
+    strength = config.loss.hint.at(progress) if config.model.variant != "space" else 0.0
     hints = Hints(targets.z_pres, targets.z_where, targets.mask, strength) if strength > 0 else None
     kind = frames.device.type
     amp = config.train.amp == "on" or (config.train.amp == "auto" and kind == "cuda")
     with torch.autocast(kind, torch.bfloat16, enabled=amp):
-        tau = value_at(config.loss.tau, progress)
+        tau = config.loss.tau.at(progress)
         behind = behind_objects(frames, targets, space, config)
         output = space(frames, hints, tau, sample=True, backgrounds=targets.backgrounds, behind=behind)
     total, terms = objective(
@@ -147,7 +147,7 @@ def train_step(
         optimizer.zero_grad(set_to_none=True)
     total.backward()
     norm = torch.nn.utils.clip_grad_norm_(space.parameters(), config.train.clip_norm)
-    factor = value_at(config.train.decay, progress)
+    factor = config.train.decay.at(progress)
     rates = (config.train.learning_rate, config.train.background_learning_rate)
     for optimizer, rate in zip(optimizers, rates, strict=False):
         optimizer.param_groups[0]["lr"] = rate * factor

@@ -17,7 +17,7 @@ from spacetime_env.config import (
     ModelConfig,
     Schedule,
 )
-from spacetime_env.space import CountMismatch, Hints, Space, Targets, losses, objective, value_at
+from spacetime_env.space import CountMismatch, Hints, Space, Targets, losses, objective
 from tests.helpers.latents import latents_of
 
 VARIANTS = ("space", "space+motion", "space+motion+continuity")
@@ -33,8 +33,8 @@ TINY = ModelConfig(
 
 def test_schedule_by_hand():
     schedule = Schedule(2.0, 4.0, 0.25, 0.75)
-    assert [value_at(schedule, p) for p in (0, 0.25, 0.5, 0.625, 0.75, 1)] == [2, 2, 3, 3.5, 4, 4]
-    assert value_at(Schedule(1.0, 0.0, 0.5, 0.5), 0.6) == 0.0
+    assert [schedule.at(p) for p in (0, 0.25, 0.5, 0.625, 0.75, 1)] == [2, 2, 3, 3.5, 4, 4]
+    assert Schedule(1.0, 0.0, 0.5, 0.5).at(0.6) == 0.0
 
 
 def test_kl_normal_by_hand():
