@@ -63,7 +63,13 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "watcher": (["envs/choose_model.py"], ["tests/envs/test_choose_model.py", "tests/envs/test_wrapper.py"]),
     "sparse": (
-        ["space/sparse.py", "space/sparse_compiled.py", "objects/describe_compiled.py", "models/screens_compiled.py"],
+        [
+            "space/sparse.py",
+            "space/sparse_arrays.py",
+            "space/sparse_compiled.py",
+            "objects/describe_compiled.py",
+            "models/screens_compiled.py",
+        ],
         ["tests/space/test_sparse.py tests/objects/test_describe.py tests/models/test_screens.py"],
     ),
     "loader": (

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
 from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
-from spacetime_env.space.foreground import FoldedEncoder, Foreground, ForegroundOutput, Hints
+from spacetime_env.space.encoders import FoldedEncoder
+from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
 from spacetime_env.space.latents import Objects
 
 

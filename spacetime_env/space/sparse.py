@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import ModelConfig
-from spacetime_env.space.foreground import FoldedEncoder, raw_presence
+from spacetime_env.space import sparse_arrays
+from spacetime_env.space.encoders import FoldedEncoder
+from spacetime_env.space.foreground import raw_presence
 from spacetime_env.space.latents import PRES_SCALE
 from spacetime_env.space.layers import both_sides
 from spacetime_env.space.network import Space
@@ -209,7 +211,7 @@ class SparseEncoder:
         weight, bias = self._head
         known.raw[here] = torch.addmm(bias, torch.from_numpy(features), weight).numpy()
 
-    # What follows is there twice: in arrays, and compiled for where numba is installed.
+    # What follows calls the inner steps, in arrays or compiled.
 
     def _changed(self, rows: np.ndarray, of: np.ndarray, known: Known, depth: int) -> np.ndarray:
         """(M, 3): frame, row and column of the cells that are not as in the last frame."""
@@ -217,72 +219,35 @@ class SparseEncoder:
             word = self._longest[depth]
             words = rows.view(word), known.pixels.view(word)
             return cast(np.ndarray, loops.changed_cells(rows, known.pixels, *words, of, self.grid))
-        # Those of all streams in order, the usual case, are looked at in place.
-        last = known.pixels if of.tolist() == list(range(len(known.pixels))) else known.pixels[of]
-        word = self._word[depth]
-        changed = np.bitwise_or.reduce(rows.view(word) ^ last.view(word), axis=2)
-        shape = (len(rows), self.grid, self.grid, changed.shape[2] // self.grid)
-        return np.argwhere(changed.reshape(shape).any(axis=3))
+        return sparse_arrays.changed_cells(rows, known.pixels, of, self._word[depth], self.grid)
 
     def _take_over(self, rows: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
         """Remember the pixels of some cells; returns them, (M, patch height * bytes of a patch's row) uint8."""
-        if loops is not None:
-            return cast(np.ndarray, loops.take_over(rows, known.pixels, of, cells, self.grid))
-        frame, row, column = cells.T
-        shape = (-1, self.grid, self.patch[0], self.grid, rows.shape[3] // self.grid)
-        cut = rows.reshape(shape)[frame, row, :, column]
-        known.pixels.reshape(shape)[of[frame], row, :, column] = cut
-        return cut.reshape(len(cells), shape[2] * shape[4])
+        take_over = sparse_arrays.take_over if loops is None else loops.take_over
+        return cast(np.ndarray, take_over(rows, known.pixels, of, cells, self.grid))
 
     def _of_patches(self, cut: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """(M, K) pixels of some cells, and which these are -> (M, C), what the layers that see a cell alone say."""
         if loops is not None and len(self._patches) == 1 and len(cut) <= FEW:
             return cast(np.ndarray, loops.of_patches(cut, cell, *self._first))
-        features = torch.from_numpy(cut.astype(np.float32)).reshape(-1, *self.patch, 3)
-        for i, ((down, across), weight, bias) in enumerate(self._patches):
-            _, high, wide, channels = features.shape
-            high, wide = high // down, wide // across
-            if high * wide > 1:
-                features = features.reshape(-1, high, down, wide, across, channels).transpose(2, 3)
-            features = torch.addmm(bias, features.reshape(-1, len(weight)), weight)
-            if i == 0 and self._offset is not None:
-                features += self._offset[torch.from_numpy(cell)].flatten(0, 1)
-            features = features.relu_().reshape(-1, high, wide, weight.shape[1])
-        return features.flatten(1).numpy()
+        return sparse_arrays.of_patches(cut, cell, self.patch, self._patches, self._offset)
 
     def _of_neighbours(self, features: np.ndarray, here: np.ndarray, weight: Tensor, bias: Tensor) -> np.ndarray:
         """(S * P * P, C) and (M,) places -> (M, C'), what a layer of 3 x 3 makes of them there."""
         if loops is not None and len(here) <= FEW:  # of more, a matrix product is faster all the same
             return cast(np.ndarray, loops.around(features, here, self._near, weight.numpy(), bias.numpy()))
-        gathered = features.take(here[:, None] + self._near, axis=0).reshape(len(here), len(weight))
-        return torch.addmm(bias, torch.from_numpy(gathered), weight).relu_().numpy()
+        return sparse_arrays.around(features, here, self._near, weight, bias)
 
     def _widened(self, here: np.ndarray, differs: np.ndarray, last: bool) -> np.ndarray:
         """Places and their neighbours, without margins; the ``last`` time, those that differ from the background."""
-        if loops is not None:
-            return cast(np.ndarray, loops.widened(here, self._near, differs, self.grid, last))
-        marked = np.zeros(len(differs), bool)
-        marked[here[:, None] + self._near] = True
-        if last:
-            marked &= differs
-        else:
-            square = marked.reshape(-1, self.grid + 2, self.grid + 2)
-            square[:, [0, -1]] = False
-            square[:, :, [0, -1]] = False
-        return marked.nonzero()[0]
+        widened = sparse_arrays.widened if loops is None else loops.widened
+        return cast(np.ndarray, widened(here, self._near, differs, self.grid, last))
 
     def _present(self, of: np.ndarray, known: Known, threshold: float) -> Found:
         """The objects of some streams: what Foreground.find makes of what the head said."""
-        grid, side, limit = self.grid, self.grid + 2, np.float32(raw_presence(threshold))
-        if loops is not None:
-            return Found(*loops.present(known.raw, known.differs, of, grid, limit, PRES_SCALE))
-        present = (known.raw[:, 8] > limit) & known.differs
-        frame, place = present.reshape(-1, side * side)[of].nonzero()
-        raw = known.raw[of[frame] * side**2 + place]
-        at = np.stack([place % side, place // side], axis=1) - np.float32(0.5)  # the margin is 1, a cell's centre 0.5
-        center = (at + np.tanh(raw[:, 4:6])) * np.float32(2 / grid) - 1
-        z_where = np.concatenate([_sigmoid(raw[:, :2]), center.astype(np.float32)], axis=1)
-        return Found(frame, _sigmoid(PRES_SCALE * np.tanh(raw[:, 8])), z_where, raw[:, 11:])
+        limit = np.float32(raw_presence(threshold))
+        present = sparse_arrays.present if loops is None else loops.present
+        return Found(*present(known.raw, known.differs, of, self.grid, limit, PRES_SCALE))
 
     def _rows(self, pixels: np.ndarray) -> np.ndarray:
         """(B, H, W, 3) or (B, H, W) uint8 -> (B, G, patch height, bytes of a row)."""
@@ -300,10 +265,6 @@ class SparseEncoder:
 def _pixels(image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] -> (H, W, 3) uint8."""
     return np.rint(image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-
-
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))
 
 
 def _is_local(config: ModelConfig) -> bool:
