@@ -29,8 +29,8 @@ from spacetime_env.evaluation.evaluate import figures as figures_of
 from spacetime_env.evaluation.run_model import Seen, look
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.model import Model
+from spacetime_env.objects.detections import from_boxes
 from spacetime_env.shipped import find
-from spacetime_env.training.card import from_boxes
 from spacetime_env.training.naming import motion_truth, moving_truth
 from spacetime_env.training.splits import prepare_split, test_splits
 

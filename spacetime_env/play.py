@@ -79,8 +79,9 @@ def play(
         ValueError: there is no such agent or model, it is damaged, or the two do not fit.
         OSError: the GIF cannot be written.
     """
+    from spacetime_env.objects.detections import table
     from spacetime_env.objects.drawing import draw
-    from spacetime_env.viewer import Film, table
+    from spacetime_env.objects.film import Film
 
     act, env = _actor(agent, model)
     film, returns = Film(), list[float]()

@@ -23,15 +23,14 @@ from PIL import Image, UnidentifiedImageError
 import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import table
 from spacetime_env.objects.drawing import draw, side_by_side
+from spacetime_env.objects.film import STEPS_PER_SECOND, Film
 
 if TYPE_CHECKING:
     from spacetime_env.models.model import Model
 
-STEPS_PER_SECOND = 15  # a step is four of the game's 60 frames a second
 GIF_SCALE = 2
-GIF_COLOURS = 64
 ESCAPE, Q = 27, ord("q")
 
 
@@ -176,15 +175,6 @@ def look_at_image(
     return written
 
 
-def table(detections: Detections) -> str:
-    """The objects as text, one a line: name; x, y of the top-left corner, w, h in pixels; confidence."""
-    lines = [f"{'name':<12}{'x':>7}{'y':>7}{'w':>7}{'h':>7}  confidence"]
-    rows = zip(detections.names, detections.boxes.tolist(), detections.confidence.tolist(), strict=True)
-    for name, box, confidence in rows:
-        lines.append(f"{name:<12}{''.join(f'{value:7.1f}' for value in box)}  {confidence:10.2f}")
-    return "\n".join(lines if len(lines) > 1 else [*lines, "nothing found"])
-
-
 def parts(model: Any, frame: np.ndarray) -> np.ndarray:
     """The frame beside what the latents draw: reconstruction, foreground, background, alpha."""
     pictures = model.reconstruct(frame)
@@ -200,28 +190,6 @@ def save(path: Path, picture: np.ndarray) -> Path:
     Image.fromarray(picture).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())
     return path
-
-
-class Film:
-    """Pictures of one size that become a GIF. Held with few colours: a step takes 130 kB, not 400."""
-
-    def __init__(self) -> None:
-        self.pictures: list[Image.Image] = []
-
-    def add(self, picture: np.ndarray) -> None:
-        """Take (H, W, 3) uint8 RGB."""
-        self.pictures.append(Image.fromarray(picture).quantize(GIF_COLOURS, dither=Image.Dither.NONE))
-
-    def save(self, path: Path) -> Path:
-        """Write the GIF: whole or not at all."""
-        from spacetime_env.files import write_atomically
-
-        buffer = io.BytesIO()
-        first, *rest = self.pictures
-        duration = 1000 // STEPS_PER_SECOND
-        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
-        write_atomically(path, buffer.getvalue())
-        return path
 
 
 class Window:

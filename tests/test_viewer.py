@@ -12,7 +12,7 @@ from PIL import Image
 import spacetime_env.models.folder
 from spacetime_env import viewer
 from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections, table
 from spacetime_env.objects.drawing import COLOURS, draw, enlarge, side_by_side
 from tests.helpers.fakes import ColourModel, make_pong
 
@@ -109,13 +109,13 @@ def test_side_by_side() -> None:
 
 
 def test_table() -> None:
-    text = viewer.table(detections((1.25, 20, 4, 16.5), (100, 2, 3, 4)))
+    text = table(detections((1.25, 20, 4, 16.5), (100, 2, 3, 4)))
     assert [line.split() for line in text.splitlines()] == [
         ["name", "x", "y", "w", "h", "confidence"],
         ["Player", "1.2", "20.0", "4.0", "16.5", "0.90"],
         ["Ball", "100.0", "2.0", "3.0", "4.0", "0.80"],
     ]
-    assert viewer.table(detections()).endswith("nothing found")
+    assert table(detections()).endswith("nothing found")
 
 
 def test_watch(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

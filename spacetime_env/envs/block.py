@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from spacetime_env.envs.choose_model import Watcher
 from spacetime_env.envs.env import SpaceTimeEnv
 from spacetime_env.models.screens import Screen
-from spacetime_env.objects.describe import Detections, by_name, scene_dict
+from spacetime_env.objects.detections import Detections, by_name, scene_dict
 
 
 class Stepped(NamedTuple):

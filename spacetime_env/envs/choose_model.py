@@ -12,7 +12,7 @@ import numpy as np
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.games import UnknownGameError, canonical
 from spacetime_env.models.screens import Screen
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 
 class ObjectModel(Protocol):

@@ -22,7 +22,7 @@ from spacetime_env.envs.choose_model import (
 )
 from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.models.screens import Screen
-from spacetime_env.objects.describe import Detections, scene_dict
+from spacetime_env.objects.detections import Detections, scene_dict
 from spacetime_env.objects.tracker import FEATURES, Tracker
 
 __all__ = ["OBS_FORMATS", "SpaceTimeObservation"]
@@ -95,7 +95,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         model: the model, see :func:`spacetime_env.load_model`.
         slot_names: the name of each row, such as ``("Player", "Ghost0", "Ghost1")``.
         feature_names: the name of each column.
-        detections: the :class:`~spacetime_env.objects.describe.Detections` of the last frame; ``None`` before a reset.
+        detections: the :class:`~spacetime_env.objects.detections.Detections` of the last frame; ``None`` before a
+            reset.
     """
 
     def __init__(

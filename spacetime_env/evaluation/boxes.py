@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 IOUS = tuple(round(0.1 * k, 1) for k in range(1, 10))  # the published thresholds of AP
 RECALLS = np.linspace(0.0, 1.0, 101)  # where COCO reads the precision

@@ -14,7 +14,7 @@ from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.latents import true_names
 from spacetime_env.files import write_atomically
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 COLUMNS = ("file", "split", "stack", "t", "x", "y", "w", "h", "name", "true_name", "confidence")
 

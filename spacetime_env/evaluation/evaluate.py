@@ -51,7 +51,7 @@ from spacetime_env.evaluation.run_model import (
 )
 from spacetime_env.evaluation.tracks import identity_switches
 from spacetime_env.models.model import Model
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.training.naming import truth_sets
 
 __all__ = [

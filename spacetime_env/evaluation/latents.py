@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from spacetime_env.evaluation.boxes import Truth, iou, match
 from spacetime_env.models.classifier import fit_ridge
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 Samples = tuple[np.ndarray, list[str]]  # features (n, D) of objects that were found, and their n true names
 

@@ -14,7 +14,7 @@ from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.latents import Samples, kalman_features
 from spacetime_env.models.model import Model
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.training.naming import detect_all, visible_truth
 
 

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from spacetime_env.config import SceneConfig
 from spacetime_env.evaluation.boxes import Truth, iou
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.slots import REACH
 from spacetime_env.objects.tracker import Tracker
 

@@ -16,7 +16,8 @@ from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, 
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.screens import Palette, Screen
 from spacetime_env.models.settings import Settings
-from spacetime_env.objects.describe import Detections, describe_all
+from spacetime_env.objects.describe import describe_all
+from spacetime_env.objects.detections import Detections
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space.sparse import Found, Known
@@ -85,7 +86,7 @@ class Model:
             frames: (N, H, W, 3) or (H, W, 3) uint8 RGB, in the game's native size; or a list of (H, W, 3).
 
         Returns:
-            One :class:`~spacetime_env.objects.describe.Detections` a frame, most certain object first.
+            One :class:`~spacetime_env.objects.detections.Detections` a frame, most certain object first.
 
         Raises:
             ValueError: frames of another shape, type or size.

@@ -1,13 +1,12 @@
-"""From a network's latents to named objects, and from objects frame by frame to tracked rows for an agent.
+"""From a network's latents to named objects.
 
-Numpy only. :func:`describe` turns the latents of one frame into :class:`Detections`; the
-:class:`~spacetime_env.objects.tracker.Tracker` gives each object a slot that stays its own and measures how it moves.
+:func:`describe_all` turns the latents of some frames into one
+:class:`~spacetime_env.objects.detections.Detections` each, :func:`describe` those of a single frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,44 +14,13 @@ import numpy as np
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import z_where_to_boxes
-from spacetime_env.objects.tracker import FEATURES, Tracker
+from spacetime_env.objects.detections import Detections
 
 loops: Any = None
 if INSTALLED:
     from spacetime_env.objects import describe_compiled
 
     loops = describe_compiled
-
-__all__ = ["FEATURES", "Detections", "Tracker", "describe", "describe_all", "in_regions", "scene_dict"]
-
-
-@dataclass(frozen=True)
-class Detections:
-    """The objects found in one frame.
-
-    Attributes:
-        boxes: (n, 4) float32, x, y, w, h in native pixels; x, y is the top-left corner.
-        z_where: (n, 4) float32, w, h as fractions of the frame, x, y of the centre in (-1, 1), y down.
-        class_ids: (n,) int64, index into ``class_names``.
-        confidence: (n,) float32, the probability of z_pres.
-        z_what: (n, D) float32.
-        class_names: all classes the model knows, found or not.
-    """
-
-    boxes: np.ndarray
-    z_where: np.ndarray
-    class_ids: np.ndarray
-    confidence: np.ndarray
-    z_what: np.ndarray
-    class_names: tuple[str, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """The class name of each object."""
-        return [self.class_names[i] for i in self.class_ids.tolist()]
-
-    def __len__(self) -> int:
-        return len(self.boxes)
 
 
 def describe(
@@ -202,18 +170,3 @@ def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit
     for f, i, j in zip(*(index.tolist() for index in too_much.nonzero()), strict=True):  # most certain first
         if kept[start[f] + i]:
             kept[start[f] + j] = False
-
-
-def scene_dict(detections: Detections) -> dict[str, list[tuple[float, float]]]:
-    """Centres by class name, in (-1, 1): ``{"Player": [(0.76, -0.1)], "Ball": []}``. Every class is a key."""
-    return by_name(detections.class_ids, detections.z_where[:, 2:], detections.class_names)
-
-
-def by_name(
-    class_ids: np.ndarray, centers: np.ndarray, class_names: Sequence[str]
-) -> dict[str, list[tuple[float, float]]]:
-    """As :func:`scene_dict`, of class ids (n,) and centres (n, 2)."""
-    scene: dict[str, list[tuple[float, float]]] = {name: [] for name in class_names}
-    for class_id, (x, y) in zip(class_ids.tolist(), centers.tolist(), strict=True):
-        scene[class_names[class_id]].append((x, y))
-    return scene

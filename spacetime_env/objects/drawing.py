@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from spacetime_env.frames import require_frames
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 # RGB, far apart, readable on dark and light. A class keeps its colour; after ten they start anew.
 COLOURS = (

@@ -20,7 +20,7 @@ from spacetime_env.objects.slot_arrays import ManySlots, SlotArrays
 from spacetime_env.objects.slots import DOUBT, MANY, REACH, REACH_GROWTH, SMOOTH, STALE, TURN, FewSlots, Sight
 
 if TYPE_CHECKING:
-    from spacetime_env.objects.describe import Detections
+    from spacetime_env.objects.detections import Detections
 
 loops: Any = None
 if INSTALLED:

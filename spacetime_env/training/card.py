@@ -21,8 +21,6 @@ from spacetime_env.data.players import shares
 from spacetime_env.data.shards import SplitMeta
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import DetectionScores
-from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.objects.describe import Detections
 from spacetime_env.objects.drawing import enlarge
 from spacetime_env.space import SpaceOutput, Targets
 from spacetime_env.training.limits import joint_limit_lines, limit_lines
@@ -77,19 +75,6 @@ def _installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
-
-
-def from_boxes(boxes: np.ndarray, native: tuple[int, int]) -> Detections:
-    """Boxes (n, 4) in native pixels as certain detections of one class, for comparison with the truth."""
-    n = len(boxes)
-    return Detections(
-        boxes.astype(np.float32),
-        boxes_to_z_where(boxes, native).astype(np.float32),
-        np.zeros(n, np.int64),
-        np.ones(n, np.float32),
-        np.zeros((n, 1), np.float32),
-        ("moving",),
-    )
 
 
 def picture(

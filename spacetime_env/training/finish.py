@@ -22,7 +22,7 @@ from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.folder import load_model, save_model
 from spacetime_env.models.joint_folder import save_joint
 from spacetime_env.models.model import Model
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space
 from spacetime_env.space.background import FixedBackground
 from spacetime_env.training import card as report

@@ -19,7 +19,8 @@ from spacetime_env.games import canonical
 from spacetime_env.models.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
-from spacetime_env.objects.describe import Detections, in_regions
+from spacetime_env.objects.describe import in_regions
+from spacetime_env.objects.detections import Detections, from_boxes
 from spacetime_env.space import Space
 from spacetime_env.training import card
 
@@ -238,7 +239,7 @@ def full_scores(
     for test in tests:
         for part, more in zip((moving, others), moving_truth(test, config.scene), strict=True):
             part += more
-    targets = [card.from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
+    targets = [from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, config.scene)]
     shots = few_shot_accuracy(known, labelled(found, truth), config.train.few_shot) if known is not None else {}
     return card.Figures(
         detection_scores(found, moving, others),

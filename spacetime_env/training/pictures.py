@@ -9,7 +9,7 @@ import numpy as np
 from spacetime_env.evaluation.boxes import Truth, iou, match
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.models.model import Model
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.drawing import draw, enlarge
 
 SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show

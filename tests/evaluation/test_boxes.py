@@ -16,7 +16,7 @@ from spacetime_env.evaluation.boxes import (
     match,
     named,
 )
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from tests.helpers.made import found, truth
 
 

@@ -27,7 +27,7 @@ from spacetime_env.evaluation.tables import columns
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.models.folder import load_model, save_model
 from spacetime_env.models.model import Model
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from tests.helpers.tiny import (
     COLORS,
     CONFIG,

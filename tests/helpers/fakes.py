@@ -11,7 +11,7 @@ import numpy as np
 import spacetime_env  # noqa: F401  (registers SpaceTime/<Game>-v5, also in a spawned worker)
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import boxes_to_z_where, require_frames
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 COLOURS = {"Player": (92, 186, 92), "Enemy": (213, 130, 74), "Ball": (236, 236, 236)}  # ALE's, RGB
 TOP, BOTTOM = 34, 194  # the rows of Pong's field, without score and walls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spacetime_env.evaluation.boxes import Truth
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 
 CLASSES = ("Player", "Ball", "Shield")
 

@@ -8,7 +8,8 @@ import pytest
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.objects import describe as scene
-from spacetime_env.objects.describe import Detections, describe, describe_all, scene_dict
+from spacetime_env.objects.describe import describe, describe_all
+from spacetime_env.objects.detections import Detections, scene_dict
 from tests.helpers.forms import both_forms
 
 NATIVE = (100, 200)  # H, W

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.objects import tracker as module
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.slot_arrays import ManySlots
 from spacetime_env.objects.slots import FewSlots, Sight
 from spacetime_env.objects.tracker import Tracker

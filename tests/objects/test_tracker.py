@@ -10,7 +10,7 @@ import pytest
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.objects import tracker as module
-from spacetime_env.objects.describe import Detections
+from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.tracker import FEATURES, Tracker
 from tests.helpers.forms import both_forms
 

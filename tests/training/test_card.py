@@ -14,6 +14,7 @@ from spacetime_env import __version__
 from spacetime_env.config import Config, from_dict
 from spacetime_env.data.dataset import open_split
 from spacetime_env.evaluation.boxes import DetectionScores
+from spacetime_env.objects.detections import from_boxes
 from spacetime_env.space import Targets
 from spacetime_env.training import card
 from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_space, write_split
@@ -95,10 +96,10 @@ def test_a_mix_in_words(tmp_path: Path) -> None:
 
 
 def test_boxes_as_detections() -> None:
-    found = card.from_boxes(np.array([[9.0, 11.0, 18.0, 22.0]]), NATIVE)
+    found = from_boxes(np.array([[9.0, 11.0, 18.0, 22.0]]), NATIVE)
     assert found.boxes.tolist() == [[9, 11, 18, 22]] and found.z_where.tolist() == [[0.5, 0.5, 0, 0]]
     assert found.names == ["moving"] and found.confidence.tolist() == [1]
-    assert len(card.from_boxes(np.zeros((0, 4), np.float32), NATIVE)) == 0
+    assert len(from_boxes(np.zeros((0, 4), np.float32), NATIVE)) == 0
 
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])

@@ -5,7 +5,7 @@ import numpy as np
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
-from spacetime_env.training.card import from_boxes
+from spacetime_env.objects.detections import from_boxes
 from spacetime_env.training.pictures import as_detections, differences, example, worst
 from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space
 

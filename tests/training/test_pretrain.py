@@ -32,7 +32,8 @@ from spacetime_env.data.split import Split
 from spacetime_env.evaluation import figures
 from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.frames import resize
-from spacetime_env.objects.describe import Detections, in_regions
+from spacetime_env.objects.describe import in_regions
+from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.tracker import Tracker
 from spacetime_env.space import Space
 from spacetime_env.training import naming, pretrain
