@@ -61,7 +61,10 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
             "tests/envs/test_wrapper_workers.py tests/models/test_screens.py"
         ],
     ),
-    "watcher": (["envs/choose_model.py"], ["tests/envs/test_choose_model.py", "tests/envs/test_wrapper.py"]),
+    "watcher": (
+        ["models/watcher.py", "envs/choose_model.py"],
+        ["tests/models/test_watcher.py tests/envs/test_choose_model.py", "tests/envs/test_wrapper.py"],
+    ),
     "sparse": (
         [
             "space/sparse.py",
@@ -73,7 +76,7 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["tests/space/test_sparse.py tests/objects/test_describe.py tests/models/test_screens.py"],
     ),
     "loader": (
-        ["models/folder.py", "models/model.py", "models/weights.py", "models/joint_folder.py"],
+        ["models/folder.py", "models/model.py", "models/weights.py"],
         ["tests/models/test_folder.py tests/models/test_joint_folder.py", "tests/models/test_screens.py"],
     ),
 }

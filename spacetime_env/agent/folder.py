@@ -17,10 +17,10 @@ import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
+from spacetime_env import shipped
 from spacetime_env.agent.checkpoint import restore
 from spacetime_env.agent.envs import NOOPS, NormalizedObservation, RandomStart, make
 from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse
-from spacetime_env.models import folder as bundle
 from spacetime_env.shipped import BundleError
 
 POLICY, DESCRIPTION, CARD = "policy.zip", "agent.yaml", "CARD.md"
@@ -67,7 +67,7 @@ def load_agent(
 def find(name_or_path: str | Path) -> Path:
     """The folder of an agent: a path, or the name of one that is shipped."""
     try:
-        return bundle.find("agents", name_or_path, DESCRIPTION)
+        return shipped.find("agents", name_or_path, DESCRIPTION)
     except BundleError as error:
         raise AgentError(
             f"{error} Train one with: python train_agent.py --env SpaceTime/Pong-v5".strip()

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from spacetime_env.envs.choose_model import Watcher
 from spacetime_env.envs.env import SpaceTimeEnv
 from spacetime_env.models.screens import Screen
+from spacetime_env.models.watcher import Watcher
 from spacetime_env.objects.detections import Detections, by_name, scene_dict
 
 

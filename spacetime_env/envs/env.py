@@ -10,10 +10,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 
-from spacetime_env.envs.choose_model import ObjectModel, default_model
+from spacetime_env.envs.choose_model import default_model
 from spacetime_env.envs.wrapper import Frame, SpaceTimeObservation
 from spacetime_env.games import ale_spec, canonical
 from spacetime_env.models.screens import Screen, ScreenEnv, has_ntsc_colors
+from spacetime_env.models.watcher import ObjectModel
 
 __all__ = ["SpaceTimeEnv", "make_env"]
 

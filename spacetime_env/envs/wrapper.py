@@ -11,17 +11,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict
 
-from spacetime_env.envs.choose_model import (
-    ObjectModel,
-    Watcher,
-    default_model,
-    game_of,
-    load_for,
-    require_match,
-    with_classes,
-)
+from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
 from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.models.screens import Screen
+from spacetime_env.models.watcher import ObjectModel, Watcher
 from spacetime_env.objects.detections import Detections, scene_dict
 from spacetime_env.objects.tracker import FEATURES, Tracker
 

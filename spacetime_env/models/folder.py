@@ -4,16 +4,18 @@ A folder holds ``model.safetensors`` (network and classifier), ``model.yaml`` (w
 of the weights) and ``CARD.md``. Loading never unpickles anything and refuses what does not fit.
 
 A joint model is one network for several games: its folder has a classifier and a fixed background for each, and it is
-loaded for one game at a time. :func:`spacetime_env.models.joint_folder.save_joint` writes it.
+loaded for one game at a time. :func:`save_joint` writes it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from spacetime_env import __version__
@@ -21,26 +23,16 @@ from spacetime_env.config import SceneConfig
 from spacetime_env.frames import shown_rows
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.model import Model
-from spacetime_env.models.settings import SETTINGS, JointSettings, Settings, SeveralGamesError, read_settings
-from spacetime_env.models.weights import CARD, WEIGHTS, of_game, read_weights, weights_of, write_folder
-from spacetime_env.shipped import BundleError, UnknownModelError, available, find, folders
+from spacetime_env.models.settings import (
+    SETTINGS,
+    GameSettings,
+    JointSettings,
+    Settings,
+    read_settings,
+)
+from spacetime_env.models.weights import WEIGHTS, game_keys, of_game, read_weights, weights_of, write_folder
+from spacetime_env.shipped import BundleError, available, find
 from spacetime_env.space import Space
-
-__all__ = [
-    "CARD",
-    "BundleError",
-    "Model",
-    "Settings",
-    "SeveralGamesError",
-    "UnknownModelError",
-    "available_models",
-    "find",
-    "folders",
-    "load_model",
-    "model_games",
-    "read_settings",
-    "save_model",
-]
 
 
 def available_models() -> tuple[str, ...]:
@@ -160,3 +152,48 @@ def _load_checked(space: Space, tensors: dict[str, Tensor], folder: Path) -> Non
             + "."
         )
     space.load_state_dict(given)
+
+
+def save_joint(
+    folder: str | os.PathLike[str],
+    models: Sequence[Model],
+    *,
+    trained: Mapping[str, Any] | None = None,
+    card: str = "",
+    extras: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write one folder for models of several games that share a network.
+
+    Args:
+        folder: made if it is missing.
+        models: one for each game, 1 or more. Their networks are the same but for the image of a fixed background, and
+            their configurations but for ``subframes``.
+        trained, card, extras: see :func:`save_model`.
+
+    Raises:
+        BundleError: two are of the same game, their networks differ, or the folder cannot be written. What was there
+            stays as it was.
+    """
+    games: dict[str, GameSettings] = {}
+    tensors: dict[str, Tensor] = {}
+    config = replace(models[0].settings.model, subframes=0)
+    for model in models:
+        if model.game in games:
+            raise BundleError(f"expected one model a game, and {model.game} has two.")
+        if replace(model.settings.model, subframes=0) != config:
+            raise BundleError(f"the network of {model.game} is built in another way than that of {models[0].game}.")
+        names = game_keys(model.game)
+        for name, value in weights_of(model.space, model.classifier).items():
+            there = tensors.setdefault(names.get(name, name), value)
+            if not torch.equal(there, value):
+                raise BundleError(f"the network of {model.game} has other weights than that of {models[0].game}.")
+        settings = model.settings
+        games[model.game] = GameSettings(model.native, model.class_names, settings.model.subframes, model.scene)
+    described = JointSettings(
+        games=games,
+        model=config,
+        sha256="",
+        version=__version__,
+        trained={key: str(value) for key, value in (trained or {}).items()},
+    )
+    return write_folder(Path(folder), described, tensors, card, extras)

@@ -19,8 +19,7 @@ from spacetime_env.evaluation import tables
 from spacetime_env.evaluation.evaluate import evaluate_model
 from spacetime_env.evaluation.latents import Samples
 from spacetime_env.models.classifier import LinearClassifier
-from spacetime_env.models.folder import load_model, save_model
-from spacetime_env.models.joint_folder import save_joint
+from spacetime_env.models.folder import load_model, save_joint, save_model
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space

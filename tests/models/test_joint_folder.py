@@ -17,8 +17,7 @@ from safetensors.torch import load_file
 from spacetime_env import shipped
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.games import UnknownGameError
-from spacetime_env.models.folder import available_models, load_model, model_games
-from spacetime_env.models.joint_folder import save_joint
+from spacetime_env.models.folder import available_models, load_model, model_games, save_joint
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import JointSettings, Settings, SeveralGamesError, read_settings
 from spacetime_env.shipped import BundleError
