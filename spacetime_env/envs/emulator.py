@@ -1,7 +1,8 @@
-"""The emulator's frame before the last: what is drawn in every other frame is in one of the two.
+"""ALE's environment with what a model wants of the emulator: its screen, and its frame before the last.
 
 An Atari draws few sprites a line, so many games draw some in one frame and some in the next; on a television
-both are seen. A step of ``ALE/<Game>-v5`` is four frames, of which the environment shows the last.
+both are seen. A step of ``ALE/<Game>-v5`` is four frames, of which the environment shows the last. What is drawn in
+every other frame is in one of the last two.
 """
 
 from __future__ import annotations
@@ -12,7 +13,22 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
-from spacetime_env.models.screens import ScreenEnv
+from spacetime_env.models.screens import ntsc
+
+
+class ScreenEnv(ale_py.AtariEnv):
+    """ALE's environment, which leaves out its observation while it is ``quiet``: who asks for the screen needs none."""
+
+    quiet = False
+
+    def _get_obs(self) -> Any:
+        return None if self.quiet else super()._get_obs()
+
+
+def has_ntsc_colors(env: ale_py.AtariEnv) -> bool:
+    """Whether what ``env`` shows now is in the colours of :func:`ntsc`."""
+    ids = env.ale.getScreen()
+    return not (ids & 1).any() and bool((ntsc()[ids] == env.ale.getScreenRGB()).all())
 
 
 class SubframeEnv(ScreenEnv):

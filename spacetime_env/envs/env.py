@@ -11,12 +11,11 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from spacetime_env.envs.choose_model import default_model
+from spacetime_env.envs.emulator import ScreenEnv, has_ntsc_colors
 from spacetime_env.envs.wrapper import Frame, SpaceTimeObservation
 from spacetime_env.games import ale_spec, canonical
-from spacetime_env.models.screens import Screen, ScreenEnv, has_ntsc_colors
+from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import ObjectModel
-
-__all__ = ["SpaceTimeEnv", "make_env"]
 
 
 class SpaceTimeEnv(SpaceTimeObservation):

@@ -26,8 +26,6 @@ from spacetime_env.envs.env import make_env
 from spacetime_env.envs.worker import Remote
 from spacetime_env.envs.wrapper import OBS_FORMATS
 
-__all__ = ["SpaceTimeVectorEnv"]
-
 
 class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
     """``num_envs`` games whose observations are the objects that one model finds in them.

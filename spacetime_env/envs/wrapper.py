@@ -18,8 +18,6 @@ from spacetime_env.models.watcher import ObjectModel, Watcher
 from spacetime_env.objects.detections import Detections, scene_dict
 from spacetime_env.objects.tracker import FEATURES, Tracker
 
-__all__ = ["OBS_FORMATS", "SpaceTimeObservation"]
-
 OBS_FORMATS = ("objects", "flat", "dict", "latents")
 
 # z_what has a standard normal prior, and the KL term of its training keeps its mean near 0: a mean of 10

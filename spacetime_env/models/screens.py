@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import ale_py
 import numpy as np
 
 from spacetime_env.compiled import INSTALLED
@@ -91,18 +90,3 @@ class Palette:
             number = self._numbers[color] = self._free.pop(0)
             self.colors[number] = color
         return self._numbers[color]
-
-
-class ScreenEnv(ale_py.AtariEnv):
-    """ALE's environment, which leaves out its observation while it is ``quiet``: who asks for the screen needs none."""
-
-    quiet = False
-
-    def _get_obs(self) -> Any:
-        return None if self.quiet else super()._get_obs()
-
-
-def has_ntsc_colors(env: ale_py.AtariEnv) -> bool:
-    """Whether what ``env`` shows now is in the colours of :func:`ntsc`."""
-    ids = env.ale.getScreen()
-    return not (ids & 1).any() and bool((ntsc()[ids] == env.ale.getScreenRGB()).all())

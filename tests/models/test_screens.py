@@ -8,11 +8,11 @@ import ale_py
 import numpy as np
 import pytest
 
-from spacetime_env.envs.emulator import SubframeEnv
+from spacetime_env.envs.emulator import ScreenEnv, SubframeEnv, has_ntsc_colors
 from spacetime_env.envs.env import make_env
 from spacetime_env.models import screens
 from spacetime_env.models.model import Model
-from spacetime_env.models.screens import Palette, Screen, ScreenEnv, has_ntsc_colors, ntsc
+from spacetime_env.models.screens import Palette, Screen, ntsc
 from tests.helpers.forms import both_forms
 
 form = both_forms(screens)  # everything in both
