@@ -55,7 +55,7 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "block": (["envs/block.py"], ["tests/envs/test_vector.py tests/envs/test_wrapper_subframes.py"]),
     "vector": (["envs/vector.py", "envs/worker.py"], ["tests/envs/test_vector.py tests/agent/test_bridge.py"]),
     "wrapper": (
-        ["envs/wrapper.py", "envs/env.py"],
+        ["envs/wrapper.py", "envs/observation.py", "envs/env.py"],
         [
             "tests/envs/test_wrapper.py tests/envs/test_wrapper_subframes.py "
             "tests/envs/test_wrapper_workers.py tests/models/test_screens.py"

@@ -23,8 +23,8 @@ from gymnasium.vector.utils import batch_space
 
 from spacetime_env.envs.block import Block, Local
 from spacetime_env.envs.env import make_env
+from spacetime_env.envs.observation import OBS_FORMATS
 from spacetime_env.envs.worker import Remote
-from spacetime_env.envs.wrapper import OBS_FORMATS
 
 
 class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):

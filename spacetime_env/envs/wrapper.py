@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections import deque
 from typing import Any, SupportsFloat, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Box
 
 from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
 from spacetime_env.envs.emulator import keep_subframes
+from spacetime_env.envs.observation import OBS_FORMATS, Observer, ObsType
 from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import ObjectModel, Watcher
 from spacetime_env.objects.detections import Detections, scene_dict
-from spacetime_env.objects.tracker import FEATURES, Tracker
+from spacetime_env.objects.tracker import Tracker
 
-OBS_FORMATS = ("objects", "flat", "dict", "latents")
-
-# z_what has a standard normal prior, and the KL term of its training keeps its mean near 0: a mean of 10
-# costs 50 nats. So 10 cuts off nothing that means something, and a space with ends can be sampled.
-LATENT_LIMIT = 10.0
-
-ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
 Frame: TypeAlias = "np.ndarray | Screen"  # what a model looks at: (H, W, 3) uint8 RGB, or the emulator's screen
 
 
@@ -146,29 +139,14 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._watcher = Watcher(1)  # remembers nothing before it is asked: many environments share one instead
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
-        self._obs_format = obs_format
         scene = self.model.scene
         self._tracker = Tracker(scene if scene.classes else with_classes(self.model), self.model.native)
         self.slot_names: tuple[str, ...] = self._tracker.slot_names
-        self._past: deque[np.ndarray] = deque(maxlen=int(history))
         depth = self.model.config.z_what_dim if obs_format == "latents" else 0
-        self._latents = np.zeros((len(self.slot_names), depth), np.float32)
-        now = FEATURES + tuple(f"z_what_{i}" for i in range(depth))
-        before = tuple(f"{name}_t-{t}" for t in range(1, history) for name in now)
-        self.feature_names: tuple[str, ...] = now + before
+        self._observer = Observer(obs_format, len(self.slot_names), int(history), depth)
+        self.feature_names: tuple[str, ...] = self._observer.feature_names
         self.detections: Detections | None = None
-        self.observation_space = self._space(depth)
-
-    def _space(self, depth: int) -> gym.Space[Any]:
-        limits = [1.0] * len(FEATURES) + [LATENT_LIMIT] * depth
-        assert self._past.maxlen is not None
-        high = np.tile(np.array(limits, np.float32), (len(self.slot_names), self._past.maxlen))
-        objects = Box(-high, high, dtype=np.float32)
-        if self._obs_format == "flat":
-            return Box(-high.ravel(), high.ravel(), dtype=np.float32)
-        if self._obs_format == "dict":
-            return Dict(objects=objects, mask=Box(0, 1, (len(high),), np.float32))
-        return objects
+        self.observation_space = self._observer.space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -191,8 +169,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         """Reset the environment and forget all objects, but leave the first frame to :meth:`observe`."""
         frame, info = self._reset_game(seed, options)
         self._tracker.reset()
-        self._past.clear()
-        self._latents[:] = 0
+        self._observer.reset()
         return frame, info
 
     def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -220,25 +197,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         """The observation that follows from what was found in the newest frame."""
         self.detections = detections
         rows = self._tracker.update(detections)  # (slots, 7)
-        if self._obs_format == "objects" and self._past.maxlen == 1:
-            return rows
-        used = rows.any(axis=1)
-        if self._obs_format == "latents":
-            for slot, source in enumerate(self._tracker.sources):
-                if source >= 0:  # a lost object keeps its latents as it keeps its place
-                    self._latents[slot] = detections.z_what[source].clip(-LATENT_LIMIT, LATENT_LIMIT)
-            self._latents[~used] = 0
-            rows = np.concatenate([rows, self._latents], axis=1)
-        if self._past.maxlen != 1:
-            if not self._past:
-                self._past.extend([rows] * (self._past.maxlen or 1))
-            self._past.appendleft(rows)
-            rows = np.concatenate(self._past, axis=1)
-        if self._obs_format == "flat":
-            return rows.ravel()
-        if self._obs_format == "dict":
-            return {"objects": rows, "mask": np.asarray(used, np.float32)}
-        return rows
+        return self._observer.observe(rows, self._tracker, detections)
 
     def render(self) -> Any:
         """The environment's picture; with ``overlay``, three times as large and with boxes and names."""

@@ -17,7 +17,8 @@ from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, Resize
 import spacetime_env.models.folder
 from spacetime_env.config import SceneConfig
 from spacetime_env.envs.env import SpaceTimeEnv, make_env
-from spacetime_env.envs.wrapper import LATENT_LIMIT, SpaceTimeObservation
+from spacetime_env.envs.observation import LATENT_LIMIT
+from spacetime_env.envs.wrapper import SpaceTimeObservation
 from spacetime_env.objects.tracker import FEATURES
 from spacetime_env.shipped import UnknownModelError
 from tests.helpers.fakes import COLOURS, ColourModel, make_pong, play, same
@@ -165,7 +166,7 @@ def test_latents_stay_with_their_object_and_are_cut() -> None:
     assert not env.step(0)[0].any()
     model.missed = 0.0
     env.reset(seed=1)
-    assert not env.get_wrapper_attr("_latents")[2].any()  # the ball of before is forgotten
+    assert not env.get_wrapper_attr("_observer").latents[2].any()  # the ball of before is forgotten
 
 
 def test_history_is_newest_first_along_the_last_axis() -> None:

@@ -1,0 +1,84 @@
+"""From tracked rows to what an agent observes: the formats, the history, and their spaces."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Dict
+
+from spacetime_env.objects.detections import Detections
+from spacetime_env.objects.tracker import FEATURES, Tracker
+
+OBS_FORMATS = ("objects", "flat", "dict", "latents")
+
+# z_what has a standard normal prior, and the KL term of its training keeps its mean near 0: a mean of 10
+# costs 50 nats. So 10 cuts off nothing that means something, and a space with ends can be sampled.
+LATENT_LIMIT = 10.0
+
+ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
+
+
+class Observer:
+    """Gives the rows of a tracker the form of an observation, and remembers those of the steps before.
+
+    Args:
+        obs_format: one of :data:`OBS_FORMATS`.
+        slots: number of rows.
+        history: how many steps a row holds.
+        depth: of z_what, for ``"latents"``; else 0.
+
+    Attributes:
+        space: of the observations.
+        feature_names: the name of each column.
+        latents: (slots, depth) float32, z_what of each slot; without columns where the format has none.
+    """
+
+    def __init__(self, obs_format: str, slots: int, history: int, depth: int) -> None:
+        self._obs_format = obs_format
+        self._past: deque[np.ndarray] = deque(maxlen=int(history))
+        self.latents = np.zeros((slots, depth), np.float32)
+        now = FEATURES + tuple(f"z_what_{i}" for i in range(depth))
+        before = tuple(f"{name}_t-{t}" for t in range(1, history) for name in now)
+        self.feature_names: tuple[str, ...] = now + before
+        self.space = self._space(depth)
+
+    def _space(self, depth: int) -> gym.Space[Any]:
+        limits = [1.0] * len(FEATURES) + [LATENT_LIMIT] * depth
+        assert self._past.maxlen is not None
+        high = np.tile(np.array(limits, np.float32), (len(self.latents), self._past.maxlen))
+        objects = Box(-high, high, dtype=np.float32)
+        if self._obs_format == "flat":
+            return Box(-high.ravel(), high.ravel(), dtype=np.float32)
+        if self._obs_format == "dict":
+            return Dict(objects=objects, mask=Box(0, 1, (len(high),), np.float32))
+        return objects
+
+    def reset(self) -> None:
+        """Forget the steps before."""
+        self._past.clear()
+        self.latents[:] = 0
+
+    def observe(self, rows: np.ndarray, tracker: Tracker, detections: Detections) -> ObsType:
+        """The observation of rows (slots, 7) that ``tracker`` has just made of ``detections``."""
+        if self._obs_format == "objects" and self._past.maxlen == 1:
+            return rows
+        used = rows.any(axis=1)
+        if self._obs_format == "latents":
+            for slot, source in enumerate(tracker.sources):
+                if source >= 0:  # a lost object keeps its latents as it keeps its place
+                    self.latents[slot] = detections.z_what[source].clip(-LATENT_LIMIT, LATENT_LIMIT)
+            self.latents[~used] = 0
+            rows = np.concatenate([rows, self.latents], axis=1)
+        if self._past.maxlen != 1:
+            if not self._past:
+                self._past.extend([rows] * (self._past.maxlen or 1))
+            self._past.appendleft(rows)
+            rows = np.concatenate(self._past, axis=1)
+        if self._obs_format == "flat":
+            return rows.ravel()
+        if self._obs_format == "dict":
+            return {"objects": rows, "mask": np.asarray(used, np.float32)}
+        return rows
