@@ -14,7 +14,7 @@ import yaml
 from spacetime_env.agent import load_agent
 from spacetime_env.config import load_config
 from spacetime_env.config.games import each_game
-from spacetime_env.data.dataset import open_split
+from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.weights import CARD

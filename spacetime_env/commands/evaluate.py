@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacetime_env.data.dataset import open_split
-from spacetime_env.data.shards import META, read_meta
+from spacetime_env.data.meta import META, read_meta
+from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.evaluate import Evaluation, figures
 from spacetime_env.evaluation.latents import labelled
 from spacetime_env.evaluation.run_model import EvaluationError, NoTestError, labelled_tests, look, require_apart

@@ -11,13 +11,12 @@ from pathlib import Path
 import cv2
 
 from spacetime_env.config import Config, ConfigError, load_config
-from spacetime_env.data import shards
-from spacetime_env.data.dataset import open_split, record
 from spacetime_env.data.labels import LabelsError
+from spacetime_env.data.meta import DatasetError, save
 from spacetime_env.data.players import Player, policy_for
-from spacetime_env.data.recorder import SPLITS
-from spacetime_env.data.shards import DatasetError
-from spacetime_env.data.split import Split
+from spacetime_env.data.playing import SPLITS
+from spacetime_env.data.recorder import record
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import stack_picture
 
 EXAMPLES = """examples:
@@ -141,7 +140,7 @@ def plot_boxes(split: Split, folder: Path, count: int) -> int:
     count = min(count, len(split))
     for i in range(count):
         data = cv2.imencode(".png", stack_picture(split, i)[..., ::-1])[1].tobytes()
-        shards.save(folder / f"stack-{i:05d}.png", data)
+        save(folder / f"stack-{i:05d}.png", data)
     return count
 
 

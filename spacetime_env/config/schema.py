@@ -19,7 +19,7 @@ Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padd
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is recorded (see :mod:`spacetime_env.data.dataset`)."""
+    """What is recorded (see :mod:`spacetime_env.data`)."""
 
     root: str = "data"
     # Who plays: random, sticky-random, a trained agent by name or folder, or a mix such as

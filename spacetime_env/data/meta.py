@@ -1,17 +1,126 @@
-"""What a split shall hold: the settings that go into its ``meta.yaml``, checked before anything is played."""
+"""``meta.yaml``: what a split holds and how it was played, checked before anything is played."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import ale_py
+import yaml
 
 from spacetime_env import __version__
-from spacetime_env.config import DataConfig, MotionConfig
-from spacetime_env.data import shards as store
+from spacetime_env.config import ConfigError, DataConfig, MotionConfig, from_dict, to_dict
 from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
-from spacetime_env.data.shards import DatasetError, SplitMeta
+from spacetime_env.files import write_atomically
+
+FORMAT = 1
+META, INDEX = "meta.yaml", "index.yaml"
+
+
+class DatasetError(ValueError):
+    """A split that cannot be recorded, saved or read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class SplitMeta:
+    """``meta.yaml``: what a split holds and how it was played."""
+
+    game: str  # "Pong"
+    split: str  # "train", "validation", "test"
+    agent: str  # "random", the name of the agent's folder, or of a mix its parts' joined by +
+    agent_version: str  # the policy's fingerprint; "" for random
+    seed: int
+    size: int  # stacks
+    length: int  # T
+    shard_size: int
+    order: str  # "random" or "sequential"
+    gap: int
+    warmup: int
+    native: tuple[int, int]  # H, W
+    frameskip: int  # ALE frames a step
+    sticky: float  # ALE's repeat_action_probability
+    trail: str  # the background stored with each stack, such as "mode of 64"; "": none is
+    labels: bool
+    window: int = 0  # steps before and after a frame that its steadiness was measured over; 0: it was not
+    subframes: int = 1  # 2: the emulator's frame before each is there too
+    classes: tuple[str, ...] = ()  # that the labels can name
+    package: str = ""  # version of spacetime_env
+    ale: str = ""  # version of ale_py
+    format: int = FORMAT
+
+    @property
+    def shards(self) -> int:
+        """Number of files."""
+        return -(-self.size // self.shard_size)
+
+    def shard_stacks(self, shard: int) -> int:
+        """Number of stacks in a file."""
+        return min(self.shard_size, self.size - shard * self.shard_size)
+
+    def shard_name(self, shard: int, kind: str = "frames") -> str:
+        """``frames-00000.npz``."""
+        return f"{kind}-{shard:05d}.npz"
+
+    def differences(self, other: SplitMeta) -> list[str]:
+        """What would make other data, in words; versions do not count."""
+        names = (f.name for f in fields(self) if f.name not in ("package", "ale", "classes"))
+        return [
+            f"{name} is {getattr(self, name)!r} there, {getattr(other, name)!r} asked for"
+            for name in names
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+def read_meta(folder: Path) -> SplitMeta:
+    """Read ``meta.yaml``.
+
+    Raises:
+        DatasetError: it is missing, not YAML, has other keys or is of another format.
+    """
+    missing = f"{folder} is not a recorded split; create_dataset.py makes one."
+    tree = read_yaml(folder / META, missing, f"Delete the folder {folder} and record it again.")
+    found = tree.get("format") if isinstance(tree, dict) else None
+    if found != FORMAT:
+        raise DatasetError(
+            f"{folder / META}: expected format {FORMAT}, got {found!r}. It was written by another version of "
+            "spacetime_env: record the split again into another folder."
+        )
+    try:
+        return from_dict(SplitMeta, tree, str(folder / META))
+    except ConfigError as error:
+        raise DatasetError(f"{error} Record the split again into another folder.") from None
+
+
+def write_meta(folder: Path, meta: SplitMeta) -> None:
+    """Write ``meta.yaml``."""
+    save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
+
+
+def read_yaml(path: Path, missing: str, damaged: str) -> Any:
+    """Parse a YAML file; every failure is a :class:`DatasetError` that ends with what to do."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise DatasetError(f"no file {path}. {missing}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} is damaged: {error}. {damaged}") from None
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; an older file of that name stays until the new one is safe on disk.
+
+    Raises:
+        DatasetError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise DatasetError(
+            f"could not save {path}: {error.strerror}. What was there before is unchanged. Make room or give "
+            "another folder, then run the same command again; what is saved already is kept."
+        ) from error
 
 
 def settings_for(
@@ -103,7 +212,7 @@ def require_same_settings(folder: Path, asked: SplitMeta) -> SplitMeta:
     Raises:
         DatasetError: it was recorded with other settings than ``asked``.
     """
-    there = store.read_meta(folder)
+    there = read_meta(folder)
     differences = there.differences(asked)
     if differences:
         raise DatasetError(

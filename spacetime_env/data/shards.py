@@ -19,74 +19,16 @@ import hashlib
 import io
 import zipfile
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from spacetime_env.config import ConfigError, from_dict, to_dict
-from spacetime_env.files import write_atomically
+from spacetime_env.data.meta import INDEX, DatasetError, SplitMeta, read_yaml
 
-FORMAT = 1
 # What zipfile and numpy raise on files that are cut off or have other bytes in them.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, LookupError, OSError, EOFError, RuntimeError)
-META, INDEX = "meta.yaml", "index.yaml"
-
-
-class DatasetError(ValueError):
-    """A split that cannot be recorded, saved or read; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class SplitMeta:
-    """``meta.yaml``: what a split holds and how it was played."""
-
-    game: str  # "Pong"
-    split: str  # "train", "validation", "test"
-    agent: str  # "random", the name of the agent's folder, or of a mix its parts' joined by +
-    agent_version: str  # the policy's fingerprint; "" for random
-    seed: int
-    size: int  # stacks
-    length: int  # T
-    shard_size: int
-    order: str  # "random" or "sequential"
-    gap: int
-    warmup: int
-    native: tuple[int, int]  # H, W
-    frameskip: int  # ALE frames a step
-    sticky: float  # ALE's repeat_action_probability
-    trail: str  # the background stored with each stack, such as "mode of 64"; "": none is
-    labels: bool
-    window: int = 0  # steps before and after a frame that its steadiness was measured over; 0: it was not
-    subframes: int = 1  # 2: the emulator's frame before each is there too
-    classes: tuple[str, ...] = ()  # that the labels can name
-    package: str = ""  # version of spacetime_env
-    ale: str = ""  # version of ale_py
-    format: int = FORMAT
-
-    @property
-    def shards(self) -> int:
-        """Number of files."""
-        return -(-self.size // self.shard_size)
-
-    def shard_stacks(self, shard: int) -> int:
-        """Number of stacks in a file."""
-        return min(self.shard_size, self.size - shard * self.shard_size)
-
-    def shard_name(self, shard: int, kind: str = "frames") -> str:
-        """``frames-00000.npz``."""
-        return f"{kind}-{shard:05d}.npz"
-
-    def differences(self, other: SplitMeta) -> list[str]:
-        """What would make other data, in words; versions do not count."""
-        names = (f.name for f in fields(self) if f.name not in ("package", "ale", "classes"))
-        return [
-            f"{name} is {getattr(self, name)!r} there, {getattr(other, name)!r} asked for"
-            for name in names
-            if getattr(self, name) != getattr(other, name)
-        ]
 
 
 @dataclass(frozen=True)
@@ -226,31 +168,6 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
     return Shard(**common, labels=labels, **more, sha256=found)
 
 
-def read_meta(folder: Path) -> SplitMeta:
-    """Read ``meta.yaml``.
-
-    Raises:
-        DatasetError: it is missing, not YAML, has other keys or is of another format.
-    """
-    missing = f"{folder} is not a recorded split; create_dataset.py makes one."
-    tree = read_yaml(folder / META, missing, f"Delete the folder {folder} and record it again.")
-    found = tree.get("format") if isinstance(tree, dict) else None
-    if found != FORMAT:
-        raise DatasetError(
-            f"{folder / META}: expected format {FORMAT}, got {found!r}. It was written by another version of "
-            "spacetime_env: record the split again into another folder."
-        )
-    try:
-        return from_dict(SplitMeta, tree, str(folder / META))
-    except ConfigError as error:
-        raise DatasetError(f"{error} Record the split again into another folder.") from None
-
-
-def write_meta(folder: Path, meta: SplitMeta) -> None:
-    """Write ``meta.yaml``."""
-    save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
-
-
 def read_index(folder: Path) -> dict[str, str]:
     """File name -> SHA-256 of a complete split; empty while it is not complete."""
     if not (folder / INDEX).exists():
@@ -260,16 +177,6 @@ def read_index(folder: Path) -> dict[str, str]:
     if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
         raise DatasetError(f"{folder / INDEX} is damaged: it does not list files. {damaged}")
     return tree
-
-
-def read_yaml(path: Path, missing: str, damaged: str) -> Any:
-    """Parse a YAML file; every failure is a :class:`DatasetError` that ends with what to do."""
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise DatasetError(f"no file {path}. {missing}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} is damaged: {error}. {damaged}") from None
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
@@ -286,18 +193,3 @@ def read_npz(data: bytes, path: Path, advice: str) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except _DAMAGED as error:
         raise DatasetError(f"{path} is cut off or damaged ({error}). {advice}") from None
-
-
-def save(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; an older file of that name stays until the new one is safe on disk.
-
-    Raises:
-        DatasetError: the disk is full, or the folder cannot be written to.
-    """
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise DatasetError(
-            f"could not save {path}: {error.strerror}. What was there before is unchanged. Make room or give "
-            "another folder, then run the same command again; what is saved already is kept."
-        ) from error

@@ -1,4 +1,4 @@
-"""A recorded split, opened: frames, backgrounds, labels, and what moves. See :mod:`spacetime_env.data.dataset`."""
+"""A recorded split, opened: frames, backgrounds, labels, and what moves. See :mod:`spacetime_env.data`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from spacetime_env.config import MotionConfig, to_dict
-from spacetime_env.data import shards as store
-from spacetime_env.data.labels import visible
-from spacetime_env.data.motion import LEVELS, STAGES, ColorCounts, RareMotion, View, motion_of, targets
-from spacetime_env.data.shards import DatasetError, FrameBoxes, Shard, SplitMeta
-from spacetime_env.frames import resize, shown_rows
+from spacetime_env.data.meta import DatasetError, read_meta
+from spacetime_env.data.motion import LEVELS, STAGES, RareMotion, View, motion_of, targets
+from spacetime_env.data.recording import Recording
+from spacetime_env.data.shards import FrameBoxes, Shard, npz_bytes, read_index, read_npz
+from spacetime_env.frames import shown_rows
+from spacetime_env.games import canonical
 
 LEARN = 1500  # frames, at least, that the stages of motion learn shapes and colours from, where there are so many
 
@@ -31,17 +31,8 @@ class _Motion:
     masks: np.ndarray  # (stacks, T, H * W / 8) uint8, packed bits
 
 
-class Split:
-    """A split on disk. Stacks count from 0 to ``len(split) - 1``; frame t of a stack is f = stack * T + t."""
-
-    def __init__(
-        self, path: Path, meta: SplitMeta, index: dict[str, str], motion: MotionConfig, subframes: int = 1
-    ) -> None:
-        self.path, self.meta, self.motion_config, self.subframes = path, meta, motion, subframes
-        self._index = index
-
-    def __len__(self) -> int:
-        return self.meta.size
+class Split(Recording):
+    """A recording with what moves in it. Stacks count from 0; frame t of a stack is f = stack * T + t."""
 
     def with_subframes(self, subframes: int) -> Split:
         """The same split as a model with other ``model.subframes`` sees it; what its motion learned is kept."""
@@ -51,64 +42,6 @@ class Split:
         other.subframes = subframes
         other.__dict__.pop("_motion", None)  # the cached property
         return other
-
-    @property
-    def native(self) -> tuple[int, int]:
-        """H, W of the frames."""
-        return self.meta.native
-
-    def shard(self, number: int) -> Shard:
-        """Read one file, and check it against the index."""
-        return store.read_shard(self.path, self.meta, number, self._index[self.meta.shard_name(number)])
-
-    def shards(self) -> Iterator[Shard]:
-        """Read the files, one after the other."""
-        return (self.shard(i) for i in range(self.meta.shards))
-
-    def frames(self, stacks: Sequence[int] | None = None) -> np.ndarray:
-        """Native frames of some stacks, in the order asked for, or of all: (n, T, H, W, 3) uint8 RGB.
-
-        With ``subframes`` 2, each is pooled with the emulator's frame before it.
-        """
-        wanted = np.arange(len(self)) if stacks is None else np.asarray(stacks, int)
-        if ((wanted < 0) | (wanted >= len(self))).any():
-            raise IndexError(f"{self.path} has stacks 0 to {len(self) - 1}; asked for {wanted.tolist()}.")
-        out = np.empty((len(wanted), self.meta.length, *self.native, 3), np.uint8)
-        for number in np.unique(wanted // self.meta.shard_size):
-            here = np.flatnonzero(wanted // self.meta.shard_size == number)
-            out[here] = self._pictures(self.shard(int(number)))[wanted[here] % self.meta.shard_size]
-        return out
-
-    def _pictures(self, shard: Shard) -> np.ndarray:
-        return shard.pooled() if self.subframes > 1 else shard.frames()
-
-    def small(self, size: tuple[int, int], rows: tuple[int, int] = (0, 0)) -> np.ndarray:
-        """All frames at another size, as a network sees them: (stacks, T, H, W, 3) uint8 RGB.
-
-        Args:
-            size: H, W.
-            rows: the native rows to keep, see :func:`spacetime_env.frames.shown_rows`.
-        """
-        top, bottom = shown_rows(rows, self.native)
-        out = np.empty((len(self) * self.meta.length, *size, 3), np.uint8)
-        at = 0
-        for shard in self.shards():
-            for frames in self._pictures(shard):
-                out[at : at + len(frames)] = resize(frames[:, top:bottom], size)
-                at += len(frames)
-        return out.reshape(len(self), self.meta.length, *size, 3)
-
-    @functools.cached_property
-    def background(self) -> np.ndarray:
-        """Mode or median image (``motion.background``) of all frames: (H, W, 3) uint8 RGB."""
-        path = self._background_path()
-        found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.exists() else None
-        if found is not None and found.shape == (*self.native, 3):
-            return np.ascontiguousarray(found[..., ::-1])
-        counts, palette = self._colors
-        image = counts.image(palette, self.motion_config.background)
-        self._keep(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
-        return image
 
     def stack_background(self, stack: int) -> np.ndarray:
         """What a stack's motion is measured against, as ``motion.extent`` says: (H, W, 3) uint8 RGB."""
@@ -156,24 +89,6 @@ class Split:
         lead = (len(self), self.meta.length, grid * grid)
         return z_pres.reshape(*lead, 1), z_where.reshape(*lead, 4)
 
-    @functools.cached_property
-    def labels(self) -> FrameBoxes:
-        """Ground-truth boxes, with names, of what is to be seen in each frame.
-
-        Raises:
-            DatasetError: the split was recorded without labels.
-        """
-        return self.all_labels.select(self._visible())
-
-    @functools.cached_property
-    def all_labels(self) -> FrameBoxes:
-        """Ground-truth boxes of what the RAM says exists, drawn or not. Raises as :attr:`labels` does."""
-        if not self.meta.labels:
-            raise DatasetError(
-                f"{self.path} was recorded without ground truth. Record it into another folder with --labels."
-            )
-        return FrameBoxes.join([shard.labels for shard in self.shards() if shard.labels is not None])
-
     def flicker(self) -> float:
         """What part of the things that move is drawn in the emulator's frame before alone, and not in the frame.
 
@@ -190,20 +105,6 @@ class Split:
     def prepare(self) -> None:
         """Make and save the background and the motion, where they are missing or of other settings."""
         _ = self._motion
-
-    def _visible(self) -> np.ndarray:
-        """Of each box in ``all_labels``, whether there is something in it, in either of the emulator's frames."""
-        found = []
-        for shard in self.shards():
-            if shard.labels is not None:
-                frames = shard.frames().reshape(-1, *self.native, 3)
-                seen = [visible(frame, self.background, shard.labels[f]) for f, frame in enumerate(frames)]
-                if shard.before is not None:
-                    earlier = np.take(shard.palette, shard.before, axis=0).reshape(frames.shape)
-                    pairs = zip(seen, earlier, strict=True)
-                    seen = [s | visible(e, self.background, shard.labels[f]) for f, (s, e) in enumerate(pairs)]
-                found += seen
-        return np.concatenate(found)
 
     @functools.cached_property
     def _motion(self) -> _Motion:
@@ -226,7 +127,7 @@ class Split:
         settings = json.dumps(made_of, sort_keys=True)
         if path.exists():
             try:
-                arrays = store.read_npz(path.read_bytes(), path, "")
+                arrays = read_npz(path.read_bytes(), path, "")
                 if arrays["settings"].item() == settings:
                     return _Motion(FrameBoxes.of(arrays["boxes"], arrays["counts"]), arrays["masks"])
             except (DatasetError, KeyError, ValueError):
@@ -239,7 +140,7 @@ class Split:
         packed = np.stack(masks).reshape(shard_stacks, self.meta.length, -1)
         counts = np.array([len(found) for found in boxes], np.int32)
         arrays = {"boxes": np.concatenate(boxes), "counts": counts, "masks": packed}
-        self._keep(path, store.npz_bytes(arrays | {"settings": np.array(settings)}))
+        self._keep(path, npz_bytes(arrays | {"settings": np.array(settings)}))
         return _Motion(FrameBoxes.of(arrays["boxes"], counts), packed)
 
     def _move(self, shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -273,27 +174,6 @@ class Split:
             return shard.backgrounds
         return [self.background] * len(shard.ids)
 
-    @functools.cached_property
-    def _colors(self) -> tuple[ColorCounts, np.ndarray]:
-        """How often each colour is at each place, over all frames, and the palette (256, 3) uint8 RGB."""
-        counts = ColorCounts(self.native)
-        palette = np.zeros((256, 3), np.uint8)
-        for shard in self.shards():
-            counts.add(shard.ids.reshape(-1, *self.native))
-            palette = np.maximum(palette, shard.palette)  # unknown colours are 0
-        return counts, palette
-
-    def _background_path(self) -> Path:
-        return self.path / f"background-{self.motion_config.background}.png"
-
-    def _keep(self, path: Path, data: bytes) -> None:
-        """Save what can be made again; in a folder that is read-only (installed) it is made each time."""
-        try:
-            store.save(path, data)
-        except DatasetError:
-            if os.access(self.path, os.W_OK):
-                raise
-
 
 def _views(shard: Shard, stacks: Iterable[int], times: Iterable[int], subframes: int) -> Iterator[View]:
     assert shard.steadiness is not None
@@ -302,3 +182,51 @@ def _views(shard: Shard, stacks: Iterable[int], times: Iterable[int], subframes:
         for t in times:
             before = shard.before[i, t] if subframes > 1 and shard.before is not None else None
             yield View(shard.ids[i, t], shard.steadiness[i, t] / np.float32(LEVELS), before)
+
+
+def open_split(
+    path: str | Path, game: str | None = None, motion: MotionConfig | None = None, subframes: int = 1
+) -> Split:
+    """Open a complete split; its frames are read, and checked, when they are asked for.
+
+    Args:
+        path: the folder.
+        game: the game it must be of; ``None``: any.
+        motion: how motion becomes targets; the published way where ``None``.
+        subframes: 2: frames, and what moves in them, of the last two frames of the emulator, as a model with
+            ``model.subframes: 2`` sees them.
+
+    Raises:
+        DatasetError: no split there, not complete, of another game, or without the trail, the steadiness or the
+            frames before that are asked for.
+    """
+    path, motion = Path(path), motion or MotionConfig()
+    meta = read_meta(path)
+    if game is not None and canonical(game) != meta.game:
+        raise DatasetError(f"{path} holds {meta.game}, and {canonical(game)} is asked for.")
+    index = read_index(path)
+    names = [meta.shard_name(i) for i in range(meta.shards)]
+    there = sum((path / name).exists() for name in names)
+    if set(index) != set(names) or there < len(names):
+        raise DatasetError(
+            f"{path} is not complete: {there} of {meta.shards} files are there. "
+            "Run create_dataset.py again with the same settings; it records only what is missing."
+        )
+    wanted = f"{motion.background} of {motion.trail}"
+    if motion.extent == "trail" and meta.trail != wanted:
+        raise DatasetError(
+            f"motion.extent=trail needs the {wanted} frames before each stack, and {path} has "
+            f"{meta.trail or 'none'}: record it again into another folder, or use motion.extent=set."
+        )
+    if motion.foreground == "rarity" and meta.window != motion.rarity.window:
+        raise DatasetError(
+            f"motion.foreground=rarity needs what {motion.rarity.window} steps before and after each frame showed, "
+            f"and {path} was recorded with {meta.window or 'none'}: delete it or give another folder with data.root, "
+            "and record it again."
+        )
+    if subframes > meta.subframes:
+        raise DatasetError(
+            f"model.subframes={subframes} needs the emulator's frame before each, and {path} was recorded without: "
+            "delete it or give another folder with data.root, and record it again with data.subframes=2."
+        )
+    return Split(path, meta, index, motion, subframes)

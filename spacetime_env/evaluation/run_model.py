@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spacetime_env.data.dataset import open_split
-from spacetime_env.data.shards import META
-from spacetime_env.data.split import Split
+from spacetime_env.data.meta import META
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.latents import Samples, kalman_features
 from spacetime_env.models.model import Model

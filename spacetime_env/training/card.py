@@ -17,8 +17,8 @@ from torch import Tensor
 from spacetime_env import __version__
 from spacetime_env.config import Config, to_dict
 from spacetime_env.config.games import each_game
+from spacetime_env.data.meta import SplitMeta
 from spacetime_env.data.players import shares
-from spacetime_env.data.shards import SplitMeta
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.objects.drawing import enlarge

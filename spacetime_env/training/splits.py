@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from spacetime_env.config import Config, ConfigError
-from spacetime_env.data.dataset import open_split, record
 from spacetime_env.data.labels import LabelsError
+from spacetime_env.data.meta import META, DatasetError, read_meta
 from spacetime_env.data.motion import targets
 from spacetime_env.data.players import Player, policy_for
-from spacetime_env.data.recorder import split_folder
-from spacetime_env.data.shards import META, DatasetError, read_meta
-from spacetime_env.data.split import Split
+from spacetime_env.data.recorder import record, split_folder
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.frames import resize, shown_rows
 from spacetime_env.training.naming import motion_truth
 from spacetime_env.training.step import Examples

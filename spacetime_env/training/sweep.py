@@ -24,8 +24,8 @@ from pathlib import Path
 
 from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.config.games import each_game
-from spacetime_env.data.dataset import open_split
-from spacetime_env.data.shards import INDEX, DatasetError
+from spacetime_env.data.meta import INDEX, DatasetError
+from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import figures
 from spacetime_env.files import write_atomically
 from spacetime_env.training.checkpoint import differences

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import ConfigError, DataConfig
-from spacetime_env.data import recorder, shards
-from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data.meta import DatasetError, read_meta
 from spacetime_env.data.players import (
     MixedPolicy,
     Player,
@@ -26,7 +25,9 @@ from spacetime_env.data.players import (
     policy_for,
     shares,
 )
-from spacetime_env.data.shards import DatasetError
+from spacetime_env.data.playing import record_shard
+from spacetime_env.data.recorder import record
+from spacetime_env.data.split import open_split
 
 ROOT = Path(__file__).parents[2]
 AGENT = ROOT / "agents" / "pong-ppo"
@@ -100,7 +101,7 @@ def test_a_mix_is_recorded_by_its_parts(tmp_path: Path) -> None:
     assert (split.meta.agent, split.meta.agent_version) == ("random+sticky-random", "random; sticky-random hold 8")
     parts = [RandomPolicy(), StickyRandomPolicy()]
     for i, shard in enumerate(split.shards()):
-        mine, other = (recorder.record_shard(split.meta, i, parts[(i + turn) % 2]) for turn in (0, 1))
+        mine, other = (record_shard(split.meta, i, parts[(i + turn) % 2]) for turn in (0, 1))
         assert (shard.ids == mine.ids).all() and (shard.steps == mine.steps).all()
         assert (mine.ids != other.ids).any()
 
@@ -130,9 +131,9 @@ def test_an_agent_in_a_mix(tmp_path: Path) -> None:
     assert len(sha256) == 64 and player.fingerprint == f"sticky-random hold 8; pong-ppo {sha256}"  # type: ignore[union-attr]
     folder = written(tmp_path, player, size=2)
     found = [open_split(folder).shard(i).ids for i in (0, 1)]
-    meta = shards.read_meta(folder)
-    assert (found[0] == recorder.record_shard(meta, 0, StickyRandomPolicy()).ids).all()
-    assert (found[1] == recorder.record_shard(meta, 1, policy_for("pong-ppo")).ids).all()
+    meta = read_meta(folder)
+    assert (found[0] == record_shard(meta, 0, StickyRandomPolicy()).ids).all()
+    assert (found[1] == record_shard(meta, 1, policy_for("pong-ppo")).ids).all()
     assert pickle.loads(pickle.dumps(player)).name == player.name  # as it goes to a worker process
 
 

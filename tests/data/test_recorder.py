@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import DataConfig, MotionConfig, RarityConfig
-from spacetime_env.data import recorder, shards
-from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data import shards
+from spacetime_env.data.meta import DatasetError, read_meta
 from spacetime_env.data.motion import LEVELS, STRIDE, Window
 from spacetime_env.data.players import RandomPolicy
-from spacetime_env.data.recorder import seed_for
-from spacetime_env.data.shards import DatasetError
+from spacetime_env.data.playing import record_shard, seed_for
+from spacetime_env.data.recorder import record
+from spacetime_env.data.split import open_split
 from spacetime_env.envs.emulator import keep_subframes
 from tests.helpers.fakes import ColourModel
 
@@ -64,7 +65,7 @@ def played() -> list[tuple[int, int, np.ndarray, np.ndarray]]:
 
 
 def test_steadiness_is_a_count_over_the_frames_around(folder: Path, played: list[Any]) -> None:
-    shard = shards.read_shard(folder, shards.read_meta(folder), 0)
+    shard = shards.read_shard(folder, read_meta(folder), 0)
     assert shard.steadiness is not None and shard.steadiness.shape == shard.ids.shape == (3, 3, 210, 160)
     places = [(episode, step) for episode, step, _, _ in played]
     counted = set()
@@ -85,7 +86,7 @@ def test_steadiness_is_a_count_over_the_frames_around(folder: Path, played: list
 
 
 def test_before_is_the_emulators_frame_before(folder: Path, played: list[Any]) -> None:
-    shard = shards.read_shard(folder, shards.read_meta(folder), 0)
+    shard = shards.read_shard(folder, read_meta(folder), 0)
     assert shard.before is not None and shard.before.shape == shard.ids.shape
     places = [(episode, step) for episode, step, _, _ in played]
     for i, t in np.ndindex(3, 3):
@@ -111,7 +112,7 @@ def test_neither_is_stored_unless_asked_for(tmp_path: Path) -> None:
 
 def test_a_file_without_what_the_settings_say(folder: Path) -> None:
     """As written by a version that did not know them."""
-    meta = shards.read_meta(folder)
+    meta = read_meta(folder)
     shard = shards.read_shard(folder, meta, 1)
     for name in ("steadiness", "before"):
         path = folder / meta.shard_name(7)
@@ -168,9 +169,9 @@ class Sees(RandomPolicy):
 @pytest.mark.parametrize("asked", [1, 2])
 def test_an_agent_that_looks_at_both_frames_may_play(tmp_path: Path, asked: int) -> None:
     config = dataclasses.replace(DATA, root=str(tmp_path), subframes=asked, size=1, shard_size=1)
-    meta = shards.read_meta(record("Pong", "train", Sees(), config, labels=False, progress=False, subframes=asked))
-    plain = recorder.record_shard(dataclasses.replace(meta, subframes=2), 0, RandomPolicy())
-    shard = recorder.record_shard(meta, 0, Sees())
+    meta = read_meta(record("Pong", "train", Sees(), config, labels=False, progress=False, subframes=asked))
+    plain = record_shard(dataclasses.replace(meta, subframes=2), 0, RandomPolicy())
+    shard = record_shard(meta, 0, Sees())
     assert (shard.ids == plain.ids).all()  # the same seed plays the same game
     assert shard.before is None if asked == 1 else (shard.before == plain.before).all()
 

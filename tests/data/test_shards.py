@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import DataConfig, MotionConfig
-from spacetime_env.data import dataset, labels, recorder, shards
-from spacetime_env.data.dataset import open_split, record
+from spacetime_env.data import labels, playing, shards
+from spacetime_env.data.meta import DatasetError, read_meta, save
 from spacetime_env.data.motion import background_of, targets
 from spacetime_env.data.players import RandomPolicy
-from spacetime_env.data.recorder import seed_for
-from spacetime_env.data.shards import DatasetError, FrameBoxes
+from spacetime_env.data.playing import record_shard, seed_for
+from spacetime_env.data.recorder import record
+from spacetime_env.data.shards import FrameBoxes
+from spacetime_env.data.split import open_split
 from spacetime_env.games import UnknownGameError
 
 # 3 stacks of 4 frames, in files of 2 and 1.
@@ -122,7 +124,7 @@ def test_a_stack_lies_within_one_episode(tmp_path: Path, monkeypatch: pytest.Mon
     shard = open_split(record("Pong", "train", Short(), config, progress=False)).shard(0)
     assert len(set(shard.episodes)) > 1
     assert (np.diff(shard.steps, axis=1) == 1).all() and shard.steps.max() < 7
-    monkeypatch.setattr(recorder, "TRIES", 3)
+    monkeypatch.setattr(playing, "TRIES", 3)
     with pytest.raises(DatasetError, match=r"no stack of 9 frames in 3 tries.*--length"):
         record("Pong", "test", Short(), dataclasses.replace(config, length=9), labels=False, progress=False)
 
@@ -145,12 +147,12 @@ def test_files_do_not_depend_on_workers_nor_on_interruption(
 
 
 def test_another_seed_or_split_is_another_game(recorded: Path) -> None:
-    meta = shards.read_meta(recorded)
+    meta = read_meta(recorded)
     first = open_split(recorded).shard(0).ids
-    assert (recorder.record_shard(meta, 0, RandomPolicy()).ids == first).all()
+    assert (record_shard(meta, 0, RandomPolicy()).ids == first).all()
     for change in ({"seed": 1}, {"split": "test"}):
         assert (
-            recorder.record_shard(dataclasses.replace(meta, **change), 0, RandomPolicy()).ids != first
+            record_shard(dataclasses.replace(meta, **change), 0, RandomPolicy()).ids != first
         ).any()
 
 
@@ -163,7 +165,7 @@ def test_a_split_that_is_not_complete_is_not_opened(copied: Path) -> None:
 
 
 def test_damaged_shards_are_refused(copied: Path, tmp_path: Path) -> None:
-    path, meta = copied / "frames-00001.npz", shards.read_meta(copied)
+    path, meta = copied / "frames-00001.npz", read_meta(copied)
     data = path.read_bytes()
     for how, spoiled in {
         "cut off": data[: len(data) // 2],
@@ -203,11 +205,11 @@ def test_nothing_is_unpickled(copied: Path) -> None:
     np.savez(buffer, **{**arrays, "steps": np.array([print], dtype=object)})
     (copied / "frames-00000.npz").write_bytes(buffer.getvalue())
     with pytest.raises(DatasetError, match=r"damaged.*allow_pickle"):
-        shards.read_shard(copied, shards.read_meta(copied), 0)
+        shards.read_shard(copied, read_meta(copied), 0)
 
 
 def test_arrays_must_be_what_the_settings_say(copied: Path) -> None:
-    meta = shards.read_meta(copied)
+    meta = read_meta(copied)
     for change, message in (
         ({"length": 5}, r"expected ids \(2, 5, 210, 160\) uint8, got \(2, 4, 210, 160\) uint8"),
         ({"labels": True}, r"expected label_boxes \(0, 4\) float32, got nothing"),
@@ -270,7 +272,7 @@ def test_a_full_disk_leaves_the_old_file(copied: Path, monkeypatch: pytest.Monke
     with pytest.raises(
         DatasetError, match=r"could not save .*index.yaml: No space left on device.*unchanged"
     ):
-        shards.save(copied / "index.yaml", b"new")
+        save(copied / "index.yaml", b"new")
     with pytest.raises(DatasetError, match="No space left"):
         open_split(copied, motion=MotionConfig(closing=1)).prepare()
     assert contents(copied) == before  # and no temporary file
@@ -379,7 +381,3 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
     overlap = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
     shared = float(overlap.clip(0).prod())
     return shared / float(a[2:].prod() + b[2:].prod() - shared)
-
-
-def test_public_names() -> None:
-    assert all(hasattr(dataset, name) for name in dataset.__all__)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import Config, ConfigError, MotionConfig, RarityConfig
-from spacetime_env.data.dataset import open_split
-from spacetime_env.data.shards import DatasetError, FrameBoxes
-from spacetime_env.data.split import Split
+from spacetime_env.data.meta import DatasetError
+from spacetime_env.data.shards import FrameBoxes
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.frames import resize
 from spacetime_env.models.folder import load_model
 from spacetime_env.training import pretrain, splits

@@ -12,9 +12,8 @@ import pytest
 from spacetime_env.commands import record
 from spacetime_env.config import MotionConfig
 from spacetime_env.data import stage_pictures
-from spacetime_env.data.dataset import open_split
 from spacetime_env.data.shards import FrameBoxes
-from spacetime_env.data.split import Split
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import ADDED, CELL, EMPTY, MOTION, PARKED, TAKEN, TRUTH, stack_picture
 from spacetime_env.objects.drawing import TITLE_HEIGHT
 from tests.data.motion.test_rarity import HOME, parking, picture, view

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spacetime_env.data.dataset import open_split
+from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.crops import COLUMNS, crop, save_crops
 from tests.helpers.made import found

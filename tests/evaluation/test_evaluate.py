@@ -18,8 +18,7 @@ import pytest
 from spacetime_env.commands import evaluate
 from spacetime_env.commands.evaluate import main
 from spacetime_env.config import SceneConfig
-from spacetime_env.data.dataset import open_split
-from spacetime_env.data.split import Split
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_model
 from spacetime_env.evaluation.run_model import EvaluationError, labelled_tests, look, runs_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from spacetime_env.data.dataset import open_split
+from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.training.naming import detect_all, moving_truth

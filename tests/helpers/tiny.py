@@ -29,6 +29,7 @@ from spacetime_env.config import (
     TrainConfig,
 )
 from spacetime_env.data import shards
+from spacetime_env.data.meta import INDEX, SplitMeta, write_meta
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.space import Space
 
@@ -120,7 +121,7 @@ def write_split(
     With ``flicker`` the Ball is drawn at even t only, and in the emulator's frame before at odd t only.
     """
     data = config.data
-    meta = shards.SplitMeta(
+    meta = SplitMeta(
         game=game,
         split=split,
         agent=agent,
@@ -143,7 +144,7 @@ def write_split(
     )
     folder = root / game / f"{split}-{agent}"
     folder.mkdir(parents=True)
-    shards.write_meta(folder, meta)
+    write_meta(folder, meta)
     palette = np.zeros((256, 3), np.uint8)
     palette[:3] = [floor, *COLORS.values()]
     scale = native[0] // NATIVE[0]
@@ -182,7 +183,7 @@ def write_split(
         blob = shard.to_bytes()
         (folder / meta.shard_name(number)).write_bytes(blob)
         index[meta.shard_name(number)] = hashlib.sha256(blob).hexdigest()
-    (folder / shards.INDEX).write_text(yaml.safe_dump(index))
+    (folder / INDEX).write_text(yaml.safe_dump(index))
     return folder
 
 

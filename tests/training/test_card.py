@@ -12,7 +12,7 @@ import yaml
 
 from spacetime_env import __version__
 from spacetime_env.config import Config, from_dict
-from spacetime_env.data.dataset import open_split
+from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.objects.detections import from_boxes
 from spacetime_env.space import Targets

@@ -23,12 +23,11 @@ from spacetime_env import load_model
 from spacetime_env.commands import evaluate
 from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, SceneConfig, Schedule, from_dict, to_dict
-from spacetime_env.data.dataset import open_split
 from spacetime_env.data.labels import LabelsError
+from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.motion import targets
 from spacetime_env.data.players import RandomPolicy
-from spacetime_env.data.shards import DatasetError
-from spacetime_env.data.split import Split
+from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation import figures
 from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.frames import resize

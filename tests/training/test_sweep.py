@@ -18,8 +18,8 @@ import yaml
 from spacetime_env import load_model
 from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.players import Player
-from spacetime_env.data.shards import DatasetError
 from spacetime_env.evaluation import figures
 from spacetime_env.training import pretrain, sweep
 from spacetime_env.training.checkpoint import checkpoints
