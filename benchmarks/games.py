@@ -27,11 +27,11 @@ from spacetime_env.evaluation.boxes import DetectionScores, centeredness, detect
 from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.evaluation.evaluate import figures as figures_of
 from spacetime_env.evaluation.run_model import Seen, look
+from spacetime_env.evaluation.truth import motion_truth, moving_truth
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import from_boxes
 from spacetime_env.shipped import find
-from spacetime_env.training.naming import motion_truth, moving_truth
 from spacetime_env.training.splits import prepare_split, test_splits
 
 DOCS = ROOT / "docs" / "games.md"

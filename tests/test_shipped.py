@@ -16,10 +16,11 @@ from spacetime_env.config import load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
+from spacetime_env.evaluation.run_model import detect_all
+from spacetime_env.evaluation.truth import moving_truth
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.weights import CARD
 from spacetime_env.shipped import available, find
-from spacetime_env.training.naming import detect_all, moving_truth
 from tests.helpers.shipped_figures import FIGURES, score, small_split
 
 ROOT = Path(__file__).parent.parent

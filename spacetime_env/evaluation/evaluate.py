@@ -5,8 +5,7 @@
 >>> found = evaluate_model(model, tests, open_split("data/Pong/validation-random"))       # doctest: +SKIP
 >>> found.sets["moving"]["f1"], found.classes["Ball"]["ap"]                               # doctest: +SKIP
 
-The metrics are in :mod:`spacetime_env.evaluation`, what is written in :mod:`spacetime_env.evaluation.tables`, the
-command in :mod:`spacetime_env.commands.evaluate`.
+What is written is in :mod:`spacetime_env.evaluation.tables`.
 """
 
 from __future__ import annotations
@@ -21,58 +20,30 @@ from tqdm import tqdm
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import (
     IOUS,
-    DetectionScores,
     Truth,
     average_precision,
-    centeredness,
     detection_scores,
     divide,
-    iou,
-    match,
     named,
 )
 from spacetime_env.evaluation.latents import (
     centroid_accuracy,
     cluster_scores,
-    draw_samples,
     few_shot_accuracy,
     kalman_accuracy,
-    labelled,
     true_names,
 )
 from spacetime_env.evaluation.run_model import (
-    EvaluationError,
     Seen,
-    labelled_tests,
     look,
     require_apart,
     samples_of,
     stacks_of,
 )
 from spacetime_env.evaluation.tracks import identity_switches
+from spacetime_env.evaluation.truth import truth_sets
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
-from spacetime_env.training.naming import truth_sets
-
-__all__ = [
-    "DetectionScores",
-    "Evaluation",
-    "EvaluationError",
-    "Seen",
-    "Truth",
-    "average_precision",
-    "centeredness",
-    "detection_scores",
-    "draw_samples",
-    "evaluate_model",
-    "few_shot_accuracy",
-    "figures",
-    "iou",
-    "labelled",
-    "labelled_tests",
-    "look",
-    "match",
-]
 
 SHOTS = (1, 4, 16, 64)
 SCORES = ("precision", "recall", "f1", "center_precision", "center_recall", "center_f1")

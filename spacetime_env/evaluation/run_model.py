@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from spacetime_env.data.meta import META
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.latents import Samples, kalman_features
+from spacetime_env.evaluation.truth import visible_truth
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
-from spacetime_env.training.naming import detect_all, visible_truth
 
 
 class EvaluationError(ValueError):
@@ -134,3 +135,15 @@ def stacks_of(seen: Seen, names: Sequence[Sequence[str]], members: Sequence[str]
             frames.append((kalman_features(seen.found[f])[at], [names[f][i] for i in at]))
         result.append(frames)
     return result
+
+
+def detect_all(
+    model: Model, split: Split, stacks: Sequence[int] | None = None, progress: bool = False
+) -> list[Detections]:
+    """Detections of all frames of some stacks (all where None), stack by stack; ``progress`` shows a bar."""
+    found = []
+    wanted = np.arange(len(split)) if stacks is None else np.asarray(stacks, int)
+    parts = np.array_split(wanted, max(1, len(wanted) // 16))
+    for part in tqdm(parts, desc=f"detecting in {split.path.name}", disable=not progress):
+        found += model.detect(split.frames(part.tolist()).reshape(-1, *split.native, 3))
+    return found

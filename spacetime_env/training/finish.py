@@ -18,6 +18,8 @@ from spacetime_env.evaluation import figures as figures_file
 from spacetime_env.evaluation import tables
 from spacetime_env.evaluation.evaluate import evaluate_model
 from spacetime_env.evaluation.latents import Samples
+from spacetime_env.evaluation.run_model import detect_all
+from spacetime_env.evaluation.truth import moving_truth
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.folder import load_model, save_joint, save_model
 from spacetime_env.models.model import Model
@@ -30,11 +32,9 @@ from spacetime_env.training.checkpoint import State
 from spacetime_env.training.naming import (
     NothingFoundError,
     as_model,
-    detect_all,
     export_classifiers,
     full_scores,
     known_samples,
-    moving_truth,
     name_objects,
     with_slots,
 )

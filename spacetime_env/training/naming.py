@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from spacetime_env.config import Config, ConfigError, SceneConfig
 from spacetime_env.config.games import each_game
 from spacetime_env.data.split import Split
-from spacetime_env.evaluation.boxes import Truth, average_precision, detection_scores, divide
+from spacetime_env.evaluation.boxes import Truth, average_precision, detection_scores
 from spacetime_env.evaluation.latents import Samples, draw_samples, few_shot_accuracy, labelled
+from spacetime_env.evaluation.run_model import detect_all
+from spacetime_env.evaluation.truth import label_truth, motion_truth, moving_truth
 from spacetime_env.games import canonical
 from spacetime_env.models.classifier import LinearClassifier, export_joblib, fit_clusters, fit_ridge
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
-from spacetime_env.objects.describe import in_regions
 from spacetime_env.objects.detections import Detections, from_boxes
 from spacetime_env.space import Space
 from spacetime_env.training import card
@@ -30,51 +30,6 @@ QUICK = 64  # validation stacks looked at during training
 
 class NothingFoundError(ValueError):
     """The network finds no object, so there is nothing to name."""
-
-
-def motion_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
-    """Motion boxes of each frame, or of the first ``frames``, without those in ``scene.ignore``."""
-    boxes = (split.motion_boxes[f] for f in range(len(split.motion_boxes))[:frames])
-    kept = (each[~in_regions(each, scene.ignore)] for each in boxes)
-    return [Truth(each, ("moving",) * len(each)) for each in kept]
-
-
-def visible_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
-    """Visible ground truth of each frame, or of the first ``frames``: all classes, ignored regions out."""
-    result = []
-    for f in range(len(split.labels))[:frames]:
-        boxes, names = split.labels[f], split.labels.names_of(f)
-        kept = ~in_regions(boxes, scene.ignore)
-        result.append(Truth(boxes[kept], tuple(name for name, keep in zip(names, kept.tolist(), strict=True) if keep)))
-    return result
-
-
-def label_truth(split: Split, scene: SceneConfig) -> list[Truth]:
-    """Visible ground truth of each frame: the scene's classes (all if it names none), ignored regions out."""
-    found = visible_truth(split, scene)
-    return divide(found, scene.classes)[0] if scene.classes else found
-
-
-def truth_sets(scene: SceneConfig, classes: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Which classes count as ``all``, ``moving`` and ``relevant``, sorted by name.
-
-    Relevant are those of ``scene.classes``. Where it has none of the truth's (they are clusters), all are. What moves
-    is relevant and not in ``scene.still``.
-
-    Args:
-        scene: its classes and still.
-        classes: all that the ground truth can name.
-    """
-    every = tuple(sorted(classes))
-    relevant = tuple(name for name in every if name in scene.classes) or every
-    return {"all": every, "moving": tuple(n for n in relevant if n not in scene.still), "relevant": relevant}
-
-
-def moving_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> tuple[list[Truth], list[Truth]]:
-    """What moves in each frame, or in the first ``frames``, and what else is to be seen; see :func:`truth_sets`."""
-    found = visible_truth(split, scene, frames)
-    classes = {*split.meta.classes, *(name for one in found for name in one.names)}
-    return divide(found, truth_sets(scene, classes)["moving"])
 
 
 def require_classes(config: Config, validation: Split) -> None:
@@ -109,18 +64,6 @@ def as_model(
     return Model(
         space, classifier, Settings(canonical(config.game), native, names, config.model, config.scene, "", "")
     )
-
-
-def detect_all(
-    model: Model, split: Split, stacks: Sequence[int] | None = None, progress: bool = False
-) -> list[Detections]:
-    """Detections of all frames of some stacks (all where None), stack by stack; ``progress`` shows a bar."""
-    found = []
-    wanted = np.arange(len(split)) if stacks is None else np.asarray(stacks, int)
-    parts = np.array_split(wanted, max(1, len(wanted) // 16))
-    for part in tqdm(parts, desc=f"detecting in {split.path.name}", disable=not progress):
-        found += model.detect(split.frames(part.tolist()).reshape(-1, *split.native, 3))
-    return found
 
 
 def quick_scores(config: Config, space: Space, validation: Split) -> dict[str, float]:

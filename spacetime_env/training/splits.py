@@ -13,8 +13,8 @@ from spacetime_env.data.motion import targets
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.recorder import record, split_folder
 from spacetime_env.data.split import Split, open_split
+from spacetime_env.evaluation.truth import motion_truth
 from spacetime_env.frames import resize, shown_rows
-from spacetime_env.training.naming import motion_truth
 from spacetime_env.training.step import Examples
 
 FLICKER = 0.02  # over this part of what moves, it is worth looking at two frames; a fast ball alone makes 1.4 %

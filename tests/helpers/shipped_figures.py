@@ -12,8 +12,9 @@ import yaml
 
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
+from spacetime_env.evaluation.run_model import detect_all
+from spacetime_env.evaluation.truth import moving_truth
 from spacetime_env.models.folder import available_models, load_model, model_games
-from spacetime_env.training.naming import detect_all, moving_truth
 
 SPLITS = Path(__file__).parents[1] / "files" / "shipped"
 FIGURES = SPLITS / "figures.yaml"

@@ -30,6 +30,8 @@ from spacetime_env.data.players import RandomPolicy
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation import figures
 from spacetime_env.evaluation.boxes import detection_scores
+from spacetime_env.evaluation.run_model import detect_all
+from spacetime_env.evaluation.truth import label_truth, motion_truth, moving_truth, truth_sets
 from spacetime_env.frames import resize
 from spacetime_env.objects.describe import in_regions
 from spacetime_env.objects.detections import Detections
@@ -153,11 +155,11 @@ def test_it_learns(trained: Path, data: Config) -> None:
     """It finds more of what moves than an untrained network does: all parts work together."""
     model = load_model(trained / "model")
     test = open_split(Path(data.data.root) / "Pong" / "test-random")
-    truth = naming.label_truth(test, model.scene)
+    truth = label_truth(test, model.scene)
 
     def center_f1(space: Space) -> float:
         one = naming.as_model(replace(data, scene=model.scene), space, NATIVE)
-        return detection_scores(naming.detect_all(one, test), truth).center_f1
+        return detection_scores(detect_all(one, test), truth).center_f1
 
     after, before = center_f1(model.space), center_f1(make_space())
     assert after > 0.5 and after > before + 0.2, (before, after)
@@ -611,12 +613,12 @@ def test_a_run_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_truth_leaves_out_other_classes_and_ignored_regions(data: Config, splits: tuple[Split, Split]) -> None:
     validation = splits[1]
-    assert {name for one in naming.label_truth(validation, SceneConfig()) for name in one.names} == {"Player", "Ball"}
+    assert {name for one in label_truth(validation, SceneConfig()) for name in one.names} == {"Player", "Ball"}
     left = SceneConfig(ignore=((0, 0, 23, 44),))  # where the ball is
     for scene in (SceneConfig(classes=("Player",)), left):
-        found = naming.label_truth(validation, scene)
+        found = label_truth(validation, scene)
         assert [one.names for one in found] == [("Player",)] * 12 and found[0].boxes.shape == (1, 4)
-    moving = naming.motion_truth(validation, left)
+    moving = motion_truth(validation, left)
     assert {name for one in moving for name in one.names} == {"moving"}
     assert all((one.boxes[:, 0] > 18).all() for one in moving)
     # The centre decides, and the region's far edge is outside of it.
@@ -636,16 +638,16 @@ def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, 
 
 def test_what_moves_and_what_else_is_there(splits: tuple[Split, Split]) -> None:
     scene = SceneConfig(classes=("Player", "Ball"), still=("Ball",))
-    moving, others = naming.moving_truth(splits[1], scene)
+    moving, others = moving_truth(splits[1], scene)
     assert [one.names for one in moving] == [("Player",)] * 12 and [one.names for one in others] == [("Ball",)] * 12
-    assert len(naming.moving_truth(splits[1], scene, frames=5)[1]) == 5
+    assert len(moving_truth(splits[1], scene, frames=5)[1]) == 5
     known = ("Shield", "Player", "Ball")
-    assert naming.truth_sets(SceneConfig(classes=("Player", "Shield", "Ghost"), still=("Shield",)), known) == {
+    assert truth_sets(SceneConfig(classes=("Player", "Shield", "Ghost"), still=("Shield",)), known) == {
         "all": ("Ball", "Player", "Shield"),
         "moving": ("Player",),
         "relevant": ("Player", "Shield"),
     }
-    clusters = naming.truth_sets(SceneConfig(classes=("object0",)), known)  # none of them is the truth's
+    clusters = truth_sets(SceneConfig(classes=("object0",)), known)  # none of them is the truth's
     assert clusters["relevant"] == clusters["moving"] == clusters["all"] == ("Ball", "Player", "Shield")
 
 
@@ -654,7 +656,7 @@ def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
     blind = replace(data, scene=SceneConfig(threshold=1.0))
     model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
     known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
-    found = naming.detect_all(model, test)
+    found = detect_all(model, test)
     scores = naming.full_scores(blind, [found], known, [test])
     assert scores.detection.f1 == 0 and scores.few_shot == {} and scores.target_f1 > 0.8
     assert naming.known_samples(blind, found, test) is None
