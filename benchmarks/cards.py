@@ -21,10 +21,11 @@ from spacetime_env.evaluation.run_model import detect_all
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.weights import CARD
 from spacetime_env.shipped import find
-from spacetime_env.training.card import commit, figure_lines, joint_figure_lines, last_scores
+from spacetime_env.training.card import figure_lines, joint_figure_lines, last_scores
 from spacetime_env.training.finish import Outcome, joint_pictures, measured
 from spacetime_env.training.limits import joint_limit_lines, limit_lines
 from spacetime_env.training.naming import known_samples
+from spacetime_env.training.provenance import commit
 from spacetime_env.training.splits import prepare_split, test_splits
 
 BEGIN, END = "## Figures", "## Limits"

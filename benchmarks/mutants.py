@@ -41,7 +41,7 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["tests/space/test_losses.py tests/space/test_objective.py", "tests/space/test_parity.py"],
     ),
     "training step": (
-        ["training/step.py", "config/schedule.py"],
+        ["training/step.py", "training/examples.py", "config/schedule.py"],
         ["tests/training/test_step.py tests/space/test_losses.py", "tests/training/test_pretrain.py"],
     ),
     "tracker": (

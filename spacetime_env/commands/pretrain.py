@@ -13,7 +13,8 @@ from spacetime_env.config import ConfigError, load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.games import canonical
 from spacetime_env.shipped import folders
-from spacetime_env.training.pretrain import Interrupted, TrainingError, pretrain
+from spacetime_env.training.loop import Interrupted, TrainingError
+from spacetime_env.training.pretrain import pretrain
 from spacetime_env.training.sweep import run_sweep
 from spacetime_env.training.sweep_plan import plan
 

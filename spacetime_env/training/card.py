@@ -1,31 +1,21 @@
-"""What a pretraining run shows and leaves behind: pictures, provenance and the model's card."""
+"""The model's card: how it was made, its figures and its limits."""
 
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from torch import Tensor
 
-from spacetime_env import __version__
-from spacetime_env.config import Config, to_dict
+from spacetime_env.config import Config
 from spacetime_env.config.games import each_game
 from spacetime_env.data.meta import SplitMeta
 from spacetime_env.data.players import shares
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import DetectionScores
-from spacetime_env.objects.drawing import enlarge
-from spacetime_env.space import SpaceOutput, Targets
 from spacetime_env.training.limits import joint_limit_lines, limit_lines
-
-_SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show
+from spacetime_env.training.provenance import commit
 
 
 @dataclass(frozen=True)
@@ -38,102 +28,6 @@ class Figures:
     target_f1: float  # of the motion targets themselves, against what moves
     agent: str
     seed: str
-
-
-def provenance(config: Config) -> dict[str, Any]:
-    """The resolved configuration, the versions and the commit that a run was made with."""
-    versions = {
-        name: metadata.version(name)
-        for name in ("torch", "numpy", "gymnasium", "ale-py", "opencv-python")
-        if _installed(name)
-    }
-    versions |= {"spacetime_env": __version__, "python": platform.python_version(), "commit": commit()}
-    return {"versions": versions, "config": to_dict(config)}
-
-
-def commit() -> str:
-    """The checkout's commit, with ``+`` where code or configs are changed; ``unknown`` outside a checkout."""
-    folder = Path(__file__).parents[1]  # the package
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-        )
-        return done.stdout.strip()
-
-    try:
-        # Not the whole tree: the models that a run before has written change nothing.
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", "../configs")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def picture(
-    frames: Tensor, output: SpaceOutput, targets: Targets, color_order: str = "rgb", count: int = 4
-) -> np.ndarray:
-    """Some frames, a row each: frame, reconstruction, predicted boxes, background, motion and its boxes.
-
-    Args:
-        frames: (B, 3, h, w) float in [0, 1] in the model's colour order.
-        output, targets: of these frames.
-        color_order: of the model.
-        count: of frames, spread over the batch.
-
-    Returns:
-        One uint8 RGB picture (H, W, 3).
-    """
-    if color_order == "bgr":
-        frames = frames.flip(1)
-        background = output.background._replace(image=output.background.image.flip(1))
-        output = output._replace(image=output.image.flip(1), background=background)
-    latents = output.foreground.latents
-    rows = []
-    for i in np.linspace(0, len(frames) - 1, min(count, len(frames))).astype(int):
-        frame = _pixels(frames[i])
-        seen = latents.z_where_pure[i][latents.z_pres_pure[i, :, 0] > 0.5]
-        moving = targets.z_where[i][targets.z_pres[i, :, 0] > 0.5]
-        mask = _pixels(targets.mask[i].expand(3, -1, -1))
-        rows.append(
-            np.concatenate(
-                [
-                    frame,
-                    _pixels(output.image[i]),
-                    _boxes(frame, seen),
-                    _pixels(output.background.image[i]),
-                    _boxes(mask, moving),
-                ],
-                axis=1,
-            )
-        )
-    return np.concatenate(rows)
-
-
-def _pixels(image: Tensor) -> np.ndarray:
-    """(3, h, w) float in [0, 1] -> (h * scale, w * scale, 3) uint8."""
-    array = (image.detach().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
-    return enlarge(np.ascontiguousarray(array), _SCALE)
-
-
-def _boxes(image: np.ndarray, z_where: Tensor) -> np.ndarray:
-    """A copy of the picture with boxes (n, 4) drawn around what they hold."""
-    image = image.copy()
-    height, width = image.shape[:2]
-    for w, h, x, y in z_where.detach().cpu().tolist():
-        left, top = ((x + 1) / 2 - w / 2) * width, ((y + 1) / 2 - h / 2) * height
-        corner = (round(left + w * width), round(top + h * height))
-        cv2.rectangle(
-            image, (round(left) - 2, round(top) - 2), (corner[0] + 1, corner[1] + 1), (255, 0, 0), 1
-        )
-    return image
 
 
 def who_played(meta: SplitMeta) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-import yaml
 
 from spacetime_env.config import Config, SceneConfig, to_dict
 from spacetime_env.data.split import Split
@@ -25,20 +22,21 @@ from spacetime_env.models.folder import load_model, save_joint, save_model
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space
-from spacetime_env.space.background import FixedBackground
-from spacetime_env.training import card as report
+from spacetime_env.training import card as cards
 from spacetime_env.training import pictures as gallery
 from spacetime_env.training.checkpoint import State
+from spacetime_env.training.examples import with_background
+from spacetime_env.training.game_data import GameData
 from spacetime_env.training.naming import (
     NothingFoundError,
     as_model,
     export_classifiers,
-    full_scores,
     known_samples,
     name_objects,
     with_slots,
 )
-from spacetime_env.training.step import Examples
+from spacetime_env.training.provenance import as_yaml, provenance
+from spacetime_env.training.validation import full_scores
 
 ALL_GAMES = "mean over games"  # in figures.json
 ALL_TESTS = "all test splits"
@@ -47,27 +45,11 @@ EVALUATED = ("ap", "centroid_accuracy", "ami", "ari", "identity_switches", "kalm
 
 
 @dataclass(frozen=True)
-class GameData:
-    """What one game brings to a run."""
-
-    config: Config  # of it alone
-    train: Split
-    validation: Split
-    tests: Sequence[Split]  # with labels
-    examples: Examples  # of the training split
-
-    def of(self, config: Config) -> GameData:
-        """The same data for another run that asks for the same; ``model.subframes`` is as settled."""
-        model = replace(config.model, subframes=self.config.model.subframes)
-        return replace(self, config=replace(config, model=model))
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What a run comes to in one game."""
 
     model: Model
-    figures: dict[str, report.Figures]  # of each test split; of several, all together last
+    figures: dict[str, cards.Figures]  # of each test split; of several, all together last
     pictures: dict[str, bytes]  # PNG: example.png, what is seen; errors.png, the worst frames of the first test split
 
 
@@ -89,7 +71,7 @@ def finish(
     """
     seconds = {"data": data_seconds, "training": state.seconds}
     trained = (
-        report.provenance(config)["versions"]
+        provenance(config)["versions"]
         | {"seed": config.seed, "steps": config.train.steps}
         | {f"seconds_{what}": round(passed) for what, passed in seconds.items()}
     )
@@ -102,13 +84,13 @@ def finish(
     trains, scores = [game.train for game in games.values()], {name: one.figures for name, one in found.items()}
     if config.games:
         looks = {name: game.config.model.subframes for name, game in games.items()}
-        card = report.joint_card(config, scores, looks, seconds, trains, command)
+        card = cards.joint_card(config, scores, looks, seconds, trains, command)
         extras |= joint_pictures(found)
         folder = save_joint(out, [one.model for one in found.values()], trained=trained, card=card, extras=extras)
         figures_file.write(run, joint_figures(scores))
     else:
         ((name, one),) = found.items()
-        card = report.card(config, one.figures, seconds, trains[0], command)
+        card = cards.card(config, one.figures, seconds, trains[0], command)
         folder = save_model(
             out,
             state.space,
@@ -197,22 +179,7 @@ def errors(found: Sequence[Detections], test: Split, scene: SceneConfig) -> np.n
     return gallery.differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
 
 
-def with_background(space: Space, examples: Examples) -> Space:
-    """A copy of a network, whose fixed background is the image of a game; one that learns its background as it is."""
-    if not isinstance(space.background, FixedBackground):
-        return space
-    copy = deepcopy(space)
-    set_background(copy, examples)
-    return copy
-
-
-def set_background(space: Space, examples: Examples) -> None:
-    """Give a network with a fixed background the image of its game."""
-    if isinstance(space.background, FixedBackground):
-        space.background.image.copy_(torch.from_numpy(examples.background).float() / 255)
-
-
-def joint_figures(scores: Mapping[str, Mapping[str, report.Figures]]) -> dict[str, figures_file.Numbers]:
+def joint_figures(scores: Mapping[str, Mapping[str, cards.Figures]]) -> dict[str, figures_file.Numbers]:
     """The figures of each game and test split, and the mean over the games that have some."""
     each = {game: {name: figures_file.numbers(one) for name, one in own.items()} for game, own in scores.items()}
     last = [list(own.values())[-1] for own in each.values() if own]
@@ -242,8 +209,3 @@ def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int, s
     figures_file.add(run, ({ALL_GAMES: figures_file.mean(list(added.values()))} if several and done else {}) | added)
     if several and done:
         print(f"wrote {', '.join(map(str, tables.write_games(name, done, run)))}")
-
-
-def as_yaml(tree: object) -> bytes:
-    """Plain lists, dicts and scalars as YAML."""
-    return yaml.safe_dump(tree, sort_keys=False).encode()

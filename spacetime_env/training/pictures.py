@@ -1,16 +1,19 @@
-"""Pictures for a model's card: what it sees, and where it and the ground truth differ most."""
+"""Pictures of a training: what is seen while it goes on, and for the model's card at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
+from torch import Tensor
 
 from spacetime_env.evaluation.boxes import Truth, iou, match
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.drawing import draw, enlarge
+from spacetime_env.space import SpaceOutput, Targets
 
 SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show
 
@@ -77,3 +80,62 @@ def as_detections(truth: Truth, native: tuple[int, ...], class_names: Sequence[s
         np.zeros((n, 1), np.float32),
         names,
     )
+
+
+def picture(
+    frames: Tensor, output: SpaceOutput, targets: Targets, color_order: str = "rgb", count: int = 4
+) -> np.ndarray:
+    """Some frames, a row each: frame, reconstruction, predicted boxes, background, motion and its boxes.
+
+    Args:
+        frames: (B, 3, h, w) float in [0, 1] in the model's colour order.
+        output, targets: of these frames.
+        color_order: of the model.
+        count: of frames, spread over the batch.
+
+    Returns:
+        One uint8 RGB picture (H, W, 3).
+    """
+    if color_order == "bgr":
+        frames = frames.flip(1)
+        background = output.background._replace(image=output.background.image.flip(1))
+        output = output._replace(image=output.image.flip(1), background=background)
+    latents = output.foreground.latents
+    rows = []
+    for i in np.linspace(0, len(frames) - 1, min(count, len(frames))).astype(int):
+        frame = _pixels(frames[i])
+        seen = latents.z_where_pure[i][latents.z_pres_pure[i, :, 0] > 0.5]
+        moving = targets.z_where[i][targets.z_pres[i, :, 0] > 0.5]
+        mask = _pixels(targets.mask[i].expand(3, -1, -1))
+        rows.append(
+            np.concatenate(
+                [
+                    frame,
+                    _pixels(output.image[i]),
+                    _boxes(frame, seen),
+                    _pixels(output.background.image[i]),
+                    _boxes(mask, moving),
+                ],
+                axis=1,
+            )
+        )
+    return np.concatenate(rows)
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    """(3, h, w) float in [0, 1] -> (h * scale, w * scale, 3) uint8."""
+    array = (image.detach().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
+    return enlarge(np.ascontiguousarray(array), SCALE)
+
+
+def _boxes(image: np.ndarray, z_where: Tensor) -> np.ndarray:
+    """A copy of the picture with boxes (n, 4) drawn around what they hold."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    for w, h, x, y in z_where.detach().cpu().tolist():
+        left, top = ((x + 1) / 2 - w / 2) * width, ((y + 1) / 2 - h / 2) * height
+        corner = (round(left + w * width), round(top + h * height))
+        cv2.rectangle(
+            image, (round(left) - 2, round(top) - 2), (corner[0] + 1, corner[1] + 1), (255, 0, 0), 1
+        )
+    return image

@@ -1,21 +1,16 @@
-"""From what is recorded to what training needs: a split that is there and fits the settings, as tensors."""
+"""Splits that are there and fit the settings; what is missing is recorded."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
-
-import numpy as np
 
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import META, DatasetError, read_meta
-from spacetime_env.data.motion import targets
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.recorder import record, split_folder
 from spacetime_env.data.split import Split, open_split
-from spacetime_env.evaluation.truth import motion_truth
-from spacetime_env.frames import resize, shown_rows
-from spacetime_env.training.step import Examples
 
 FLICKER = 0.02  # over this part of what moves, it is worth looking at two frames; a fast ball alone makes 1.4 %
 
@@ -95,36 +90,19 @@ def require_same(found: Split, config: Config, split: str) -> None:
         )
 
 
-def load_examples(split: Split, config: Config) -> Examples:
-    """A split as training tensors, with what moves in ``scene.ignore`` left out of the targets."""
-    model, width = config.model, split.native[1]
-    size, grid = model.frame_size, model.grid
-    try:
-        top, bottom = shown_rows(model.rows, split.native)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    seen = (bottom - top, width)
-    frames, background = split.small(size, model.rows), resize(split.background[None, top:bottom], size)[0]
-    if model.color_order == "bgr":
-        frames, background = frames[..., ::-1], background[..., ::-1]
-    masks = split.motion_masks(size, rows=model.rows)
-    for x, y, w, h in config.scene.ignore:
-        above, below = (max(0, round((v - top) * size[0] / seen[0])) for v in (y, y + h))
-        left, right = (round(v * size[1] / width) for v in (x, x + w))
-        masks[..., above:below, left:right] = 0
-    found = [targets(within(one.boxes, top, bottom), seen, grid) for one in motion_truth(split, config.scene)]
-    lead = (len(split), split.meta.length)
-    return Examples(
-        frames=np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3)),
-        masks=masks > 127,
-        z_pres=np.stack([z_pres for z_pres, _ in found]).reshape(*lead, grid * grid, 1),
-        z_where=np.stack([z_where for _, z_where in found]).reshape(*lead, grid * grid, 4),
-        background=np.ascontiguousarray(background.transpose(2, 0, 1)),
-    )
+def require_classes(config: Config, validation: Split) -> None:
+    """Refuse names in ``scene.classes`` and ``scene.still`` that the ground truth does not have.
 
-
-def within(boxes: np.ndarray, top: int, bottom: int) -> np.ndarray:
-    """Boxes (n, 4) ``x, y, w, h`` as seen between two rows, ``y`` from the first of them; without those not seen."""
-    low, high = boxes[:, 1].clip(top, bottom), (boxes[:, 1] + boxes[:, 3]).clip(top, bottom)
-    cut = np.stack([boxes[:, 0], low - top, boxes[:, 2], high - low], axis=1)
-    return cut[high > low]
+    Raises:
+        ConfigError: naming the nearest that it has.
+    """
+    known = validation.meta.classes
+    asked = [("classes", name) for name in config.scene.classes] + [("still", name) for name in config.scene.still]
+    for key, name in asked if validation.meta.labels and known else ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"scene.{key}: the ground truth of {config.game} has no {name!r}; "
+                f"it has {', '.join(known)}.{hint}"
+            )

@@ -29,8 +29,9 @@ from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import figures
 from spacetime_env.files import write_atomically
 from spacetime_env.training.checkpoint import differences
-from spacetime_env.training.finish import GameData
-from spacetime_env.training.pretrain import Interrupted, TrainingError, forget, pretrain
+from spacetime_env.training.game_data import GameData
+from spacetime_env.training.loop import Interrupted, TrainingError
+from spacetime_env.training.pretrain import forget, pretrain
 from spacetime_env.training.splits import require_same
 from spacetime_env.training.sweep_plan import RECORD, Run, Sweep
 from spacetime_env.training.sweep_table import Row, as_csv, as_markdown

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from spacetime_env import __version__
-from spacetime_env.config import Config, from_dict
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.objects.detections import from_boxes
 from spacetime_env.space import Targets
 from spacetime_env.training import card
+from spacetime_env.training.pictures import picture
 from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_space, write_split
 
 SCORES = DetectionScores(
@@ -43,22 +41,6 @@ FIGURES = card.Figures(
     agent="pong-ppo",
     seed="5",
 )
-
-
-def test_provenance_gives_the_config_back() -> None:
-    found = yaml.safe_load(yaml.safe_dump(card.provenance(CONFIG)))
-    assert from_dict(Config, found["config"]) == CONFIG
-    assert found["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
-    assert found["versions"]["spacetime_env"] == __version__
-    assert {"numpy", "gymnasium", "ale-py", "python", "commit"} <= set(found["versions"])
-
-
-def test_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setattr(card, "__file__", str(tmp_path / "training" / "card.py"))
-    assert card.commit() == "unknown"
-    monkeypatch.setenv("PATH", "")
-    assert card.commit() == "unknown"
 
 
 def test_card(tmp_path: Path) -> None:
@@ -112,7 +94,7 @@ def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
     z_pres, z_where = torch.zeros(6, 16, 1), torch.zeros(6, 16, 4)
     z_pres[:, 5], z_where[:, 5] = 1, torch.tensor([0.5, 0.5, 0.0, 0.0])
     targets = Targets(z_pres, z_where, torch.zeros(6, 1, 38, 32), 3)
-    found = card.picture(frames, output, targets, order, count=2)
+    found = picture(frames, output, targets, order, count=2)
     assert found.shape == (2 * 38 * 3, 5 * 32 * 3, 3) and found.dtype == np.uint8
     assert (found[:, : 32 * 3] == (255, 0, 0)).all()  # the frames themselves
     # The box around the middle of the black mask: red lines 2 px outside of 24 to 72, 28.5 to 85.5.
@@ -120,4 +102,4 @@ def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
     ys, xs = np.nonzero(mask.any(-1))
     assert (mask[ys, xs] == (255, 0, 0)).all()
     assert (xs.min(), xs.max()) == (22, 73) and (ys.min(), ys.max()) == (26, 87)
-    assert card.picture(frames[:1], output, targets, order).shape[0] == 38 * 3
+    assert picture(frames[:1], output, targets, order).shape[0] == 38 * 3

@@ -33,11 +33,12 @@ from spacetime_env.models.settings import SeveralGamesError
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space
 from spacetime_env.training import finish, naming, pretrain, splits
+from spacetime_env.training import loop as training_loop
 from spacetime_env.training.checkpoint import read_checkpoint
-from spacetime_env.training.naming import mean_scores
 from spacetime_env.training.step import train_step
 from spacetime_env.training.sweep import share_data
 from spacetime_env.training.sweep_plan import Run, plan
+from spacetime_env.training.validation import mean_scores
 from tests.helpers.tiny import JOINT_NATIVES, write_joint_data, write_split
 
 GAMES = ("Carnival", "Pong")
@@ -151,7 +152,7 @@ def test_scores_during_training_are_on_each_games_background(
         seen.update({game: space.image.clone() for game, space in spaces.items()})
         return real(config, spaces, validation)
 
-    monkeypatch.setattr(pretrain, "mean_scores", watched)
+    monkeypatch.setattr(training_loop, "mean_scores", watched)
     monkeypatch.setattr(pretrain, "measure", lambda *_: None)
     encoder = replace(data.model.encoder, input="both")
     asked = replace(data, model=replace(data.model, encoder=encoder), train=replace(data.train, steps=1))
@@ -285,15 +286,15 @@ def test_kill_9_and_the_same_command_again(whole: Path, file: Path, tmp_path: Pa
     command = ["--config", str(file), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "model")]
     code = """
 import os, signal, sys
-from spacetime_env.training import pretrain
+from spacetime_env.training import loop as training_loop
 from spacetime_env.commands import pretrain as pretrain_cli
-real, calls = pretrain.train_step, []
+real, calls = training_loop.train_step, []
 def dying(*args, **kwargs):
     calls.append(1)
     if len(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
-pretrain.train_step = dying
+training_loop.train_step = dying
 pretrain_cli.main(sys.argv[1:])
 """
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -319,7 +320,7 @@ def test_ctrl_c(
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, "train_step", pressed)
+        patch.setattr(training_loop, "train_step", pressed)
         assert main(command) == 130
     assert "interrupted at step 1 of 6" in capsys.readouterr().err
     assert main(command) == 0

@@ -37,12 +37,16 @@ from spacetime_env.objects.describe import in_regions
 from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.tracker import Tracker
 from spacetime_env.space import Space
-from spacetime_env.training import naming, pretrain
+from spacetime_env.training import game_data, naming, pretrain
+from spacetime_env.training import loop as training_loop
 from spacetime_env.training import splits as prepare
 from spacetime_env.training.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
+from spacetime_env.training.examples import Examples, load_examples, within
+from spacetime_env.training.loop import Interrupted, TrainingError, train_loop
 from spacetime_env.training.naming import NothingFoundError
-from spacetime_env.training.pretrain import Interrupted, TrainingError
-from spacetime_env.training.step import Examples, train_step
+from spacetime_env.training.splits import require_classes
+from spacetime_env.training.step import train_step
+from spacetime_env.training.validation import full_scores
 from tests.helpers.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
 
 
@@ -59,7 +63,7 @@ def splits(data: Config) -> tuple[Split, Split]:
 
 @pytest.fixture(scope="module")
 def examples(data: Config, splits: tuple[Split, Split]) -> Examples:
-    return prepare.load_examples(splits[0], data)
+    return load_examples(splits[0], data)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +194,7 @@ def test_the_best_weights_are_used_and_not_the_last(
     data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.25, 0.75, 0.5])
-    monkeypatch.setattr(pretrain, "quick_scores", lambda *_: {"motion_f1": next(scores)})
+    monkeypatch.setattr(training_loop, "quick_scores", lambda *_: {"motion_f1": next(scores)})
     pretrain.pretrain(with_train(data, eval_every=2), tmp_path / "model", tmp_path / "run")
     folder = tmp_path / "run" / "checkpoints"
     best = read_checkpoint(folder / "best.pt")
@@ -235,14 +239,14 @@ def stopped_at(step: int, error: BaseException, monkeypatch: pytest.MonkeyPatch)
             raise error
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pretrain, "train_step", dying)
+    monkeypatch.setattr(training_loop, "train_step", dying)
 
 
 def loop(config: Config, examples: Examples, validation: Split, run: Path) -> State:
     """What pretrain() does between its data and its end."""
     state = pretrain.start(config, examples)
     resume(run / "checkpoints", state, config)
-    pretrain.train_loop(config, state, examples, validation, run)
+    train_loop(config, state, examples, validation, run)
     return state
 
 
@@ -309,7 +313,7 @@ def test_ctrl_c_waits_for_the_step_and_is_resumed_to_the_bit(
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, "train_step", pressed)
+        patch.setattr(training_loop, "train_step", pressed)
         for step in (1, 2, 3):  # each time one step is done; the third is one that is evaluated
             with pytest.raises(Interrupted, match=f"interrupted at step {step} of 6"):
                 loop(data, examples, splits[1], tmp_path / "twice")
@@ -407,7 +411,7 @@ def test_nan_stops_with_a_sentence_and_is_not_saved(
         calls.append(1)
         return logs | {"nll": torch.tensor(torch.nan if len(calls) == 4 else 0.0)}, output
 
-    monkeypatch.setattr(pretrain, "train_step", breaks)
+    monkeypatch.setattr(training_loop, "train_step", breaks)
     config = with_train(data, log_every=5, eval_every=6, save_every=2)
     with pytest.raises(TrainingError, match=r"nll became nan after step 3\. The checkpoints in .*learning_rate"):
         loop(config, examples, splits[1], tmp_path)
@@ -430,7 +434,7 @@ def test_examples_of_some_rows(data: Config, splits: tuple[Split, Split]) -> Non
     train, (top, bottom) = splits[0], (5, 43)
     scene = replace(data.scene, ignore=((0, 0, 36, 11),))
     config = replace(data, scene=scene, model=replace(data.model, rows=(top, bottom), frame_size=(38, 36)))
-    found = prepare.load_examples(train, config)
+    found = load_examples(train, config)
     assert (found.frames.transpose(0, 1, 3, 4, 2) == train.frames()[:, :, top:bottom]).all()  # as they are
     assert (found.background.transpose(1, 2, 0) == train.background[top:bottom]).all()
     masks = train.motion_masks() > 127
@@ -446,21 +450,21 @@ def test_examples_of_some_rows(data: Config, splits: tuple[Split, Split]) -> Non
         assert (found.z_where[f // 3, f % 3] == z_where).all()
     wrong = replace(config, model=replace(config.model, rows=(5, 45)))
     with pytest.raises(ConfigError, match=r"model.rows: .* 0 to 44, got \[5, 45\]"):
-        prepare.load_examples(train, wrong)
+        load_examples(train, wrong)
 
 
 def test_boxes_between_two_rows() -> None:
     boxes = np.array([[1, 2, 3, 4], [5, 8, 3, 4], [7, 28, 3, 9], [9, 40, 3, 4], [2, 30, 3, 1]], np.float32)
     expected = [[5, 0, 3, 2], [7, 18, 3, 2]]  # above; half in; half out; below; just below
-    np.testing.assert_array_equal(prepare.within(boxes, 10, 30), expected)
-    assert prepare.within(boxes[:0], 10, 30).shape == (0, 4)
+    np.testing.assert_array_equal(within(boxes, 10, 30), expected)
+    assert within(boxes[:0], 10, 30).shape == (0, 4)
 
 
 def test_examples_are_the_splits_frames(data: Config, splits: tuple[Split, Split]) -> None:
     train = splits[0]
     ignore = ((0, 0, 36, 11),)
     config = replace(data, scene=replace(data.scene, ignore=ignore), model=replace(data.model, color_order="bgr"))
-    found = prepare.load_examples(train, config)
+    found = load_examples(train, config)
     small = train.small((38, 32))
     assert found.frames.shape == (6, 3, 3, 38, 32) and found.masks.shape == (6, 3, 38, 32)
     assert (found.frames[4, 2, 0] == small[4, 2, ..., 2]).all()  # blue first
@@ -473,7 +477,7 @@ def test_examples_are_the_splits_frames(data: Config, splits: tuple[Split, Split
         z_pres, z_where = targets(seen, NATIVE, 4)
         assert (found.z_pres[f // 3, f % 3] == z_pres).all() and z_pres.any()
         assert (found.z_where[f // 3, f % 3] == z_where).all()
-    assert found.z_pres.sum() < prepare.load_examples(train, data).z_pres.sum()
+    assert found.z_pres.sum() < load_examples(train, data).z_pres.sum()
     assert found.background.shape == (3, 38, 32)
 
 
@@ -554,7 +558,7 @@ def test_recording_for_real(tmp_path: Path) -> None:
     (train.path / "index.yaml").unlink()
     again = prepare.prepare_split(config, "train", RandomPolicy())
     assert (again.path / "frames-00001.npz").read_bytes() == before
-    assert prepare.load_examples(again, config).frames.shape == (4, 2, 3, 38, 32)
+    assert load_examples(again, config).frames.shape == (4, 2, 3, 38, 32)
 
 
 # Names
@@ -630,10 +634,10 @@ def test_truth_leaves_out_other_classes_and_ignored_regions(data: Config, splits
 def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, Split]) -> None:
     wrong = replace(data, scene=SceneConfig(classes=("Player", "Bal")))
     with pytest.raises(ConfigError, match=r"Pong has no 'Bal'; it has Player, Ball\. Did you mean 'Ball'\?"):
-        naming.require_classes(wrong, splits[1])
+        require_classes(wrong, splits[1])
     with pytest.raises(ConfigError, match=r"scene\.still: the ground truth of Pong has no 'Bal'"):
-        naming.require_classes(replace(data, scene=SceneConfig(still=("Bal",))), splits[1])
-    naming.require_classes(data, splits[1])
+        require_classes(replace(data, scene=SceneConfig(still=("Bal",))), splits[1])
+    require_classes(data, splits[1])
 
 
 def test_what_moves_and_what_else_is_there(splits: tuple[Split, Split]) -> None:
@@ -657,7 +661,7 @@ def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
     model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
     known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
     found = detect_all(model, test)
-    scores = naming.full_scores(blind, [found], known, [test])
+    scores = full_scores(blind, [found], known, [test])
     assert scores.detection.f1 == 0 and scores.few_shot == {} and scores.target_f1 > 0.8
     assert naming.known_samples(blind, found, test) is None
 
@@ -726,6 +730,6 @@ def test_ctrl_c_and_a_folder_that_cannot_be_made(
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pretrain, "prepare_split", pressed)
+    monkeypatch.setattr(game_data, "prepare_split", pressed)
     assert main([*words, "--run", str(tmp_path / "r2")]) == 130
     assert "the same command resumes it" in capsys.readouterr().err

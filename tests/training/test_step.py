@@ -12,17 +12,8 @@ import torch
 from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
 from spacetime_env.space import CountMismatch, Space, Targets
 from spacetime_env.space.background import ComponentBackground
-from spacetime_env.training.step import (
-    Examples,
-    JointExamples,
-    batches,
-    behind_objects,
-    joint_batches,
-    make_optimizers,
-    require_examples,
-    require_settings,
-    train_step,
-)
+from spacetime_env.training.examples import Examples, JointExamples, batches, joint_batches, require_examples
+from spacetime_env.training.step import behind_objects, make_optimizers, require_settings, train_step
 from tests.helpers.tiny import CONFIG, MODEL, make_space
 
 

@@ -21,10 +21,11 @@ from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.players import Player
 from spacetime_env.evaluation import figures
+from spacetime_env.training import loop as training_loop
 from spacetime_env.training import pretrain, sweep
 from spacetime_env.training.checkpoint import checkpoints
-from spacetime_env.training.finish import GameData
-from spacetime_env.training.pretrain import Interrupted
+from spacetime_env.training.game_data import GameData, gather
+from spacetime_env.training.loop import Interrupted
 from spacetime_env.training.step import train_step
 from spacetime_env.training.sweep import run_sweep
 from spacetime_env.training.sweep_plan import Run, Sweep, plan
@@ -116,7 +117,7 @@ def test_a_run_is_the_one_that_would_be_done_alone(whole: Path, asked: Config, t
 def test_runs_of_the_same_data_read_them_once(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, read = pretrain.gather, []
+    real, read = gather, []
 
     def watched(one: Config, *policies: Player) -> GameData:
         read.append((one.scene.threshold, one.seed, one.model.variant))
@@ -241,7 +242,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
 
     words = ["--config", str(config), "--run", str(tmp_path / "s"), "--sweep", "seed=0,1"]
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, "train_step", pressed)
+        patch.setattr(training_loop, "train_step", pressed)
         assert main(words) == 130
         assert "interrupted at step 1 of 2" in capsys.readouterr().err
         assert [row["state"] for row in table(tmp_path / "s")] == ["not done"] * 2
@@ -259,15 +260,15 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
 def test_kill_9_and_the_same_command_again(config: Path, whole: Path, tmp_path: Path) -> None:
     code = """
 import os, signal, sys
-from spacetime_env.training import pretrain
+from spacetime_env.training import loop as training_loop
 from spacetime_env.commands import pretrain as pretrain_cli
-real, calls = pretrain.train_step, []
+real, calls = training_loop.train_step, []
 def dying(*args, **kwargs):
     calls.append(1)
     if len(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
-pretrain.train_step = dying
+training_loop.train_step = dying
 pretrain_cli.main(sys.argv[1:])
 """
     words = ["--config", str(config), "--run", str(tmp_path / "s"), "--sweep", "seed=0,1", "train.save_every=1"]

@@ -1,0 +1,174 @@
+"""What is trained on: the tensors of a split, and the order of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spacetime_env.config import Config, ConfigError
+from spacetime_env.data.motion import targets
+from spacetime_env.data.split import Split
+from spacetime_env.evaluation.truth import motion_truth
+from spacetime_env.frames import resize, shown_rows
+from spacetime_env.space import Space, Targets
+from spacetime_env.space.background import FixedBackground
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A training split in the network's size, held in memory. S stacks of T frames."""
+
+    frames: np.ndarray  # (S, T, 3, h, w) uint8, in the model's colour order
+    masks: np.ndarray  # (S, T, h, w) bool: the motion masks
+    z_pres: np.ndarray  # (S, T, G * G, 1) float32
+    z_where: np.ndarray  # (S, T, G * G, 4) float32
+    background: np.ndarray  # (3, h, w) uint8, in the model's colour order
+
+    def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
+        """The stacks ``index``: frames (B, 3, h, w) float in [0, 1] and targets, B = len(index) * T."""
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array[index]).to(device).flatten(0, 1)
+
+        frames = tensor(self.frames).float() / 255
+        mask = tensor(self.masks).float().unsqueeze(1)
+        return frames, Targets(tensor(self.z_pres), tensor(self.z_where), mask, self.frames.shape[1])
+
+    def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+        """What :meth:`batch` takes, endlessly; see :func:`batches`."""
+        return batches(len(self.frames), batch_size, seed, start)
+
+
+@dataclass(frozen=True)
+class JointExamples:
+    """The training splits of several games. Their stacks are of the same length and size."""
+
+    games: Sequence[Examples]
+    fixed: bool  # each frame comes with its game's background
+
+    def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
+        """As :meth:`Examples.batch`. ``index`` (n, 2): game and stack; what is of one game becomes neighbours."""
+        frames, targets, backgrounds = [], [], []
+        for number in np.unique(index[:, 0]).tolist():
+            game = self.games[number]
+            own, wanted = game.batch(index[index[:, 0] == number, 1], device)
+            frames.append(own)
+            targets.append(wanted)
+            if self.fixed:
+                backgrounds.append((torch.from_numpy(game.background).to(device).float() / 255).expand_as(own))
+        z_pres, z_where, mask = (torch.cat([one[i] for one in targets]) for i in range(3))
+        behind = torch.cat(backgrounds) if backgrounds else None
+        return torch.cat(frames), Targets(z_pres, z_where, mask, targets[0].length, behind)
+
+    def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+        """What :meth:`batch` takes, endlessly; see :func:`joint_batches`."""
+        return joint_batches([len(game.frames) for game in self.games], batch_size, seed, start)
+
+
+def batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+    """Endless shuffled batches of indices below ``count``, from step ``start`` on.
+
+    Batch ``i`` depends on the seed and on ``i`` alone, so a resumed run sees what an uninterrupted one sees.
+    An epoch takes each index once; what does not fill a batch at its end is left out, other ones each time.
+    """
+    batch_size = min(batch_size, count)
+    per_epoch = count // batch_size
+    step = start
+    while True:
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng((seed, epoch)).permutation(count)
+        for i in range(place, per_epoch):
+            yield order[i * batch_size : (i + 1) * batch_size]
+            step += 1
+
+
+def joint_batches(counts: Sequence[int], batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
+    """Endless batches of several games, (batch_size, 2) with the game and the index below its count, from ``start`` on.
+
+    In a batch all games are equally frequent, or some have one more; in each ``len(counts)`` batches from the first on,
+    all are exactly so. Each game's indices are shuffled, and each comes once before any comes again. Batch ``i``
+    depends on the seed and on ``i`` alone.
+    """
+    games, step = len(counts), start
+    shuffled: dict[int, tuple[int, np.ndarray]] = {}  # of each game: its epoch, and the order in it
+    while True:
+        block, place = divmod(step, games)
+        turn = np.random.default_rng((seed, block)).permutation(games)  # which game follows which in these batches
+        batch = np.empty((batch_size, 2), np.int64)
+        for i, slot in enumerate(range(place * batch_size, (place + 1) * batch_size)):
+            game = int(turn[slot % games])
+            drawn = block * batch_size + slot // games  # how many of this game were drawn before
+            epoch, at = divmod(drawn, counts[game])
+            if shuffled.get(game, (-1,))[0] != epoch:
+                shuffled[game] = epoch, np.random.default_rng((seed, epoch, game + 1)).permutation(counts[game])
+            batch[i] = game, shuffled[game][1][at]
+        yield batch
+        step += 1
+
+
+def require_examples(examples: Examples, config: Config) -> None:
+    """Refuse a split of ``config.game`` that cannot be trained on, in a sentence."""
+    stacks = len(examples.frames)
+    if stacks == 0:
+        raise ConfigError(f"the training split of {config.game} holds no frames; record some with create_dataset.py.")
+    moving = float(examples.z_pres.sum()) / (stacks * examples.frames.shape[1])
+    if config.model.variant != "space" and moving == 0:
+        raise ConfigError(
+            f"nothing moves in the training split of {config.game}, so there is nothing to learn from motion. Look at "
+            "it with create_dataset.py --plot-boxes, and check motion.min_area, motion.max_area and scene.ignore."
+        )
+
+
+def load_examples(split: Split, config: Config) -> Examples:
+    """A split as training tensors, with what moves in ``scene.ignore`` left out of the targets."""
+    model, width = config.model, split.native[1]
+    size, grid = model.frame_size, model.grid
+    try:
+        top, bottom = shown_rows(model.rows, split.native)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    seen = (bottom - top, width)
+    frames, background = split.small(size, model.rows), resize(split.background[None, top:bottom], size)[0]
+    if model.color_order == "bgr":
+        frames, background = frames[..., ::-1], background[..., ::-1]
+    masks = split.motion_masks(size, rows=model.rows)
+    for x, y, w, h in config.scene.ignore:
+        above, below = (max(0, round((v - top) * size[0] / seen[0])) for v in (y, y + h))
+        left, right = (round(v * size[1] / width) for v in (x, x + w))
+        masks[..., above:below, left:right] = 0
+    found = [targets(within(one.boxes, top, bottom), seen, grid) for one in motion_truth(split, config.scene)]
+    lead = (len(split), split.meta.length)
+    return Examples(
+        frames=np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3)),
+        masks=masks > 127,
+        z_pres=np.stack([z_pres for z_pres, _ in found]).reshape(*lead, grid * grid, 1),
+        z_where=np.stack([z_where for _, z_where in found]).reshape(*lead, grid * grid, 4),
+        background=np.ascontiguousarray(background.transpose(2, 0, 1)),
+    )
+
+
+def within(boxes: np.ndarray, top: int, bottom: int) -> np.ndarray:
+    """Boxes (n, 4) ``x, y, w, h`` as seen between two rows, ``y`` from the first of them; without those not seen."""
+    low, high = boxes[:, 1].clip(top, bottom), (boxes[:, 1] + boxes[:, 3]).clip(top, bottom)
+    cut = np.stack([boxes[:, 0], low - top, boxes[:, 2], high - low], axis=1)
+    return cut[high > low]
+
+
+def with_background(space: Space, examples: Examples) -> Space:
+    """A copy of a network, whose fixed background is the image of a game; one that learns its background as it is."""
+    if not isinstance(space.background, FixedBackground):
+        return space
+    copy = deepcopy(space)
+    set_background(copy, examples)
+    return copy
+
+
+def set_background(space: Space, examples: Examples) -> None:
+    """Give a network with a fixed background the image of its game."""
+    if isinstance(space.background, FixedBackground):
+        space.background.image.copy_(torch.from_numpy(examples.background).float() / 255)

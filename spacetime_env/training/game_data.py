@@ -1,0 +1,55 @@
+"""What one game brings to a run: its splits and examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from spacetime_env.config import Config
+from spacetime_env.data.players import Player
+from spacetime_env.data.split import Split
+from spacetime_env.training.examples import (
+    Examples,
+    load_examples,
+)
+from spacetime_env.training.splits import prepare_split, require_classes, settle_subframes, test_splits
+
+
+@dataclass(frozen=True)
+class GameData:
+    """What one game brings to a run."""
+
+    config: Config  # of it alone
+    train: Split
+    validation: Split
+    tests: Sequence[Split]  # with labels
+    examples: Examples  # of the training split
+
+    def of(self, config: Config) -> GameData:
+        """The same data for another run that asks for the same; ``model.subframes`` is as settled."""
+        model = replace(config.model, subframes=self.config.model.subframes)
+        return replace(self, config=replace(config, model=model))
+
+
+def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
+    """The splits of one game, recorded where they are missing, and its examples.
+
+    Raises:
+        ConfigError, DatasetError: they do not fit the settings.
+    """
+    train = prepare_split(config, "train", policy)
+    config = settle_subframes(config, train)
+    train = train.with_subframes(config.model.subframes)
+    validation = prepare_split(config, "validation", eval_policy)
+    require_classes(config, validation)
+    tests = test_splits(config)
+    for split in (train, validation, *tests):
+        split.prepare()
+    return GameData(config, train, validation, tests, load_examples(train, config))
+
+
+def data_key(config: Config, policy: Player) -> str:
+    """What :func:`gather` depends on, as text: runs with the same may share what it returns."""
+    model = config.model
+    shape = (model.frame_size, model.rows, model.color_order, model.grid, model.subframes)
+    return repr((config.game, policy.name, config.data, config.motion, config.scene, shape))
