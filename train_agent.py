@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from spacetime_env.agent.train import main
+from spacetime_env.commands.train_agent import main
 
 if __name__ == "__main__":
     sys.exit(main())

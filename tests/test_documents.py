@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from benchmarks import claims, documents, harmless, shapes, sources
-from spacetime_env.agent.train import parser
 from spacetime_env.commands.command_line import shown
+from spacetime_env.commands.train_agent import parser
 from spacetime_env.config import load_config
 from spacetime_env.envs.env import make_env
 from spacetime_env.envs.vector import SpaceTimeVectorEnv

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,12 @@ from spacetime_env.agent.envs import (
     make,
     make_envs,
 )
-from spacetime_env.agent.hyperparameters import AgentError, algorithm, parse, read, words
+from spacetime_env.agent.hyperparameters import AgentError, algorithm, parse, read
 from spacetime_env.agent.ship import ship
 from spacetime_env.agent.supervisor import Supervisor
-from spacetime_env.commands.command_line import shown
 
 JUDGES = 10  # envs at most that play an evaluation's episodes at once
 TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds, which never meet
-DEFAULT = " (default: %(default)s)"  # in a help text
 DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000}  # where no file says anything
 
 
@@ -60,92 +56,6 @@ class Options:
     name: str = ""
     final_episodes: int = 30
     overwrite: bool = False
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    d = Options()
-    p = argparse.ArgumentParser(
-        prog="train_agent.py",
-        description="Train an SB3 agent on objects. After an interruption the same command resumes the training. "
-        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes and "
-        "--overwrite are our own.",
-    )
-    p.add_argument("--algo", default=d.algo, help="an algorithm of stable_baselines3 or sb3_contrib" + DEFAULT)
-    p.add_argument("--env", default=d.env, help="env id" + DEFAULT)
-    p.add_argument("-tb", "--tensorboard-log", default="", help="folder for TensorBoard (default: no such logs)")
-    p.add_argument(
-        "-i",
-        "--trained-agent",
-        default="",
-        metavar="PATH",
-        help="a run's folder or checkpoint, to resume it; or an agent, to start from its weights (default: start anew)",
-    )
-    p.add_argument(
-        "-n", "--n-timesteps", type=int, default=-1, help="env steps (default: n_timesteps of the hyperparameters)"
-    )
-    p.add_argument(
-        "--num-threads", type=int, default=1, help="threads of torch; small networks are fastest on 1" + DEFAULT
-    )
-    p.add_argument(
-        "--eval-freq", type=int, default=d.eval_freq, help="env steps between evaluations; -1: none" + DEFAULT
-    )
-    p.add_argument("--eval-episodes", type=int, default=d.eval_episodes, help="episodes of an evaluation" + DEFAULT)
-    p.add_argument(
-        "--save-freq", type=int, default=d.save_freq, help="env steps between checkpoints; -1: none" + DEFAULT
-    )
-    p.add_argument("-f", "--log-folder", default=d.log_folder, help="runs are kept here" + DEFAULT)
-    p.add_argument("--seed", type=int, default=-1, help="-1: any" + DEFAULT)
-    p.add_argument(
-        "--vec-env",
-        choices=("vector", "dummy", "subproc"),
-        default=d.vec_env,
-        help="vector: a process for each core, each looks at its frames together; dummy: all in this process; "
-        "subproc: a process for each env" + DEFAULT,
-    )
-    p.add_argument(
-        "--device", default=d.device, help="cpu, cuda or auto; the CPU is faster for small networks" + DEFAULT
-    )
-    p.add_argument(
-        "--env-kwargs", nargs="+", default=[], metavar="NAME:VALUE", help="arguments of the env (default: none)"
-    )
-    p.add_argument(
-        "-params",
-        "--hyperparams",
-        nargs="+",
-        default=[],
-        metavar="NAME:VALUE",
-        help="hyperparameters that override the file's, such as learning_rate:lin_1e-3 n_envs:8 (default: none)",
-    )
-    p.add_argument(
-        "-conf", "--conf-file", default="", help="hyperparameter YAML (default: configs/agents/<algo>.yml)"
-    )
-    p.add_argument("-P", "--progress", action="store_true", help="show a progress bar (default: off)")
-    p.add_argument("--verbose", type=int, default=1, help="0: quiet, 1: SB3's tables" + DEFAULT)
-    p.add_argument("--agents-folder", default=d.agents_folder, help="the finished agent is put here" + DEFAULT)
-    p.add_argument("--name", default="", help="its name (default: <game>-<algo>)")
-    p.add_argument(
-        "--final-episodes", type=int, default=d.final_episodes, help="episodes of the last evaluation" + DEFAULT
-    )
-    p.add_argument(
-        "--overwrite", action="store_true", help="replace an agent of that name even if it plays better (default: off)"
-    )
-    return p
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train as the command line asks. Exit status: 0 done, 2 an error in plain words, 130 interrupted."""
-    given = vars(parser().parse_args(argv))
-    try:
-        given["env_kwargs"], given["hyperparams"] = words(given["env_kwargs"]), words(given["hyperparams"])
-        command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
-        return 0 if train(Options(**given), command) else 130
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. What was saved is kept; the same command resumes it.", file=sys.stderr)
-        return 130
 
 
 def train(options: Options, command: str = "") -> Path | None:

@@ -21,7 +21,8 @@ from spacetime_env.agent import checkpoint, load_agent, run
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
-from spacetime_env.agent.train import Options, main, train
+from spacetime_env.agent.train import Options, train
+from spacetime_env.commands.train_agent import main
 
 ROOT = Path(__file__).parents[2]
 ENV = tests.helpers.toy_env.__name__ + ":toy/Catch-v0"
