@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from spacetime_env.games import ale_spec, canonical, games
+from spacetime_env.lazy import load as _load
 
 if TYPE_CHECKING:
     from spacetime_env.envs.wrapper import SpaceTimeObservation
@@ -32,25 +33,23 @@ __all__ = [
 ]
 
 _LAZY = {
-    "SpaceTimeObservation": "spacetime_env.envs.wrapper",
-    "available_models": "spacetime_env.models.folder",
-    "load_model": "spacetime_env.models.folder",
+    "SpaceTimeObservation": "envs.wrapper",
+    "available_models": "models.folder",
+    "load_model": "models.folder",
 }
-# The rooms: spacetime_env.agent works without an import of its own.
-_MODULES = ("agent", "commands", "config", "data", "envs", "evaluation", "models", "objects", "space", "training")
+# spacetime_env.agent works without an import of its own, as the other rooms do.
+_ROOMS = ("agent", "commands", "config", "data", "envs", "evaluation", "models", "objects", "space", "training")
 
 
 def __getattr__(name: str) -> Any:
     """Load the public names that need torch or more on their first use (PEP 562)."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _MODULES:
+    if name in _ROOMS:
         return importlib.import_module(f"spacetime_env.{name}")
-    raise AttributeError(f"module 'spacetime_env' has no attribute {name!r}")
+    return _load(__name__, _LAZY, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_MODULES})
+    return sorted({*globals(), *_LAZY, *_ROOMS})
 
 
 def register_envs() -> None:
