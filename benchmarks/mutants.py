@@ -45,13 +45,10 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["tests/training/test_step.py tests/space/test_losses.py", "tests/training/test_pretrain.py"],
     ),
     "tracker": (
-        ["objects/tracker.py", "objects/tracker_compiled.py"],
+        ["objects/tracker.py", "objects/slots_compiled.py"],
         ["tests/objects/test_tracker.py tests/objects/test_slots.py"],
     ),
-    "slots": (
-        ["objects/slots.py", "objects/slot_arrays.py"],
-        ["tests/objects/test_slots.py tests/objects/test_tracker.py"],
-    ),
+    "slots": (["objects/slots.py"], ["tests/objects/test_slots.py tests/objects/test_tracker.py"]),
     "block": (["envs/block.py"], ["tests/envs/test_vector.py tests/envs/test_wrapper_subframes.py"]),
     "vector": (["envs/vector.py", "envs/worker.py"], ["tests/envs/test_vector.py tests/agent/test_bridge.py"]),
     "wrapper": (

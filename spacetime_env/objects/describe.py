@@ -156,15 +156,19 @@ def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit
     if len(boxes) < 2:
         return
     counts = np.bincount(frame)
-    start = counts.cumsum() - counts
-    padded = np.zeros((len(counts), counts.max(), 4), boxes.dtype)  # an empty box overlaps nothing
-    padded[frame, np.arange(len(boxes)) - start[frame]] = boxes
-    left, top, wide, high = padded.transpose(2, 0, 1)  # (frames, most boxes of one) each
-    right, bottom, area = left + wide, top + high, wide * high
-    across = np.minimum(right[:, :, None], right[:, None]) - np.maximum(left[:, :, None], left[:, None])
-    down = np.minimum(bottom[:, :, None], bottom[:, None]) - np.maximum(top[:, :, None], top[:, None])
-    shared = np.maximum(across, 0) * np.maximum(down, 0)
-    too_much = np.triu(shared > limit * (area[:, :, None] + area[:, None] - shared), 1)
+    start, most = counts.cumsum() - counts, int(counts.max())
+    if most == len(boxes):  # all in one frame
+        padded, start = boxes[None], start[-1:]
+    else:
+        padded = np.zeros((len(counts), most, 4), boxes.dtype)  # an empty box overlaps nothing
+        padded[frame, np.arange(len(boxes)) - start[frame]] = boxes
+    size = padded[:, :, 2:]
+    low, high, area = padded[:, :, :2], padded[:, :, :2] + size, size[:, :, 0] * size[:, :, 1]
+    common = np.minimum(high[:, :, None], high[:, None]) - np.maximum(low[:, :, None], low[:, None])
+    np.maximum(common, 0, out=common)
+    shared, order = common[..., 0] * common[..., 1], np.arange(most)
+    too_much = shared > limit * (area[:, :, None] + area[:, None] - shared)
+    too_much &= order[:, None] < order  # each pair once
     if not too_much.any():
         return
     for f, i, j in zip(*(index.tolist() for index in too_much.nonzero()), strict=True):  # most certain first

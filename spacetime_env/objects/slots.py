@@ -1,19 +1,15 @@
-"""The slots of one class: which detection is which object, and what is known of each. See
-:mod:`spacetime_env.objects.tracker`.
+"""Slots: which detection is which object, and what is known of each object.
 
-Two forms of the same rules, as a test shows: :class:`FewSlots` in plain numbers and, in arrays,
-:class:`spacetime_env.objects.slot_arrays.ManySlots`. For one object arrays are the slower, for many the faster.
+The rules are here in arrays, all classes at once. :mod:`spacetime_env.objects.slots_compiled` has the same rules as a
+compiled loop. :class:`spacetime_env.objects.tracker.Tracker` says what they are for, and chooses one of the two.
 """
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-
-MANY = 7  # so many slots and more are kept in arrays
 
 # The tracker's own numbers. They are ratios, so they hold for any game; max_speed and keep are the game's.
 REACH = 1.5  # max_speeds an object may be from where it was expected (a diagonal step is 1.41 of them) ...
@@ -23,161 +19,232 @@ DOUBT = 0.25  # cost of a detection of no confidence; one at the edge of the rea
 STALE = 0.1  # cost for each step an object was not seen: where two merge into one box, it stays one's own
 SMOOTH = 0.5  # part of the newest displacement in the velocity that predicts
 
+# What is known of the object in a slot. Where none is alive, all but class_id means nothing.
 # Places are complex numbers x + iy in native pixels: a difference and its length are one operation each.
+OBJECT = np.dtype(
+    [
+        ("at", np.complex128),  # the last place of its centre
+        ("w", np.float64),
+        ("h", np.float64),
+        ("step", np.complex128),  # the last displacement
+        ("velocity", np.complex128),  # the smoothed displacement, which predicts the next place
+        ("weight", np.float64),  # of the next displacement in the velocity: 1 for the first, then SMOOTH
+        ("missed", np.int64),  # steps not seen
+        ("source", np.int64),  # the index of its detection, or -1
+        ("class_id", np.int64),  # its class among those of the detections; -1 where the model does not know it
+        ("alive", np.bool_),
+    ],
+    align=True,
+)
+SHOWN, SIZE = slice(0, 6), slice(2, 4)  # of an object's numbers: x, y, w, h, step's two; w, h
+
+# A detection of the last step for which no slot was free.
+WAITING = np.dtype([("class_id", np.int64), ("at", np.complex128)], align=True)
 
 
-class Sight(NamedTuple):
-    """A detection: its number in the frame, the place of its centre, its size and confidence."""
+class Rules(NamedTuple):
+    """The numbers that a step needs.
 
-    number: int
-    at: complex
-    w: float
-    h: float
-    confidence: float
-
-
-class _Track:
-    """An object: its last place and size, last displacement, predicting velocity, steps not seen."""
-
-    __slots__ = ("at", "h", "missed", "moved", "source", "step", "velocity", "w")
-
-    def __init__(self, seen: Sight) -> None:
-        self.source, self.at, self.w, self.h, _ = seen
-        self.step = self.velocity = 0j
-        self.missed = 0
-        self.moved = False  # whether a displacement was measured yet
-
-    def see(self, seen: Sight) -> None:
-        self.step = (seen.at - self.at) / (self.missed + 1)
-        self.velocity += (SMOOTH if self.moved else 1.0) * (self.step - self.velocity)
-        self.source, self.at, self.w, self.h, _ = seen
-        self.missed = 0
-        self.moved = True
-
-    def miss(self) -> None:
-        self.missed += 1
-        self.step = 0j
-        self.source = -1
-
-    def costs(self, seen: list[Sight], reach: float, stale: float) -> list[float]:
-        """What each detection costs; see :meth:`spacetime_env.objects.slot_arrays.ManySlots._match`."""
-        at, ahead = self.at, self.velocity * (self.missed + 1)
-        reach *= 1.0 + REACH_GROWTH * self.missed
-        found = []
-        for sight in seen:
-            off = sight.at - at
-            from_last, expected = abs(off), abs(off - ahead)
-            distance = min(expected, expected + TURN * (from_last - expected))
-            found.append(math.sqrt(distance / reach) + DOUBT * (1.0 - sight.confidence) + stale * self.missed)
-        return found
-
-
-class FewSlots:
-    """The slots of a class with one object, or few.
-
-    Args:
-        slots: how many.
-        reach: native pixels that an object may be from where it was expected.
+    Attributes:
         keep: steps that a lost object is kept.
+        reach: native pixels that an object may be from where it was expected.
+        max_speed: native pixels a step that a displacement of 1 stands for.
+        height, width: of the frame, in native pixels.
+        growth, turn, doubt, stale, smooth: the constants of this module.
     """
 
-    def __init__(self, slots: int, reach: float, keep: int) -> None:
-        self.slots = slots
-        self.reach = reach
-        self.keep = keep
-        self.reset()
+    keep: int
+    reach: float
+    max_speed: float
+    height: float
+    width: float
+    growth: float = REACH_GROWTH
+    turn: float = TURN
+    doubt: float = DOUBT
+    stale: float = STALE
+    smooth: float = SMOOTH
 
-    def reset(self) -> None:
-        """Forget all objects."""
-        self.tracks: list[_Track | None] = [None] * self.slots
-        self.waiting: list[Sight] = []  # seen in the last step, but no slot was free
 
-    def update(self, seen: list[Sight]) -> None:
-        """Take the detections of the next frame."""
-        alive = [track for track in self.tracks if track is not None]
-        taken = self._match(alive, seen) if alive and seen else [None] * len(alive)
-        for track, sight in zip(alive, taken, strict=True):
-            if sight is not None:
-                track.see(sight)
-            else:
-                track.miss()
-                if track.missed > self.keep:
-                    self.tracks[self.tracks.index(track)] = None
-        if len(alive) == len(seen) and None not in taken:
-            self.waiting = []
-            return
-        used = {id(sight) for sight in taken}
-        self._place([sight for sight in seen if id(sight) not in used])
+def empty(class_ids: np.ndarray) -> np.ndarray:
+    """Free slots for objects of these classes (S,): (S,) of :data:`OBJECT`."""
+    objects = np.zeros(len(class_ids), OBJECT)
+    objects["class_id"] = class_ids
+    return objects
 
-    def _match(self, alive: list[_Track], seen: list[Sight]) -> list[Sight | None]:
-        """The detection of each object, or None; see :meth:`spacetime_env.objects.slot_arrays.ManySlots._match`."""
-        if len(alive) == 1:  # the usual case, and never stale
-            row = alive[0].costs(seen, self.reach, 0.0)
-            least = min(row)
-            return [seen[row.index(least)] if least < 1.0 else None]
-        costs = [track.costs(seen, self.reach, STALE) for track in alive]
-        best = [min(row) for row in costs]
-        wanted = [row.index(least) for row, least in zip(costs, best, strict=True) if least < 1.0]
-        if len(set(wanted)) == len(wanted):
-            columns = iter(wanted)
-            return [seen[next(columns)] if least < 1.0 else None for least in best]
-        taken: list[Sight | None] = [None] * len(alive)
-        for row, column in zip(*linear_sum_assignment(np.minimum(costs, 1.0)), strict=True):
-            if costs[row][column] < 1.0:
-                taken[row] = seen[column]
+
+def step(
+    objects: np.ndarray,
+    waiting: np.ndarray,
+    boxes: np.ndarray,
+    class_ids: np.ndarray,
+    confidence: np.ndarray,
+    rules: Rules,
+    out: np.ndarray,
+) -> np.ndarray:
+    """Take the detections of the next frame.
+
+    Args:
+        objects: (S,) of :data:`OBJECT`, the slots of a class beside each other; brought up to date.
+        waiting: (k,) of :data:`WAITING`, what the last step returned.
+        boxes: (m, 4) float32, x, y, w, h in native pixels.
+        class_ids: (m,) int64.
+        confidence: (m,) float32 in [0, 1].
+        rules: see :class:`Rules`.
+        out: (S, 7) float32, gets the columns of :data:`spacetime_env.objects.tracker.FEATURES`.
+
+    Returns:
+        The detections of this step that found no slot.
+    """
+    exact = boxes.astype(np.float64)
+    at = (exact[:, :2] + exact[:, 2:] / 2).view(np.complex128)[:, 0]
+    taken = _match(objects, at, class_ids, confidence, rules) if len(at) else np.full(len(objects), -1)
+    seen = taken >= 0
+    count = np.count_nonzero(seen)
+    _follow(objects, taken, seen, at, exact, rules)
+    after = waiting[:0]
+    if count < len(at):
+        new = np.full(len(at), True)
+        new[taken[seen]] = False
+        newcomers = set(class_ids[new].tolist())
+        for class_id in dict.fromkeys(objects["class_id"].tolist()):
+            if class_id in newcomers:
+                slots = (objects["class_id"] == class_id).nonzero()[0]
+                mine = (new & (class_ids == class_id)).nonzero()[0]
+                surplus = _place(objects, slots, mine, at, exact, confidence)
+                after = np.concatenate([after, _replace(objects, slots, surplus, at, exact, waiting, rules.reach)])
+    _write(objects, rules, out)
+    return after
+
+
+def _match(
+    objects: np.ndarray, at: np.ndarray, class_ids: np.ndarray, confidence: np.ndarray, rules: Rules
+) -> np.ndarray:
+    """The detection of each object (S,), or -1: so that the sum of the costs is least.
+
+    A cost is the root of the distance from the expected place in reaches, plus the doubt. The root makes one far
+    and many near cheaper than all at middle distance: where one of a row of invaders is missed and another appears
+    at its end, the rest stay themselves. An object that turned round is nearer to its last place than to the
+    expected one, and that counts too, but less: or two that cross would be taken for two that stand still.
+    """
+    alive, missed, classes, ahead = objects["alive"], objects["missed"], objects["class_id"], objects["velocity"]
+    late = np.count_nonzero(missed)  # none is missed in a slot without an object
+    off = at - objects["at"][:, None]
+    cost = np.abs(off)
+    off -= (ahead * (missed + 1) if late else ahead)[:, None]
+    expected = np.abs(off)
+    cost -= expected
+    np.minimum(cost, 0, out=cost)
+    cost *= rules.turn
+    cost += expected
+    cost /= (rules.reach * (1.0 + rules.growth * missed))[:, None] if late else rules.reach
+    np.sqrt(cost, out=cost)
+    cost += rules.doubt * (1.0 - confidence.astype(np.float64))
+    if late:  # an object that is alone in its class is never stale
+        many = np.bincount(classes + 1, alive)[classes + 1] > 1
+        cost += np.where(many, rules.stale * missed, 0.0)[:, None]
+    # A pair that costs 1 means "neither": so an object may go without rather than take one far away.
+    cost[classes[:, None] != class_ids] = 1.0
+    taken = cost.argmin(axis=1)
+    taken[(cost.min(axis=1) >= 1.0) | ~alive] = -1
+    wanted = taken[taken >= 0].tolist()
+    if len(set(wanted)) == len(wanted):  # where no two want the same, no assignment costs less
         return taken
-
-    def _place(self, new: list[Sight]) -> None:
-        """Give slots to detections that belong to no object; those without one wait."""
-        free = [i for i, track in enumerate(self.tracks) if track is None]
-        surplus: list[Sight] = []
-        if len(new) > len(free):
-            new.sort(key=lambda sight: -sight.confidence)
-            new, surplus = new[: len(free)], new[len(free) :]
-        if len(new) > 1:  # line by line, as one reads: a level that starts the same way fills its slots so
-            line = max(sight.h for sight in new) or 1.0
-            new.sort(key=lambda sight: (sight.at.imag // line, sight.at.real))
-        for i, sight in zip(free, new, strict=False):
-            self.tracks[i] = _Track(sight)
-        waited, self.waiting = self.waiting, []
-        for sight in surplus:
-            lost = [i for i, track in enumerate(self.tracks) if track is not None and track.missed]
-            if lost and any(abs(sight.at - w.at) <= self.reach for w in waited):
-                longest = max(lost, key=lambda i: self.tracks[i].missed)  # type: ignore[union-attr]
-                self.tracks[longest] = _Track(sight)
-            else:
-                self.waiting.append(sight)
-
-    def rows(self, native: tuple[int, int], max_speed: float) -> list[tuple[float, ...]]:
-        """Each slot's :data:`spacetime_env.objects.tracker.FEATURES`, zeros where there is no object.
-
-        Args:
-            native: H, W of the frame.
-            max_speed: native pixels a step that a displacement of 1 stands for.
-        """
-        height, width = native
-        return [
-            _EMPTY
-            if track is None
-            else (
-                0.0 if track.missed else 1.0,
-                _cut(2 * track.at.real / width - 1),
-                _cut(2 * track.at.imag / height - 1),
-                _cut(track.w / width),
-                _cut(track.h / height),
-                _cut(track.step.real / max_speed),
-                _cut(track.step.imag / max_speed),
-            )
-            for track in self.tracks
-        ]
-
-    def sources(self) -> list[int]:
-        """The number of each slot's detection, or -1."""
-        return [-1 if track is None else track.source for track in self.tracks]
+    for class_id in {class_ids[column] for column in wanted if wanted.count(column) > 1}:
+        rows, columns = ((classes == class_id) & alive).nonzero()[0], (class_ids == class_id).nonzero()[0]
+        part = np.minimum(cost[rows[:, None], columns], 1.0)
+        mine, theirs = linear_sum_assignment(part)
+        near = part[mine, theirs] < 1.0
+        taken[rows] = -1
+        taken[rows[mine[near]]] = columns[theirs[near]]
+    return taken
 
 
-_EMPTY = (0.0,) * 7
+def _follow(
+    objects: np.ndarray, taken: np.ndarray, seen: np.ndarray, at: np.ndarray, boxes: np.ndarray, rules: Rules
+) -> None:
+    """The objects that are ``seen`` (S,) are the detections ``taken`` (S,); the others are missed."""
+    missed, velocity, alive, step = objects["missed"], objects["velocity"], objects["alive"], objects["step"]
+    lost = alive & ~seen
+    rows = slice(None) if seen.all() else seen.nonzero()[0]  # a slice copies nothing
+    which = taken[rows]
+    there = at[which]
+    moved = there - objects["at"][rows]
+    moved.view(np.float64).reshape(-1, 2)[:] /= (missed[rows] + 1)[:, None]  # complex division would round twice
+    velocity[rows] += objects["weight"][rows] * (moved - velocity[rows])
+    objects["at"][rows], step[rows] = there, moved
+    _numbers(objects)[rows, SIZE] = boxes[which, 2:]
+    objects["weight"][rows], missed[rows] = rules.smooth, 0
+    objects["source"] = taken
+    if lost.any():
+        missed += lost
+        step[lost] = 0
+        alive &= missed <= rules.keep
+        missed *= alive
 
 
-def _cut(value: float) -> float:
-    return -1.0 if value < -1.0 else 1.0 if value > 1.0 else value
+def _place(
+    objects: np.ndarray, slots: np.ndarray, new: np.ndarray, at: np.ndarray, boxes: np.ndarray, confidence: np.ndarray
+) -> np.ndarray:
+    """Give the free ones of a class's ``slots`` to its ``new`` detections, and return those that found none."""
+    free = slots[~objects["alive"][slots]]
+    surplus = new[:0]
+    if len(new) > len(free):
+        new = new[np.argsort(-confidence[new], kind="stable")]
+        new, surplus = new[: len(free)], new[len(free) :]
+    if len(new) > 1:  # line by line, as one reads: a level that starts the same way fills its slots so
+        line = boxes[new, 3].max() or 1.0
+        new = new[np.lexsort((at[new].real, at[new].imag // line))]
+    _begin(objects, free[: len(new)], new, at, boxes)
+    return surplus
+
+
+def _replace(
+    objects: np.ndarray,
+    slots: np.ndarray,
+    surplus: np.ndarray,
+    at: np.ndarray,
+    boxes: np.ndarray,
+    waiting: np.ndarray,
+    reach: float,
+) -> np.ndarray:
+    """Give the slots of lost objects to those of ``surplus`` that were seen before, and return who waits now."""
+    if not len(surplus):
+        return waiting[:0]
+    class_id = objects["class_id"][slots[0]]
+    before = waiting["at"][waiting["class_id"] == class_id]
+    after = []
+    for one in surplus.tolist():
+        missed = np.where(objects["alive"][slots], objects["missed"][slots], 0)
+        if missed.any() and (np.abs(at[one] - before) <= reach).any():
+            _begin(objects, slots[[missed.argmax()]], np.array([one]), at, boxes)
+        else:
+            after.append((class_id, at[one]))
+    return np.array(after, WAITING)
+
+
+def _begin(objects: np.ndarray, slots: np.ndarray, which: np.ndarray, at: np.ndarray, boxes: np.ndarray) -> None:
+    """The detections ``which`` are new objects, in ``slots``."""
+    known = empty(objects["class_id"][slots])
+    known["alive"], known["at"], known["source"], known["weight"] = True, at[which], which, 1.0
+    _numbers(known)[:, SIZE] = boxes[which, 2:]
+    objects[slots] = known
+
+
+def _numbers(objects: np.ndarray) -> np.ndarray:
+    """The same memory as an array of float64, a row for each object."""
+    return objects.view(np.float64).reshape(-1, OBJECT.itemsize // 8)
+
+
+def _write(objects: np.ndarray, rules: Rules, out: np.ndarray) -> None:
+    """What the rows show: (S, 7), zeros where there is no object."""
+    now = _numbers(objects)[:, SHOWN] * _SCALE
+    now /= np.array([rules.width, rules.height, rules.width, rules.height, rules.max_speed, rules.max_speed])
+    now -= _SHIFT
+    out[:, 0] = objects["missed"] == 0
+    np.minimum(np.maximum(now, -1, out=now), 1, out=out[:, 1:])
+    out[~objects["alive"]] = 0
+
+
+# Of x, y, width, height, dx, dy: a place of 0 to 1 is shown as -1 to 1.
+_SCALE = np.array([2.0, 2.0, 1.0, 1.0, 1.0, 1.0])
+_SHIFT = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])

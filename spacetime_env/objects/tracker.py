@@ -10,25 +10,23 @@ that it sees for the first time.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import SceneConfig
-from spacetime_env.objects.slot_arrays import ManySlots, SlotArrays
-from spacetime_env.objects.slots import DOUBT, MANY, REACH, REACH_GROWTH, SMOOTH, STALE, TURN, FewSlots, Sight
-
-if TYPE_CHECKING:
-    from spacetime_env.objects.detections import Detections
+from spacetime_env.objects import slots
+from spacetime_env.objects.detections import Detections
 
 loops: Any = None
 if INSTALLED:
-    from spacetime_env.objects import tracker_compiled
+    from spacetime_env.objects import slots_compiled
 
-    loops = tracker_compiled
+    loops = slots_compiled
 
 FEATURES = ("presence", "x", "y", "width", "height", "dx", "dy")
+
 
 class Tracker:
     """Gives each object a slot that stays its own, and says where it is and how it moves.
@@ -50,6 +48,11 @@ class Tracker:
         config: classes, slots, keep, max_speed.
         native: H, W of the frame in pixels.
 
+    Attributes:
+        slot_names: the name of each row, such as ``("Player", "Ghost0", "Ghost1")``.
+        compiled: whether it takes its steps with :mod:`spacetime_env.objects.slots_compiled`: where numba is
+            installed. Otherwise with :mod:`spacetime_env.objects.slots`.
+
     Raises:
         ValueError: slots for a class that does not exist, or no slot at all.
     """
@@ -68,42 +71,23 @@ class Tracker:
         self.slot_names = tuple(
             name if count == 1 else f"{name}{i}" for name, count in counts.items() for i in range(count)
         )
-        reach = REACH * config.max_speed
-        self._state = SlotArrays.of(len(self.slot_names))  # of those groups that are kept in arrays
-        self._groups: list[tuple[FewSlots | ManySlots, str, slice]] = []
-        at = 0
-        for name, count in counts.items():
-            if count >= MANY or (count and loops is not None):
-                own = ManySlots(self._state.part(at, at + count), reach, config.keep)
-                self._groups.append((own, name, slice(at, at + count)))
-            elif count:
-                self._groups.append((FewSlots(count, reach, config.keep), name, slice(at, at + count)))
-            at += count
-        self._ends = np.array([rows.stop for _, _, rows in self._groups], np.int64)
+        self._classes = tuple(name for name, count in counts.items() for _ in range(count))
+        height, width = native
+        self._rules = slots.Rules(config.keep, slots.REACH * config.max_speed, config.max_speed, height, width)
+        self.compiled = loops is not None
         self._class_names: tuple[str, ...] | None = None
-        self._ids: list[int] = []  # of each group's class in what the model finds
-        self._group_of = np.zeros(0, np.int64)  # of each class the model finds, its group or -1
+        self._objects = slots.empty(np.full(len(self._classes), -1))
         self.reset()
 
     def reset(self) -> None:
         """Forget all objects."""
-        for group, _, _ in self._groups:
-            group.reset()
-        self._sources: tuple[int, ...] | None = None
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy's groups look at the copy's arrays, as those of the original at its own."""
-        self.__dict__.update(state)
-        for group, _, at in self._groups:
-            if isinstance(group, ManySlots):
-                group.state = self._state.part(at.start, at.stop)
+        self._objects["alive"], self._objects["missed"] = False, 0
+        self._waiting = np.zeros(0, slots.WAITING)
 
     @property
     def sources(self) -> tuple[int, ...]:
         """For each slot, the index of its detection in the last frame, or -1."""
-        if self._sources is None:  # asked for less often than it changes
-            self._sources = tuple(source for group, _, _ in self._groups for source in group.sources())
-        return self._sources
+        return tuple(np.where(self._objects["alive"], self._objects["source"], -1).tolist())
 
     def update(self, detections: Detections) -> np.ndarray:
         """Take the objects of the next frame.
@@ -115,37 +99,9 @@ class Tracker:
         """
         if detections.class_names is not self._class_names:  # one tuple a model: the first frame only
             known = self._class_names = detections.class_names
-            self._ids = [known.index(name) if name in known else -1 for _, name, _ in self._groups]
-            group_of = [self._ids.index(i) if i in self._ids else -1 for i in range(len(known))]
-            self._group_of = np.array(group_of, np.int64)
-        out = np.zeros((len(self.slot_names), len(FEATURES)), np.float32)
-        left: list[bool] | None = None
-        if loops is not None:
-            seen = (detections.boxes, detections.class_ids, detections.confidence, self._group_of, self._ends)
-            rules = (REACH_GROWTH, TURN, DOUBT, STALE, SMOOTH)
-            settings = (self.config.keep, REACH * self.config.max_speed, rules, self.native, self.config.max_speed)
-            left = loops.track(*seen, *self._state.all(), *settings, out).tolist()
-        self._sources = None
-        for i, (group, _, _) in enumerate(self._groups):
-            if left is None or left[i]:
-                self._update(i, detections, out)
-            elif isinstance(group, ManySlots) and len(group.waiting):
-                group.waiting = group.waiting[:0]
+            self._objects["class_id"] = [known.index(name) if name in known else -1 for name in self._classes]
+        out = np.empty((len(self._objects), len(FEATURES)), np.float32)
+        step = loops.step if self.compiled else slots.step
+        seen = detections.boxes, detections.class_ids, detections.confidence
+        self._waiting = step(self._objects, self._waiting, *seen, self._rules, out)
         return out
-
-    def _update(self, number: int, detections: Detections, out: np.ndarray) -> None:
-        """Bring one group up to date, and put its rows into ``out``."""
-        group, _, at = self._groups[number]
-        chosen = (detections.class_ids == self._ids[number]).nonzero()[0]
-        boxes, confidence = detections.boxes[chosen].astype(float), detections.confidence[chosen]
-        if isinstance(group, ManySlots):
-            center = boxes[:, :2] + boxes[:, 2:] / 2
-            group.update(chosen, center.view(complex)[:, 0], boxes[:, 2:], confidence)
-        else:
-            group.update(
-                [
-                    Sight(i, complex(x + w / 2, y + h / 2), w, h, sure)
-                    for i, (x, y, w, h), sure in zip(chosen.tolist(), boxes.tolist(), confidence.tolist(), strict=True)
-                ]
-            )
-        out[at] = group.rows(self.native, self.config.max_speed)
