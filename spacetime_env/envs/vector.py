@@ -82,32 +82,30 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**make_env.metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[attr-defined]
         count = _workers(workers, self.num_envs)
         start = context or ("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-        self._places = np.array_split(np.arange(self.num_envs), count + 1)
-        # The first environment is made here: it checks the options and loads the model once for all.
+        # The numbers of the environments of each block: those of the workers, then those of this process.
+        self._places = [part.tolist() for part in np.array_split(np.arange(self.num_envs), count + 1)]
+        # The first environment of this process is made now: it checks the options and loads the model once for all.
         first = make_env(game, **kwargs)
         self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.slot_names, self.feature_names = first.slot_names, first.feature_names
         self.model = first.model
-        self._order = list(range(self.num_envs))  # where each environment is in the blocks' answers
         self._as_dict = kwargs.get("obs_format", OBS_FORMATS[0]) == "dict"
         # A forked worker finds the model in memory; one that is spawned loads it by its name, if it has one.
         shared = {**kwargs, "model": self.model}
         given = kwargs.get("model")
         remote = shared if start == "fork" or not (given is None or isinstance(given, (str, os.PathLike))) else kwargs
         settings, names = (self.autoreset_mode, max_episode_steps), self.model.class_names
+        # This process is the last block: a call to it returns when it is done, and the workers are at work by then.
         self._blocks: list[Local | Remote] = []
         try:
-            for places in self._places[1:]:
+            for places in self._places[:-1]:
                 self._blocks.append(Remote(start, game, len(places), settings, remote, self._blocks, names))
             for block in self._blocks:
                 block.receive()
-            rest = (make_env(game, **shared) for _ in self._places[0][1:])
-            # Sent to last, and so at work while the others are; heard first, since it is done when it is sent to.
+            rest = (make_env(game, **shared) for _ in self._places[-1][1:])
             self._blocks.append(Local(Block([first, *rest], *settings), one_thread=count > 0))
-            self._places = [*self._places[1:], self._places[0]]
-            self._order = np.argsort(np.concatenate(self._places)).tolist()
         except BaseException:
             self.close()
             raise
@@ -140,12 +138,12 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         if not mask.all() and not hasattr(self, "_latest"):
             raise ValueError("reset all environments once before resetting some of them.")
         for places, block in zip(self._places, self._blocks, strict=True):
-            chosen = np.flatnonzero(mask[places]).tolist()
+            chosen = [i for i, place in enumerate(places) if mask[place]]
             block.send("reset", [seeds[places[i]] for i in chosen], options, chosen)
         observations = [None] * self.num_envs if mask.all() else list(self._latest)
         infos: dict[str, Any] = {}
         for places, answer in zip(self._places, self._answers(), strict=True):
-            for i, (observation, info) in zip(places[mask[places]].tolist(), answer, strict=True):
+            for i, (observation, info) in zip((i for i in places if mask[i]), answer, strict=True):
                 observations[i] = observation
                 infos = self._add_info(infos, info, i)
         return self._batch(observations), infos
@@ -164,11 +162,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         plain = list(actions) if actions.ndim > 1 else actions.tolist()
         for places, block in zip(self._places, self._blocks, strict=True):
             block.send("step", plain[places[0] : places[-1] + 1])
-        answers = self._answers()
-        order = self._order
-        joined = ([one for part in parts for one in part] for parts in zip(*answers, strict=True))
-        columns = ([column[i] for i in order] for column in joined)
-        observations, rewards, terminations, truncations, each, final = columns
+        joined = ([one for part in parts for one in part] for parts in zip(*self._answers(), strict=True))
+        observations, rewards, terminations, truncations, each, final = joined
         infos = self._infos(each, final)
         ends = np.array(terminations, bool), np.array(truncations, bool)
         return self._batch(observations), np.array(rewards, np.float64), *ends, infos
@@ -184,8 +179,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         """Call a method of each environment, or get an attribute of each."""
         for block in self._blocks:
             block.send("call", name, args, kwargs)
-        found = [one for answer in self._answers() for one in answer]
-        return tuple(found[i] for i in self._order)
+        return tuple(one for answer in self._answers() for one in answer)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute of each environment."""
