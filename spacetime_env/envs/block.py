@@ -185,6 +185,9 @@ class Local:
             raise self._answer
         return self._answer
 
+    def settle(self) -> None:
+        """Nothing is under way here between two calls."""
+
     def close(self) -> None:
         """Close the environments."""
         self.block.close()

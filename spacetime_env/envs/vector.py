@@ -45,6 +45,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         context: how workers are started: ``"fork"``, ``"forkserver"`` or ``"spawn"``. None: fork where there is one
             (Linux), which takes no time; otherwise spawn.
         max_episode_steps: an episode is cut off (truncated) after so many steps; None: by the emulator alone.
+        timeout: seconds that a worker may take to answer; after that it counts as stopped, and
+            :class:`~spacetime_env.envs.worker.WorkerError` is raised.
         **kwargs: the options of :func:`spacetime_env.envs.env.make_env`: ``model``, ``obs_format``, ``history``,
             ``noop_max``, ``render_mode="rgb_array"``, ``overlay``, ``frameskip`` ...
 
@@ -68,6 +70,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         workers: int | None = None,
         context: str | None = None,
         max_episode_steps: int | None = None,
+        timeout: float = 120.0,
         **kwargs: Any,
     ) -> None:
         if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
@@ -76,6 +79,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
             raise ValueError(
                 "render_mode='human' opens a window for one game; a vector environment renders 'rgb_array'."
             )
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
+            raise ValueError(f"expected timeout to be a number of seconds over 0, got {timeout!r}.")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.num_envs = int(num_envs)
         self.render_mode = kwargs.get("render_mode")
@@ -99,9 +104,12 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         settings, names = (self.autoreset_mode, max_episode_steps), self.model.class_names
         # This process is the last block: a call to it returns when it is done, and the workers are at work by then.
         self._blocks: list[Local | Remote] = []
+        self._call: str | None = None  # the call to the blocks that is under way, or was when Ctrl-C ended it
+        self._apart = False  # whether a step or reset did not reach its end in every environment
         try:
             for places in self._places[:-1]:
-                self._blocks.append(Remote(start, game, len(places), settings, remote, self._blocks, names))
+                shape = (start, game, len(places), settings)
+                self._blocks.append(Remote(*shape, remote, self._blocks, names, float(timeout)))
             for block in self._blocks:
                 block.receive()
             rest = (make_env(game, **shared) for _ in self._places[-1][1:])
@@ -135,14 +143,17 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
             raise ValueError(
                 f"expected options['reset_mask'] as a bool array ({self.num_envs},) with a True in it, got {mask!r}."
             )
-        if not mask.all() and not hasattr(self, "_latest"):
+        self._settle()
+        if not mask.all() and (self._apart or not hasattr(self, "_latest")):
             raise ValueError("reset all environments once before resetting some of them.")
-        for places, block in zip(self._places, self._blocks, strict=True):
+        asked = []
+        for places in self._places:
             chosen = [i for i, place in enumerate(places) if mask[place]]
-            block.send("reset", [seeds[places[i]] for i in chosen], options, chosen)
+            asked.append(([seeds[places[i]] for i in chosen], options, chosen))
+        answers = self._ask("reset", asked)
         observations = [None] * self.num_envs if mask.all() else list(self._latest)
         infos: dict[str, Any] = {}
-        for places, answer in zip(self._places, self._answers(), strict=True):
+        for places, answer in zip(self._places, answers, strict=True):
             for i, (observation, info) in zip((i for i in places if mask[i]), answer, strict=True):
                 observations[i] = observation
                 infos = self._add_info(infos, info, i)
@@ -157,12 +168,17 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         actions = np.asarray(actions)
         if actions.shape != self.action_space.shape:
             raise ValueError(f"expected actions of shape {self.action_space.shape}, got {actions.shape}.")
+        self._settle()
+        if self._apart:
+            raise gym.error.ResetNeeded(
+                "the last step or reset did not reach its end in every environment, so they are no longer at the same "
+                "step. Call reset before step."
+            )
         if not hasattr(self, "_latest"):
             raise gym.error.ResetNeeded("call reset before step.")
         plain = list(actions) if actions.ndim > 1 else actions.tolist()
-        for places, block in zip(self._places, self._blocks, strict=True):
-            block.send("step", plain[places[0] : places[-1] + 1])
-        joined = ([one for part in parts for one in part] for parts in zip(*self._answers(), strict=True))
+        answers = self._ask("step", [(plain[places[0] : places[-1] + 1],) for places in self._places])
+        joined = ([one for part in parts for one in part] for parts in zip(*answers, strict=True))
         observations, rewards, terminations, truncations, each, final = joined
         infos = self._infos(each, final)
         ends = np.array(terminations, bool), np.array(truncations, bool)
@@ -177,9 +193,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of each environment, or get an attribute of each."""
-        for block in self._blocks:
-            block.send("call", name, args, kwargs)
-        return tuple(one for answer in self._answers() for one in answer)
+        self._settle()
+        return tuple(one for answer in self._ask("call", [(name, args, kwargs)] * len(self._blocks)) for one in answer)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute of each environment."""
@@ -190,9 +205,8 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(f"expected a value for each of {self.num_envs} environments, got {len(each)}.")
-        for places, block in zip(self._places, self._blocks, strict=True):
-            block.send("assign", name, [each[i] for i in places])
-        self._answers()
+        self._settle()
+        self._ask("assign", [(name, [each[i] for i in places]) for places in self._places])
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the workers."""
@@ -200,16 +214,33 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
             block.close()
         self._blocks = []
 
-    def _answers(self) -> list[Any]:
-        """What each block says to what it was sent. All are heard out before an error is raised."""
+    def _settle(self) -> None:
+        """Refuse a closed environment; wait for what is still under way in workers after Ctrl-C ended a call."""
+        if self.closed:
+            raise gym.error.ClosedEnvironmentError(
+                "this vector environment is closed. Make a new one with gym.make_vec."
+            )
+        if self._call is not None:
+            for block in self._blocks:
+                block.settle()
+            self._call = None
+
+    def _ask(self, name: str, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a method of each block, with arguments for each. All are heard out before an error is raised."""
+        self._call = name
+        apart, self._apart = self._apart, self._apart or name in ("step", "reset")  # until all have answered
         answers, errors = [], []
+        for block, arguments in zip(self._blocks, asked, strict=True):
+            block.send(name, *arguments)
         for block in self._blocks:
             try:
                 answers.append(block.receive())
             except Exception as error:
                 errors.append(error)
+        self._call = None
         if errors:
             raise errors[0]
+        self._apart = apart and name != "reset"
         return answers
 
     def _infos(self, each: list[dict[str, Any]], final: list[tuple[Any, dict[str, Any]] | None]) -> dict[str, Any]:

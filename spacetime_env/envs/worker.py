@@ -21,14 +21,28 @@ from spacetime_env.envs.block import Block, Packed
 from spacetime_env.envs.env import make_env
 
 SPIN = 0.0005  # seconds
+CLOSING = 2.0  # seconds that a process gets to end by itself, and again when it is told to
 
 
 class WorkerError(RuntimeError):
-    """A worker process failed or died; the message holds what it said."""
+    """A worker process failed, died or does not answer; the message holds what it said."""
 
 
 class Remote:
-    """A :class:`Block` in a process of its own."""
+    """A :class:`Block` in a process of its own.
+
+    Calls are numbered, and an answer has the number of its call. So an answer that nobody waits for any more, because
+    Ctrl-C or a limit ended the wait, is never taken for the answer to a later call.
+
+    Args:
+        start: how the process is started: ``"fork"``, ``"spawn"`` or ``"forkserver"``.
+        game, count: it plays so many environments of this game.
+        settings: autoreset_mode and max_episode_steps of the block.
+        kwargs: of :func:`spacetime_env.envs.env.make_env`.
+        others: the blocks that were started before.
+        class_names: of the model.
+        timeout: seconds that an answer may take.
+    """
 
     def __init__(
         self,
@@ -39,8 +53,10 @@ class Remote:
         kwargs: dict[str, Any],
         others: Sequence[Any],
         class_names: Sequence[str],
+        timeout: float,
     ) -> None:
         self.class_names = class_names
+        self.timeout = timeout
         context: Any = multiprocessing.get_context(start)
         self.pipe, theirs = context.Pipe()
         self._polled = _polled(self.pipe)
@@ -51,27 +67,47 @@ class Remote:
         with _one_cv2_thread() if start == "fork" else contextlib.nullcontext():
             self.process.start()
         theirs.close()
-        self.waiting = 1  # for the word that it is ready
+        self.number = 0  # of the last call; the process answers to 0 when it has made its environments
 
     def send(self, name: str, *args: Any) -> None:
-        """Have a method of the block called; :meth:`receive` once for each call."""
+        """Have a method of the block called; then :meth:`receive` gives what it returned."""
+        self.number += 1
         try:
-            self.pipe.send_bytes(pickle.dumps((name, args), pickle.HIGHEST_PROTOCOL))
-            self.waiting += 1
+            self.pipe.send_bytes(pickle.dumps((self.number, name, args), pickle.HIGHEST_PROTOCOL))
         except OSError:
             raise self._died() from None
 
     def receive(self) -> Any:
-        """What the oldest call returned; what it raised is raised here."""
-        self.waiting -= 1
-        _spin(self._polled)
-        try:
-            kind, answer = pickle.loads(self.pipe.recv_bytes())
-        except (EOFError, OSError):
-            raise self._died() from None
+        """What the last call returned; what it raised is raised here.
+
+        Raises:
+            WorkerError: the process died, or does not answer within ``timeout`` seconds.
+        """
+        number = -1
+        while number != self.number:
+            self._wait()
+            try:
+                number, kind, answer = pickle.loads(self.pipe.recv_bytes())
+            except (EOFError, OSError):
+                raise self._died() from None
         if kind == "error":
             raise answer
         return answer.unpack(self.class_names) if isinstance(answer, Packed) else answer
+
+    def settle(self) -> None:
+        """Wait until calls that nobody waits for any more are over."""
+        self.send("ping")
+        self.receive()
+
+    def _wait(self) -> None:
+        """Wait until there is something to read, or the process is gone."""
+        _spin(self._polled)
+        ready = self.pipe.poll(self.timeout) if self._polled is None else self._polled.poll(self.timeout * 1000)
+        if not ready:
+            raise WorkerError(
+                f"a worker of SpaceTimeVectorEnv (process {self.process.pid}) has not answered for {self.timeout:g} s. "
+                "It may be stopped, or the machine too busy. Close the environments, or give them a longer timeout."
+            )
 
     def _died(self) -> WorkerError:
         self.process.join(1)
@@ -82,17 +118,14 @@ class Remote:
 
     def close(self) -> None:
         """End the process, by force if it does not listen."""
-        try:
-            while self.waiting > 0:
-                self.receive()
+        with contextlib.suppress(Exception):  # it may be dead already
             self.send("close")
-        except Exception:
-            pass  # dead already, or in an error that nobody asks about any more
         self.pipe.close()
-        self.process.join(2)
-        if self.process.is_alive():
-            self.process.terminate()
-            self.process.join()
+        self.process.join(CLOSING)
+        for by_force in (self.process.terminate, self.process.kill):  # a stopped process ends by kill alone
+            if self.process.is_alive():
+                by_force()
+                self.process.join(CLOSING)
 
 
 @contextlib.contextmanager
@@ -124,9 +157,10 @@ def _work(
         connection.close()
 
     def answer(kind: str, content: Any) -> None:
-        pipe.send_bytes(pickle.dumps((kind, content), pickle.HIGHEST_PROTOCOL))
+        pipe.send_bytes(pickle.dumps((number, kind, content), pickle.HIGHEST_PROTOCOL))
 
     block: Block | None = None
+    number = 0
     try:
         import cv2
         import torch
@@ -142,9 +176,12 @@ def _work(
         polled = _polled(pipe)
         while True:
             _spin(polled)
-            name, args = pickle.loads(pipe.recv_bytes())
+            number, name, args = pickle.loads(pipe.recv_bytes())
             if name == "close":
                 break
+            if name == "ping":
+                answer("done", None)
+                continue
             try:
                 result = getattr(block, name)(*args)
             except Exception as error:

@@ -52,4 +52,8 @@ class Watcher:
             self._model, self._followed = model, None if begin is None else begin(self.games)
         if self._followed is None:
             return model.detect(cast(list[np.ndarray], frames))
-        return cast(Any, model).follow(frames, games, self._followed)
+        try:
+            return cast(Any, model).follow(frames, games, self._followed)
+        except BaseException:  # Ctrl-C too: what it remembers may be of this frame in part
+            self._model = None
+            raise

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -325,23 +324,95 @@ def test_waiting_awake_ends_when_there_is_something_to_read(monkeypatch: pytest.
         assert polled.poll(0)
 
 
-def test_a_worker_that_does_not_listen_is_ended_by_force() -> None:
-    done: list[Any] = []
-    process = SimpleNamespace(
-        join=lambda *seconds: done.append(("join", *seconds)),
-        is_alive=lambda: ("terminate",) not in done,
-        terminate=lambda: done.append(("terminate",)),
-    )
-    worker = remote.Remote.__new__(remote.Remote)
-    worker.process, worker.waiting = process, 0
-    worker.pipe = SimpleNamespace(send_bytes=lambda _: done.append("asked"), close=lambda: done.append("closed"))
-    worker.close()
-    assert done == ["asked", "closed", ("join", 2), ("terminate",), ("join",)]  # no zombie is left
-    process.is_alive = lambda: False
-    worker.waiting = 0
-    done.clear()
-    worker.close()
-    assert done == ["asked", "closed", ("join", 2)]
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_after_ctrl_c_in_a_worker_answers_belong_to_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook: the cell that steps is stopped, and the next cells go on with the same environments."""
+    envs, fresh = make(4, workers=1), make(4, workers=1)
+    for one in (envs, fresh):
+        one.reset(seed=0)
+        one.step(np.array([2, 3, 0, 1]))
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "_spin", interrupt)  # while this process waits for the worker
+        with pytest.raises(KeyboardInterrupt):
+            envs.step(np.array([1, 1, 1, 1]))
+    assert envs.get_attr("noop_max") == (0, 0, 0, 0)  # not what the step answered
+    with pytest.raises(gym.error.ResetNeeded, match="no longer at the same step"):
+        envs.step(np.array([0, 0, 0, 0]))
+    with pytest.raises(ValueError, match="reset all environments"):
+        envs.reset(options={"reset_mask": np.array([True, False, False, False])})
+    for one in (envs, fresh):
+        observations, infos = one.reset(seed=7)
+        assert observations.shape == (4, 3, 7) and infos["lives"].shape == (4,)
+    for actions in ([2, 3, 0, 1], [0, 0, 5, 4]):
+        require_same(envs.step(np.array(actions)), fresh.step(np.array(actions)))
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "_spin", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            envs.get_attr("noop_max")
+    require_same(envs.step(np.array([1, 2, 3, 4])), fresh.step(np.array([1, 2, 3, 4])))  # no game was touched
+    envs.close()
+    fresh.close()
+
+
+def test_after_ctrl_c_in_this_process_environments_are_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Noting()
+    envs = make(2, model=model, workers=1, context="fork")
+    envs.reset(seed=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "detect", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            envs.step(np.array([0, 0]))
+    with pytest.raises(gym.error.ResetNeeded):
+        envs.step(np.array([0, 0]))
+    assert len(envs.reset(seed=0)[0]) == len(envs.step(np.array([0, 0]))[0]) == 2
+    envs.close()
+
+
+def test_after_an_error_in_one_environment_all_are_reset() -> None:
+    envs = make(2, workers=1)
+    envs.reset(seed=0)
+    with pytest.raises(IndexError):
+        envs.step(np.array([99, 0]))
+    with pytest.raises(gym.error.ResetNeeded):
+        envs.step(np.array([0, 0]))
+    envs.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+def test_a_stopped_worker_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "CLOSING", 0.1)
+    envs = make(2, workers=1, timeout=60)
+    envs.reset(seed=0)
+    process = envs.unwrapped._blocks[0].process
+    assert envs.unwrapped._blocks[0].timeout == 60
+    envs.unwrapped._blocks[0].timeout = 0.5
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(WorkerError, match=rf"process {process.pid}\) has not answered for 0.5 s"):
+        envs.step(np.array([0, 0]))
+    with pytest.raises(WorkerError, match="has not answered"):
+        envs.reset(seed=0)
+    began = time.perf_counter()
+    envs.close()
+    assert time.perf_counter() - began < 5 and process.exitcode == -signal.SIGKILL
+    envs.close()
+
+
+def test_a_closed_environment_says_so() -> None:
+    envs = make(2, workers=1)
+    envs.reset(seed=0)
+    envs.close()
+    for call in (
+        envs.reset,
+        lambda: envs.step(np.array([0, 0])),
+        lambda: envs.get_attr("noop_max"),
+        lambda: envs.set_attr("noop_max", 1),
+        lambda: envs.call("render"),
+    ):
+        with pytest.raises(gym.error.ClosedEnvironmentError, match="closed"):
+            call()
 
 
 def test_pictures_attributes_and_methods() -> None:
@@ -365,6 +436,8 @@ def test_pictures_attributes_and_methods() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"timeout": 0}, "timeout to be a number of seconds over 0, got 0"),
+        ({"timeout": float("nan")}, "timeout to be a number of seconds over 0, got nan"),
         ({"num_envs": 0}, "num_envs to be a whole number, 1 or more, got 0"),
         ({"workers": -1}, "workers to be a whole number"),
         ({"render_mode": "human"}, "opens a window for one game"),
@@ -392,7 +465,7 @@ def test_bad_calls_are_refused_and_do_no_harm() -> None:
     with pytest.raises(ValueError, match="reset_mask"):
         envs.reset(options={"reset_mask": [True, False]})
     with pytest.raises(IndexError):  # what the environment in the worker raised
-        envs.step(np.array([0, 99]))
+        envs.step(np.array([99, 0]))
     envs.reset(seed=0)
     assert envs.step(np.array([0, 2]))[0].shape == (2, 3, 7)
     envs.close()

@@ -84,3 +84,22 @@ def test_an_environment_sees_with_the_model_that_it_has_now() -> None:
     wrapper.model = ColourModel()
     one_colour = wrapper.observe(wrapper._look(np.full((210, 160, 3), 92, np.uint8)), {})[1]["scene"]
     assert one_colour["Player"] == [(0.0, pytest.approx(114 / 105 - 1))] and one_colour != found
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
+def test_a_memory_that_was_written_in_part_is_not_used_again(stop: type[BaseException]) -> None:
+    """Ctrl-C in a notebook: what changed may be noted, and what follows from it not yet."""
+
+    class Stopped(Remembering):
+        def follow(self, frames: Sequence[Any], games: Sequence[int], seen: list[int]) -> list[Any]:
+            found = super().follow(frames, games, seen)
+            if "stop" in frames:
+                raise stop
+            return found
+
+    model, watcher = Stopped("a"), Watcher(2)
+    watcher.detect(model, ["x", "y"], [0, 1])
+    with pytest.raises(stop):
+        watcher.detect(model, ["stop"], [1])
+    assert watcher.detect(model, ["z", "w"], [0, 1]) == [("a", 0, 1, "z"), ("a", 1, 1, "w")]
+    assert model.begun == [2, 2]
