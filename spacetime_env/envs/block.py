@@ -9,9 +9,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from spacetime_env.envs.env import SpaceTimeEnv
+from spacetime_env.envs.observation import SceneForm
 from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import Watcher
-from spacetime_env.objects.detections import Detections, by_name, scene_dict
+from spacetime_env.objects.detections import Detections
 
 
 class Stepped(NamedTuple):
@@ -34,12 +35,13 @@ class Packed(NamedTuple):
     class_ids: np.ndarray  # (n,) of all of them, one environment after the other
     centers: np.ndarray  # (n, 2)
 
-    def unpack(self, class_names: Sequence[str]) -> Stepped:
-        """What was packed."""
+    def unpack(self, form: SceneForm | None, class_names: Sequence[str]) -> Stepped:
+        """What was packed. ``form`` makes the scenes; None leaves them out."""
         start = 0
         for info, count in zip(self.stepped.infos, self.counts, strict=True):
             mine = slice(start, start + count)
-            info["scene"] = by_name(self.class_ids[mine], self.centers[mine], class_names)
+            if form is not None:
+                info["scene"] = form.scene(self.class_ids[mine], self.centers[mine], class_names)
             start += count
         if self.observations is None:
             return self.stepped
@@ -99,7 +101,7 @@ class Block:
         if self.mode is AutoresetMode.SAME_STEP and any(self.over):
             ended = [i for i in range(count) if self.over[i]]
             for i in ended if self.packed else ():
-                seen[i][1]["scene"] = scene_dict(self._found(i))
+                self.envs[i].add_scene(self._found(i), seen[i][1])
             firsts = self._look([(i, *self._begin(i)) for i in ended], scenes=not self.packed)
             for i, first in zip(ended, firsts, strict=True):
                 final[i], seen[i] = seen[i], first
@@ -136,9 +138,7 @@ class Block:
             return []
         model = self.envs[0].model
         found = self._watcher.detect(model, [frame for _, frame, _ in frames], [i for i, _, _ in frames])
-        if scenes:
-            return [self.envs[i].observe(one, info) for (i, _, info), one in zip(frames, found, strict=True)]
-        return [(self.envs[i].track(one), info) for (i, _, info), one in zip(frames, found, strict=True)]
+        return [self.envs[i].observe(one, info, scenes) for (i, _, info), one in zip(frames, found, strict=True)]
 
     def call(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """A method's results, or an attribute, of each environment."""

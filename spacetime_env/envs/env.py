@@ -90,13 +90,14 @@ def make_env(
     overlay: bool = False,
     allow_game_mismatch: bool = False,
     noop_max: int = 0,
+    scene_info: bool | str = True,
     **kwargs: Any,
 ) -> SpaceTimeEnv:
     """The entry point of ``SpaceTime/<Game>-v5``.
 
     Args:
         game: any name that :func:`spacetime_env.games.canonical` knows.
-        model, obs_format, history, overlay, allow_game_mismatch: see :class:`SpaceTimeObservation`.
+        model, obs_format, history, overlay, allow_game_mismatch, scene_info: see :class:`SpaceTimeObservation`.
         noop_max: begin each episode with 0 to this many steps of doing nothing, so that no two are alike.
         **kwargs: for the game itself: ``render_mode``, ``frameskip``, ``repeat_action_probability``,
             ``full_action_space``, ``mode``, ``difficulty`` and what else ALE's Gymnasium environment takes,
@@ -116,7 +117,7 @@ def make_env(
         default_model(canonical(game))  # say so before the game is loaded
     env = ale_py.AtariEnv(**spec.kwargs)
     env.spec = spec
-    made = SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch)
+    made = SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch, scene_info)
     made.noop_max = int(noop_max)
     return made
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict
 
-from spacetime_env.objects.detections import Detections
+from spacetime_env.objects.detections import Detections, as_arrays, by_name
 from spacetime_env.objects.tracker import FEATURES, Tracker
 
 OBS_FORMATS = ("objects", "flat", "dict", "latents")
@@ -18,7 +20,29 @@ OBS_FORMATS = ("objects", "flat", "dict", "latents")
 # costs 50 nats. So 10 cuts off nothing that means something, and a space with ends can be sampled.
 LATENT_LIMIT = 10.0
 
+SCENE_INFO = (True, False, "arrays")  # what info["scene"] may be
+
+Scene: TypeAlias = "dict[str, list[tuple[float, float]]] | dict[str, np.ndarray]"
 ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
+
+
+@dataclass(frozen=True)
+class SceneForm:
+    """What ``info["scene"]`` holds.
+
+    Args:
+        scene_info: True for lists by class name, ``"arrays"`` for arrays.
+        counts: class name -> rows of its array.
+    """
+
+    scene_info: bool | str
+    counts: Mapping[str, int]
+
+    def scene(self, class_ids: np.ndarray, centers: np.ndarray, class_names: Sequence[str]) -> Scene:
+        """The scene of one frame; see :func:`spacetime_env.objects.detections.by_name` for what it is made of."""
+        if self.scene_info == "arrays":
+            return as_arrays(class_ids, centers, class_names, self.counts)
+        return by_name(class_ids, centers, class_names)
 
 
 class Observer:

@@ -101,7 +101,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         shared = {**kwargs, "model": self.model}
         given = kwargs.get("model")
         remote = shared if start == "fork" or not (given is None or isinstance(given, (str, os.PathLike))) else kwargs
-        settings, names = (self.autoreset_mode, max_episode_steps), self.model.class_names
+        settings, scenes = (self.autoreset_mode, max_episode_steps), (first.scene_form, self.model.class_names)
         # This process is the last block: a call to it returns when it is done, and the workers are at work by then.
         self._blocks: list[Local | Remote] = []
         self._call: str | None = None  # the call to the blocks that is under way, or was when Ctrl-C ended it
@@ -109,7 +109,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         try:
             for places in self._places[:-1]:
                 shape = (start, game, len(places), settings)
-                self._blocks.append(Remote(*shape, remote, self._blocks, names, float(timeout)))
+                self._blocks.append(Remote(*shape, remote, self._blocks, *scenes, float(timeout)))
             for block in self._blocks:
                 block.receive()
             rest = (make_env(game, **shared) for _ in self._places[-1][1:])

@@ -19,6 +19,7 @@ from gymnasium.vector import AutoresetMode
 
 from spacetime_env.envs.block import Block, Packed
 from spacetime_env.envs.env import make_env
+from spacetime_env.envs.observation import SceneForm
 
 SPIN = 0.0005  # seconds
 CLOSING = 2.0  # seconds that a process gets to end by itself, and again when it is told to
@@ -40,6 +41,7 @@ class Remote:
         settings: autoreset_mode and max_episode_steps of the block.
         kwargs: of :func:`spacetime_env.envs.env.make_env`.
         others: the blocks that were started before.
+        form: makes the scenes of ``info``; None leaves them out.
         class_names: of the model.
         timeout: seconds that an answer may take.
     """
@@ -52,9 +54,11 @@ class Remote:
         settings: tuple[AutoresetMode, int | None],
         kwargs: dict[str, Any],
         others: Sequence[Any],
+        form: SceneForm | None,
         class_names: Sequence[str],
         timeout: float,
     ) -> None:
+        self.form = form
         self.class_names = class_names
         self.timeout = timeout
         context: Any = multiprocessing.get_context(start)
@@ -92,7 +96,7 @@ class Remote:
                 raise self._died() from None
         if kind == "error":
             raise answer
-        return answer.unpack(self.class_names) if isinstance(answer, Packed) else answer
+        return answer.unpack(self.form, self.class_names) if isinstance(answer, Packed) else answer
 
     def settle(self) -> None:
         """Wait until calls that nobody waits for any more are over."""

@@ -12,10 +12,10 @@ from gymnasium.spaces import Box
 
 from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
 from spacetime_env.envs.emulator import keep_subframes
-from spacetime_env.envs.observation import OBS_FORMATS, Observer, ObsType
+from spacetime_env.envs.observation import OBS_FORMATS, SCENE_INFO, Observer, ObsType, SceneForm
 from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import ObjectModel, Watcher
-from spacetime_env.objects.detections import Detections, scene_dict
+from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.tracker import Tracker
 
 Frame: TypeAlias = "np.ndarray | Screen"  # what a model looks at: (H, W, 3) uint8 RGB, or the emulator's screen
@@ -52,7 +52,11 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     all of them.
 
     ``info["scene"]`` holds what was found in this frame, by class, before tracking: ``{"Player": [(x, y)],
-    "Ball": []}``, in the same coordinates. :attr:`detections` holds the boxes, confidences and latents.
+    "Ball": []}``, in the same coordinates. :attr:`detections` holds the boxes, confidences and latents. With
+    ``scene_info="arrays"`` each class has an array instead, ``(slots of the class, 2)`` float32, the most certain
+    object first and NaN where there is none: for libraries that take numbers alone. ``scene_info=False`` leaves it out.
+
+    ``info["dropped"]`` counts the objects that were found but are in no row, since their class has too few.
 
     Note:
         The wrapper never changes torch's number of threads: that is the whole process's. Where many
@@ -91,6 +95,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         history: int = 1,
         overlay: bool = False,
         allow_game_mismatch: bool = False,
+        scene_info: bool | str = True,
     ) -> None:
         """Wrap ``env``.
 
@@ -103,6 +108,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             overlay: let :meth:`render` draw the boxes and names, on the frame at three times its size. Only
                 with ``render_mode="rgb_array"``; another one is left as it is, with a warning.
             allow_game_mismatch: take a model that was trained on another game.
+            scene_info: what ``info["scene"]`` holds: lists of centres (True), ``"arrays"``, or nothing (False).
 
         Raises:
             ValueError: the observations are not native RGB frames, an option has a value that it cannot have,
@@ -115,6 +121,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             raise ValueError(f"expected obs_format to be one of {OBS_FORMATS}, got {obs_format!r}.{hint}")
         if isinstance(history, bool) or not isinstance(history, (int, np.integer)) or history < 1:
             raise ValueError(f"expected history to be a whole number, 1 or more, got {history!r}.")
+        if not isinstance(scene_info, (bool, str)) or scene_info not in SCENE_INFO:
+            raise ValueError(f"expected scene_info to be one of {SCENE_INFO}, got {scene_info!r}.")
         if overlay and env.render_mode not in ("rgb_array", "rgb_array_list"):
             gym.logger.warn(  # no error: check_env and others rebuild a spec with each render mode
                 f"overlay=True draws on the pictures of render_mode='rgb_array', got {env.render_mode!r}. "
@@ -130,6 +138,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             history=int(history),
             overlay=overlay,
             allow_game_mismatch=allow_game_mismatch,
+            scene_info=scene_info,
         )
         gym.Wrapper.__init__(self, env)
         game = self._game = game_of(env)
@@ -142,6 +151,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         scene = self.model.scene
         self._tracker = Tracker(scene if scene.classes else with_classes(self.model), self.model.native)
         self.slot_names: tuple[str, ...] = self._tracker.slot_names
+        #: how ``info["scene"]`` is made; None where it is left out
+        self.scene_form = None if scene_info is False else SceneForm(scene_info, self._tracker.counts)
         depth = self.model.config.z_what_dim if obs_format == "latents" else 0
         self._observer = Observer(obs_format, len(self.slot_names), int(history), depth)
         self.feature_names: tuple[str, ...] = self._observer.feature_names
@@ -188,16 +199,28 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def _look(self, frame: Frame) -> Detections:
         return self._watcher.detect(self.model, [frame], [0])[0]
 
-    def observe(self, detections: Detections, info: dict[str, Any]) -> tuple[ObsType, dict[str, Any]]:
-        """The observation that follows from what was found in the newest frame, and ``info`` with the scene."""
-        info["scene"] = scene_dict(detections)
-        return self.track(detections), info
+    def observe(
+        self, detections: Detections, info: dict[str, Any], scene: bool = True
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """The observation that follows from what was found in the newest frame, and ``info`` with what it adds.
 
-    def track(self, detections: Detections) -> ObsType:
-        """The observation that follows from what was found in the newest frame."""
+        Args:
+            detections: what was found.
+            info: gets ``"dropped"``, and ``"scene"`` where that is wanted.
+            scene: False leaves the scene to :meth:`add_scene`.
+        """
         self.detections = detections
         rows = self._tracker.update(detections)  # (slots, 7)
-        return self._observer.observe(rows, self._tracker, detections)
+        info["dropped"] = self._tracker.dropped
+        if scene:
+            self.add_scene(detections, info)
+        return self._observer.observe(rows, self._tracker, detections), info
+
+    def add_scene(self, detections: Detections, info: dict[str, Any]) -> None:
+        """Put the scene of what was found into ``info``, unless the environment was made without."""
+        if self.scene_form is not None:
+            centers = detections.z_where[:, 2:]
+            info["scene"] = self.scene_form.scene(detections.class_ids, centers, detections.class_names)
 
     def render(self) -> Any:
         """The environment's picture; with ``overlay``, three times as large and with boxes and names."""

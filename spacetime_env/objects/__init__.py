@@ -15,9 +15,10 @@ _CONTENTS = {
     "FEATURES": "tracker",
     "Film": "film",
     "Tracker": "tracker",
+    "as_arrays": "detections",
+    "by_name": "detections",
     "describe_all": "describe",
     "draw": "drawing",
-    "scene_dict": "detections",
     "side_by_side": "drawing",
 }
 

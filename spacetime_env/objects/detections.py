@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,18 +39,40 @@ class Detections:
         return len(self.boxes)
 
 
-def scene_dict(detections: Detections) -> dict[str, list[tuple[float, float]]]:
-    """Centres by class name, in (-1, 1): ``{"Player": [(0.76, -0.1)], "Ball": []}``. Every class is a key."""
-    return by_name(detections.class_ids, detections.z_where[:, 2:], detections.class_names)
-
-
 def by_name(
     class_ids: np.ndarray, centers: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, list[tuple[float, float]]]:
-    """As :func:`scene_dict`, of class ids (n,) and centres (n, 2)."""
+    """Centres (n, 2) by class name: ``{"Player": [(0.76, -0.1)], "Ball": []}``. Every class is a key.
+
+    Args:
+        class_ids: (n,) int64.
+        centers: (n, 2) in (-1, 1), x, y.
+        class_names: all classes, in the order of the ids.
+    """
     scene: dict[str, list[tuple[float, float]]] = {name: [] for name in class_names}
     for class_id, (x, y) in zip(class_ids.tolist(), centers.tolist(), strict=True):
         scene[class_names[class_id]].append((x, y))
+    return scene
+
+
+def as_arrays(
+    class_ids: np.ndarray, centers: np.ndarray, class_names: Sequence[str], counts: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """As :func:`by_name`, in arrays whose shapes are always the same.
+
+    Args:
+        class_ids, centers, class_names: see :func:`by_name`.
+        counts: class name -> rows of its array. Classes that are not here are left out.
+
+    Returns:
+        Class name -> (rows, 2) float32: the first centres of the class; NaN where there are fewer.
+    """
+    scene = {}
+    for name, count in counts.items():
+        scene[name] = np.full((count, 2), np.nan, np.float32)
+        if name in class_names:
+            mine = centers[class_ids == class_names.index(name)][:count]
+            scene[name][: len(mine)] = mine
     return scene
 
 

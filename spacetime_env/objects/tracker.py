@@ -50,6 +50,7 @@ class Tracker:
 
     Attributes:
         slot_names: the name of each row, such as ``("Player", "Ghost0", "Ghost1")``.
+        counts: class name -> number of its slots, of the classes that have any.
         compiled: whether it takes its steps with :mod:`spacetime_env.objects.slots_compiled`: where numba is
             installed. Otherwise with :mod:`spacetime_env.objects.slots`.
 
@@ -71,6 +72,7 @@ class Tracker:
         self.slot_names = tuple(
             name if count == 1 else f"{name}{i}" for name, count in counts.items() for i in range(count)
         )
+        self.counts = {name: count for name, count in counts.items() if count}
         self._classes = tuple(name for name, count in counts.items() for _ in range(count))
         height, width = native
         self._rules = slots.Rules(config.keep, slots.REACH * config.max_speed, config.max_speed, height, width)
@@ -88,6 +90,11 @@ class Tracker:
     def sources(self) -> tuple[int, ...]:
         """For each slot, the index of its detection in the last frame, or -1."""
         return tuple(np.where(self._objects["alive"], self._objects["source"], -1).tolist())
+
+    @property
+    def dropped(self) -> int:
+        """How many detections of the last frame are in no slot, since their class has too few."""
+        return len(self._waiting)
 
     def update(self, detections: Detections) -> np.ndarray:
         """Take the objects of the next frame.

@@ -200,6 +200,27 @@ def require_near(one: np.ndarray, other: np.ndarray) -> None:
     assert off.mean() <= 0.01 and np.abs(one - other).max() <= 0.1, np.argwhere(off)
 
 
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_scenes_of_numbers_alone(mode: str) -> None:
+    """For libraries that take no array of objects: there is none in the infos of a step but the last observation's."""
+    options: dict[str, Any] = {"max_num_frames_per_episode": 60, "scene_info": "arrays"}
+    envs, others = make(3, workers=1, autoreset_mode=mode, **options), singles(3, mode, **options)
+    bare = make(3, workers=1, autoreset_mode=mode, **{**options, "scene_info": False})
+    for one in (envs, others, bare):
+        one.reset(seed=3)
+    for _ in range(20):
+        actions = np.array([2, 3, 0])
+        *_, infos = ours = envs.step(actions)
+        require_same(ours, others.step(actions))
+        infos.pop("final_obs", None)
+        numbers = [value for value in infos["scene"].values() if value.dtype != bool]
+        assert [(of.shape, of.dtype) for of in numbers] == [((3, 1, 2), np.float32)] * 3
+        assert infos["dropped"].dtype.kind == "i" and "scene" not in bare.step(actions)[4]
+        assert not any(isinstance(value, np.ndarray) and value.dtype == object for value in infos.values())
+    for one in (envs, others, bare):
+        one.close()
+
+
 def test_one_call_of_the_model_a_step() -> None:
     model = CountingModel()
     envs = make(4, model=model, workers=0)
@@ -264,7 +285,7 @@ def test_what_a_block_sends_is_small_and_what_was_seen(form: str) -> None:
         else:
             assert sent.observations is None and len(sent.stepped.observations) == 2
         assert not any("scene" in info for info in sent.stepped.infos) and sum(sent.counts) == len(sent.class_ids)
-        require_same(tuple(sent.unpack(ColourModel.class_names)), tuple(plain))
+        require_same(tuple(sent.unpack(made[0].scene_form, ColourModel.class_names)), tuple(plain))
         assert (plain.final[0] is not None) == (step == 2)
     for block in blocks:
         block.close()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +199,45 @@ def test_it_plays_the_game_that_ale_plays() -> None:
     ours, ales = make_pong(), gym.make("ALE/Pong-v5")
     for mine, theirs in zip(play(ours, 60), play(ales, 60), strict=True):
         assert mine[1] == theirs[1]
-        assert {k: v for k, v in mine[2].items() if k != "scene"} == theirs[2]
+        assert {k: v for k, v in mine[2].items() if k not in ("scene", "dropped")} == theirs[2]
     assert ours.action_space == ales.action_space and ours.spec.max_episode_steps == ales.spec.max_episode_steps
+
+
+def test_the_scene_may_be_lists_arrays_or_left_out() -> None:
+    lists, arrays, nothing = (play(make_pong(scene_info=form), 60) for form in (True, "arrays", False))
+    seen = 0
+    for (one, *_, info), (other, *_, numbers), (third, *_, bare) in zip(lists, arrays, nothing, strict=True):
+        assert same(one, other) and same(one, third)
+        assert "scene" not in bare and info.keys() - bare.keys() == {"scene"}
+        assert {name: of.shape for name, of in numbers["scene"].items()} == dict.fromkeys(COLOURS, (1, 2))
+        for name, places in info["scene"].items():
+            expected = places or [(np.nan, np.nan)]
+            np.testing.assert_allclose(numbers["scene"][name], expected, atol=1e-6)
+            seen += len(places)
+    assert 60 < seen < 3 * 61  # there were frames without a ball
+
+
+@pytest.mark.parametrize("wrong", ["array", 1, None])
+def test_other_forms_of_a_scene_are_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"scene_info to be one of \(True, False, 'arrays'\), got"):
+        make_pong(scene_info=wrong)
+
+
+def test_objects_without_a_slot_are_counted() -> None:
+    """Pong as if all its objects were of one class that has two slots: where all three are seen, one is dropped."""
+
+    class OneClass(ColourModel):
+        class_names = ("Thing", "Other", "Third")  # type: ignore[assignment]
+
+        def detect(self, frames: Any) -> list[Any]:
+            return [replace(one, class_ids=one.class_ids * 0) for one in super().detect(frames)]
+
+    model = OneClass()
+    model.scene = replace(model.scene, classes=OneClass.class_names, slots={"Thing": 2, "Other": 0, "Third": 0})
+    counts = [(len(info["scene"]["Thing"]), info["dropped"]) for *_, info in play(make_pong(model=model), 80)]
+    crowded = [dropped for (before, _), (found, dropped) in itertools.pairwise(counts) if before == found == 3]
+    assert len(crowded) > 20 and set(crowded) == {1}
+    assert not any(dropped for found, dropped in counts if found <= 2) and min(found for found, _ in counts) < 3
 
 
 def test_the_wrapper_itself(bundled: list[str]) -> None:

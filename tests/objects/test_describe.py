@@ -9,7 +9,7 @@ from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.objects import describe as scene
 from spacetime_env.objects.describe import describe, describe_all
-from spacetime_env.objects.detections import Detections, scene_dict
+from spacetime_env.objects.detections import Detections, as_arrays, by_name
 from tests.helpers.forms import both_forms
 
 NATIVE = (100, 200)  # H, W
@@ -73,7 +73,7 @@ def test_nothing_found_asks_no_classifier() -> None:
 
     found = describe(*cells([(1, 1, 2, 2)], [0.1], [0]), never, NAMES, CONFIG, NATIVE)
     assert (found.boxes.shape, found.z_what.shape, found.class_ids.shape) == ((0, 4), (0, 5), (0,))
-    assert found.names == [] and scene_dict(found) == {"Player": [], "Ghost": [], "Ball": []}
+    assert found.names == [] and scene_of(found) == {"Player": [], "Ghost": [], "Ball": []}
 
 
 def test_objects_with_their_centre_in_an_ignored_region_are_dropped() -> None:
@@ -121,13 +121,31 @@ def test_a_diverged_network_is_named() -> None:
         run(CONFIG, z_pres, z_where * np.nan, z_what)
 
 
-def test_scene_dict_has_every_class() -> None:
+def scene_of(found: Detections) -> dict[str, list[tuple[float, float]]]:
+    return by_name(found.class_ids, found.z_where[:, 2:], found.class_names)
+
+
+def test_a_scene_has_every_class() -> None:
     found = run(CONFIG, *cells([(0, 0, 100, 50), (100, 50, 100, 50), (98, 48, 4, 4)], [0.9, 0.8, 0.7], [1, 1, 0]))
-    scene = scene_dict(found)
+    scene = scene_of(found)
     assert list(scene) == list(NAMES)
     assert scene["Ball"] == []
     assert scene["Player"] == [pytest.approx((0, 0), abs=1e-6)]
     assert scene["Ghost"] == [(-0.5, -0.5), (0.5, 0.5)]
+
+
+def test_a_scene_in_arrays_has_the_same_shapes_in_every_frame() -> None:
+    """Two rows for ghosts, of which three are found; one for a ball, of which none is; a class that is not known."""
+    boxes = [(0, 0, 100, 50), (100, 50, 100, 50), (98, 48, 4, 4), (0, 90, 10, 10)]
+    found = run(CONFIG, *cells(boxes, [0.9, 0.8, 0.7, 0.6], [1, 1, 0, 1]))
+    scene = as_arrays(found.class_ids, found.z_where[:, 2:], NAMES, {"Ghost": 2, "Ball": 1, "Dragon": 3})
+    assert [(name, of.shape, of.dtype) for name, of in scene.items()] == [
+        ("Ghost", (2, 2), np.float32),
+        ("Ball", (1, 2), np.float32),
+        ("Dragon", (3, 2), np.float32),
+    ]
+    np.testing.assert_allclose(scene["Ghost"], [(-0.5, -0.5), (0.5, 0.5)], atol=1e-6)
+    assert np.isnan(scene["Ball"]).all() and np.isnan(scene["Dragon"]).all()
 
 
 def test_frames_described_together_are_as_if_alone() -> None:
