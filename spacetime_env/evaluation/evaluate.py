@@ -18,21 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from spacetime_env.data.split import Split
-from spacetime_env.evaluation.boxes import (
-    IOUS,
-    Truth,
-    average_precision,
-    detection_scores,
-    divide,
-    named,
-)
-from spacetime_env.evaluation.latents import (
-    centroid_accuracy,
-    cluster_scores,
-    few_shot_accuracy,
-    kalman_accuracy,
-    true_names,
-)
+from spacetime_env.evaluation.boxes import Truth, detection_scores, divide, of_class
+from spacetime_env.evaluation.coco import IOUS, average_precision
+from spacetime_env.evaluation.kalman import kalman_accuracy
+from spacetime_env.evaluation.latents import centroid_accuracy, cluster_scores, few_shot_accuracy, true_names
 from spacetime_env.evaluation.run_model import (
     Seen,
     look,
@@ -133,8 +122,8 @@ def figures(
         any_name = detection_scores(seen.found, seen.truth).class_recall
         classes = {}
         for member in sorted(seen.classes):
-            of_class = divide(seen.truth, (member,))[0]
-            classes[member] = box_figures(named(called, member) if called else None, of_class)
+            here_truth = divide(seen.truth, (member,))[0]
+            classes[member] = box_figures(of_class(called, member) if called else None, here_truth)
             classes[member]["recall_any_name"] = any_name.get(member, NAN)
             classes[member]["name_accuracy"] = _called_right(called, names, member)
             classes[member]["identity_switches"] = NAN if switches is None else switches.get(member, NAN)

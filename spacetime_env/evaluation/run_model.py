@@ -12,7 +12,8 @@ from tqdm import tqdm
 from spacetime_env.data.meta import META
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation.boxes import Truth
-from spacetime_env.evaluation.latents import Samples, kalman_features
+from spacetime_env.evaluation.kalman import kalman_features
+from spacetime_env.evaluation.latents import Samples
 from spacetime_env.evaluation.truth import visible_truth
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
@@ -122,7 +123,7 @@ def samples_of(seen: Seen | None, names: Sequence[Sequence[str]], members: Seque
         if at:
             features.append((kalman_features(one) if kalman else one.z_what)[at])
             kept += [true[i] for i in at]
-    return np.concatenate(features[1:] or features), kept
+    return Samples(np.concatenate(features[1:] or features), kept)
 
 
 def stacks_of(seen: Seen, names: Sequence[Sequence[str]], members: Sequence[str]) -> list[list[Samples]]:
@@ -132,7 +133,7 @@ def stacks_of(seen: Seen, names: Sequence[Sequence[str]], members: Sequence[str]
         frames = []
         for f in stack:
             at = [i for i, name in enumerate(names[f]) if name in members]
-            frames.append((kalman_features(seen.found[f])[at], [names[f][i] for i in at]))
+            frames.append(Samples(kalman_features(seen.found[f])[at], [names[f][i] for i in at]))
         result.append(frames)
     return result
 

@@ -46,8 +46,8 @@ def known_samples(config: Config, found: Sequence[Detections], split: Split) -> 
     """What few-shot naming draws from; None where the split has no labels, or nothing found has one."""
     if not split.meta.labels:
         return None
-    z_what, names = labelled(found, label_truth(split, config.scene))
-    return (z_what, names) if names else None
+    samples = labelled(found, label_truth(split, config.scene))
+    return samples if samples.names else None
 
 
 def few_shot_classifier(config: Config, known: Samples, count: int) -> LinearClassifier:

@@ -9,7 +9,8 @@ import numpy as np
 from spacetime_env.config import Config
 from spacetime_env.config.games import each_game
 from spacetime_env.data.split import Split
-from spacetime_env.evaluation.boxes import Truth, average_precision, detection_scores
+from spacetime_env.evaluation.boxes import Truth, detection_scores
+from spacetime_env.evaluation.coco import average_precision
 from spacetime_env.evaluation.latents import Samples, few_shot_accuracy, labelled
 from spacetime_env.evaluation.run_model import detect_all
 from spacetime_env.evaluation.truth import label_truth, motion_truth, moving_truth

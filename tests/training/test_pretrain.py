@@ -30,6 +30,7 @@ from spacetime_env.data.players import RandomPolicy
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.evaluation import figures
 from spacetime_env.evaluation.boxes import detection_scores
+from spacetime_env.evaluation.latents import Samples
 from spacetime_env.evaluation.run_model import detect_all
 from spacetime_env.evaluation.truth import label_truth, motion_truth, moving_truth, truth_sets
 from spacetime_env.frames import resize
@@ -595,7 +596,7 @@ def test_without_labels_classes_are_clusters(data: Config) -> None:
 
 
 def test_with_labels_slots_are_counted_by_name(data: Config) -> None:
-    known = (np.array([[0.0, 0, 0], [10, 0, 0]] * 3, np.float32), ["Ghost", "Ball"] * 3)
+    known = Samples(np.array([[0.0, 0, 0], [10, 0, 0]] * 3, np.float32), ["Ghost", "Ball"] * 3)
     classifier, named = naming.name_objects(data, detections(5, 5, 5, 5), known)
     assert classifier.class_names == ("Ball", "Ghost") and named.slots == {"Ball": 2, "Ghost": 3}
     fixed = replace(data, scene=SceneConfig(classes=("Ghost", "Ball"), slots={"Ghost": 4}))
@@ -659,7 +660,7 @@ def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
     test = open_split(Path(data.data.root) / "Pong" / "test-random", motion=data.motion)
     blind = replace(data, scene=SceneConfig(threshold=1.0))
     model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
-    known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
+    known = Samples(np.zeros((2, 3), np.float32), ["Player", "Ball"])
     found = detect_all(model, test)
     scores = full_scores(blind, [found], known, [test])
     assert scores.detection.f1 == 0 and scores.few_shot == {} and scores.target_f1 > 0.8
