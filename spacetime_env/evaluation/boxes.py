@@ -44,18 +44,6 @@ class DetectionScores:
     name_accuracy: float  # of the matched detections
     class_objects: dict[str, int] = field(default_factory=dict, compare=False)  # true ones, by class
 
-    def lines(self) -> list[str]:
-        """A Markdown table."""
-        rows = [
-            ("F1 at IoU 0.5", self.f1),
-            ("precision", self.precision),
-            ("recall", self.recall),
-            ("F1 by centre distance", self.center_f1),
-            ("name accuracy", self.name_accuracy),
-            *((f"recall of {name}", value) for name, value in self.class_recall.items()),
-        ]
-        return ["| figure | value |", "|---|---|", *(f"| {name} | {value:.4f} |" for name, value in rows)]
-
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes x, y, w, h: (n, 4) and (m, 4) -> (n, m)."""
