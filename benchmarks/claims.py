@@ -119,11 +119,11 @@ def constants() -> dict[str, float]:
     """Numbers of the code that the pages name."""
     from spacetime_env.config import RarityConfig
     from spacetime_env.data.players import HOLD
-    from spacetime_env.evaluation.latents import KALMAN_SHOTS
+    from spacetime_env.evaluation.kalman import SHOTS
     from spacetime_env.space.sparse import LIMIT
     from spacetime_env.training.splits import FLICKER
 
-    found = {"gap": RarityConfig().gap, "kalman": KALMAN_SHOTS, "hold": HOLD, "flicker": 100 * FLICKER}
+    found = {"gap": RarityConfig().gap, "kalman": SHOTS, "hold": HOLD, "flicker": 100 * FLICKER}
     return {**found, "limit": 100 * LIMIT}
 
 

@@ -22,15 +22,12 @@ from benchmarks import shapes
 from benchmarks.common import ROOT, Table, machine
 from spacetime_env.commands.command_line import shown
 from spacetime_env.config import Config, from_dict
-from spacetime_env.data.split import Split
-from spacetime_env.evaluation.boxes import DetectionScores, centeredness, detection_scores, match
-from spacetime_env.evaluation.evaluate import Evaluation
-from spacetime_env.evaluation.evaluate import figures as figures_of
-from spacetime_env.evaluation.run_model import Seen, look
-from spacetime_env.evaluation.truth import motion_truth, moving_truth
+from spacetime_env.evaluation.boxes import centeredness, match
+from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
+from spacetime_env.evaluation.run_model import Predictions, predict
+from spacetime_env.evaluation.split_scores import target_scores
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.model import Model
-from spacetime_env.objects.detections import from_boxes
 from spacetime_env.shipped import find
 from spacetime_env.training.splits import prepare_split, test_splits
 
@@ -75,29 +72,30 @@ def main() -> int:
     asked = parser.parse_args()
     heads = ("game", "F1", "centre", "targets F1", "centre", "AP", "16-shot", "frames", "trained on", "minutes")
     table = Table("", heads)
-    sections, figures = [], []
+    sections, rows = [], []
     for name in asked.models:
         model, config = load_model(name), trained_with(name)
         config = replace(config, data=replace(config.data, root=asked.data_root))
         tests, validation = test_splits(config), prepare_split(config, "validation")
-        seen, known = (look(model, splits, progress=True) for splits in (tests, [validation]))
-        found = figures_of(model, seen, known, tests, name, seed=0, progress=True)
-        targets = target_scores(model, tests)
+        predictions = Predictions.join([predict(model, test, progress=True) for test in tests])
+        known = predict(model, validation, progress=True)
+        found = evaluate_predictions(model, tests, predictions, known, name, progress=True)
+        targets = target_scores(tests, predictions, model.scene)
         trained = model.settings.trained
         seconds = [float(trained[key]) for key in ("seconds_data", "seconds_training") if key in trained]
         row = [found.sets["moving"][key] for key in ("f1", "center_f1")]
         row += [targets.f1, targets.center_f1, *(found.sets["moving"][key] for key in ("ap", "few_shot_16"))]
-        figures.append(row)
+        rows.append(row)
         minutes = f"{sum(seconds) / 60:.1f}" if seconds else ""
         cells = [*(f"{value:.3f}" for value in row), str(model.config.subframes), f"`{config.data.agent}`", minutes]
         table.rows.append([f"[{model.game}](#{model.game.lower()})", *cells])
-        sections.append(section(name, model, found, center_recall(seen), asked.out.parent))
+        sections.append(section(name, model, found, center_recall(predictions), asked.out.parent))
         print(table.rows[-1])
-    table.rows.append(["**mean**", *(f"**{value:.3f}**" for value in np.mean(figures, axis=0)), "", "", ""])
+    table.rows.append(["**mean**", *(f"**{value:.3f}**" for value in np.mean(rows, axis=0)), "", "", ""])
     command = shown("python", "-m", "benchmarks.games", words=sys.argv[1:])
     about = f"{date.today()}: `{command}`\n\n{machine()}\n\n"
-    rows = "\n".join(table.text().splitlines()[2:])
-    asked.out.write_text(f"{HEAD}{about}{rows}\n\n{shapes.page()}\n{CLASSES}" + "\n".join(sections), encoding="utf-8")
+    lines = "\n".join(table.text().splitlines()[2:])
+    asked.out.write_text(f"{HEAD}{about}{lines}\n\n{shapes.page()}\n{CLASSES}" + "\n".join(sections), encoding="utf-8")
     print(f"wrote {asked.out}")
     return 0
 
@@ -112,21 +110,13 @@ def trained_with(name: str) -> Config:
     return from_dict(Config, yaml.safe_load((find("models", name) / "config.yaml").read_text(encoding="utf-8")))
 
 
-def target_scores(model: Model, tests: list[Split]) -> DetectionScores:
-    """The motion targets as a detector, on all frames of the tests."""
-    boxes = [from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, model.scene)]
-    pairs = [moving_truth(test, model.scene) for test in tests]
-    truth, others = ([one for pair in pairs for one in pair[i]] for i in (0, 1))
-    return detection_scores(boxes, truth, others)
-
-
-def center_recall(seen: Seen) -> dict[str, float]:
-    """Of each class, the fraction of its objects that a detection's centre fits, whatever the detection is called."""
+def center_recall(predictions: Predictions) -> dict[str, float]:
+    """For each class, the fraction of its objects that a detection's centre fits, whatever the detection is called."""
     found: Counter[str] = Counter()
     there: Counter[str] = Counter()
-    for one, true in zip(seen.found, seen.truth, strict=True):
+    for one, true in zip(predictions.detections, predictions.truth, strict=True):
         there.update(true.names)
-        found.update(true.names[j] for _, j in match(centeredness(one.boxes, true.boxes), 0.5))
+        found.update(true.names[j] for _, j in match(centeredness(one.boxes, true.boxes)))
     return {name: found[name] / count for name, count in there.items()}
 
 

@@ -282,11 +282,11 @@ def test_names_of_roms() -> None:
     assert seeing.played("Pong", 3).shape == (3, 210, 160, 3)
 
 
-def test_a_card_gets_other_figures() -> None:
+def test_a_card_gets_other_scores() -> None:
     card = "# Pong\n\nMade by x\n\n## Figures\nold\n\n### test-random\n| F1 | 0.1 |\n\n## Limits\nsmall\n"
-    text = cards.with_figures(card, ["", "## Figures", "of what moves", "", "### test-random", "| F1 | 0.2 |"])
+    text = cards.with_scores(card, ["", "## Figures", "of what moves", "", "### test-random", "| F1 | 0.2 |"])
     assert text.startswith("# Pong\n\nMade by x\n\n## Figures\nMeasured again on 20")
     assert "commit" in text and "old" not in text and "0.1" not in text
     assert text.endswith("of what moves\n\n### test-random\n| F1 | 0.2 |\n\n## Limits\nsmall\n")
     with pytest.raises(SystemExit, match="one is missing"):
-        cards.with_figures("# Pong\n## Limits\n", [])
+        cards.with_scores("# Pong\n## Limits\n", [])

@@ -1,4 +1,4 @@
-"""The command ``evaluate.py``: measure a model folder, of one game or of several, and write what was found."""
+"""The command ``evaluate.py``: evaluate a model of one game or of several, and write tables and plots."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from pathlib import Path
 
 from spacetime_env.data.meta import META, read_meta
 from spacetime_env.data.split import open_split
-from spacetime_env.evaluation.evaluate import Evaluation, figures
-from spacetime_env.evaluation.latents import labelled
-from spacetime_env.evaluation.run_model import EvaluationError, NoTestError, labelled_tests, look, require_apart
+from spacetime_env.evaluation import plots, tables
+from spacetime_env.evaluation.crops import save_crops
+from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
+from spacetime_env.evaluation.run_model import (
+    EvaluationError,
+    NoTestError,
+    Predictions,
+    labelled_tests,
+    predict,
+    require_apart,
+)
 from spacetime_env.models.folder import load_model, model_games
 from spacetime_env.models.model import Model
 from spacetime_env.shipped import find
@@ -57,37 +65,47 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         EvaluationError, BundleError, DatasetError, OSError: in plain sentences.
     """
-    from spacetime_env.evaluation import tables
-
     if options.max_crops < 1 or options.seed < 0:
         raise EvaluationError(
             f"expected --max-crops 1 or more and --seed 0 or more, got {options.max_crops} and {options.seed}."
         )
     folder = find("models", options.model)
-    name, knows = folder.resolve().name, model_games(folder)
+    name, games = folder.resolve().name, model_games(folder)
     out = options.out or Path("runs") / "evaluate" / name
-    if len(knows) == 1 or options.game:
+    if len(games) > 1 and not options.game:
+        run_games(folder, games, options, name, out)
+    else:
         model = load_model(folder, options.game) if options.game else load_model(folder)
-        run_game(model, options, name, out if len(knows) == 1 or options.out else out / model.game)
-        return
+        run_game(model, options, name, out if len(games) == 1 or options.out else out / model.game)
+
+
+def run_games(folder: Path, games: Sequence[str], options: argparse.Namespace, name: str, out: Path) -> None:
+    """Evaluate a model on each of its games that has a test split, and write tables of all of them.
+
+    Args:
+        folder: of the model.
+        games: all that the model knows. With ``--split``, only the games of these splits are evaluated.
+        name: of the model's folder.
+        out: the folder to write into; that of each game is in it.
+    """
     if options.few_shot_from:
         raise EvaluationError("--few-shot-from is of one game: say with --game which of the model's is meant.")
     paths: dict[str, list[Path]] = {}
     for path in options.split or ():
         paths.setdefault(read_meta(path).game, []).append(path)
-    strange = [game for game in paths if game not in knows]
-    if strange:
-        raise EvaluationError(f"{name} does not know {', '.join(strange)}; it knows {', '.join(knows)}.")
-    done, left = {}, []
-    for game in paths or knows:
+    unknown = [game for game in paths if game not in games]
+    if unknown:
+        raise EvaluationError(f"{name} does not know {', '.join(unknown)}; it knows {', '.join(games)}.")
+    done, missing = {}, []
+    for game in paths or games:
         one = argparse.Namespace(**{**vars(options), "split": paths.get(game)})
         try:
             done[game] = run_game(load_model(folder, game), one, name, out / game)
         except NoTestError as error:
-            left.append(str(error))
+            missing.append(str(error))
     if not done:
-        raise EvaluationError(f"none of the model's games has a labelled test split. {left[0]}")
-    print("\n".join([tables.games_markdown(name, done), *left]))
+        raise EvaluationError(f"none of the model's games has a labelled test split. {missing[0]}")
+    print("\n".join([tables.games_markdown(name, done), *missing]))
     print(f"wrote {', '.join(map(str, tables.write_games(name, done, out)))}")
 
 
@@ -96,32 +114,28 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
 
     Args:
         name: of the model's folder.
-        out: where to write.
+        out: the folder to write into.
     """
-    from spacetime_env.evaluation import plots, tables
-
-    looks = model.config.subframes
+    subframes = model.config.subframes
     paths = dict.fromkeys(path.resolve() for path in options.split or ())
-    tests = [open_split(path, model.game, None, looks) for path in paths]
-    tests = tests or labelled_tests(options.data_root, model.game, looks)
+    tests = [open_split(path, model.game, None, subframes) for path in paths]
+    tests = tests or labelled_tests(options.data_root, model.game, subframes)
     default = options.data_root / model.game / "validation-random"
     source = options.few_shot_from or (default if (default / META).is_file() else None)
-    few_shot_from = open_split(source, model.game, None, looks) if source else None
+    few_shot_from = open_split(source, model.game, None, subframes) if source else None
     if few_shot_from is not None and not few_shot_from.meta.labels and not options.few_shot_from:
         few_shot_from = None
     require_apart(tests, few_shot_from)
-    seen = look(model, tests, progress=True)
-    known = look(model, [few_shot_from], progress=True) if few_shot_from is not None else None
-    evaluation = figures(model, seen, known, tests, name, options.seed, progress=True)
+    predictions = Predictions.join([predict(model, test, progress=True) for test in tests])
+    known = predict(model, few_shot_from, progress=True) if few_shot_from is not None else None
+    evaluation = evaluate_predictions(model, tests, predictions, known, name, options.seed, progress=True)
     steps = model.settings.trained.get("steps", "")
     written, notes = tables.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
     if not options.no_plots:
-        more, said = plots.write(labelled(seen.found, seen.truth), out, name, options.seed)
+        more, said = plots.write(predictions.samples(predictions.classes), out, name, options.seed)
         written, notes = written + more, notes + said
     if options.save_crops:
-        from spacetime_env.evaluation.crops import save_crops
-
-        written.append(save_crops(out / "crops", tests, seen.found, seen.truth, options.max_crops))
+        written.append(save_crops(out / "crops", tests, predictions, options.max_crops))
     print(tables.markdown(evaluation))
     print("\n".join([*notes, f"wrote {', '.join(map(str, written))}"]))
     return evaluation

@@ -1,19 +1,25 @@
-"""What a model finds in labelled splits beside what is there: what all figures of an evaluation are made of."""
+"""A model run on labelled splits: its detections in each frame beside the ground truth.
+
+All scores of an evaluation are computed from :class:`Predictions`, so each frame goes through the network once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from spacetime_env.config import SceneConfig
 from spacetime_env.data.meta import META
 from spacetime_env.data.split import Split, open_split
-from spacetime_env.evaluation.boxes import Truth
-from spacetime_env.evaluation.latents import Samples, kalman_features
-from spacetime_env.evaluation.truth import visible_truth
+from spacetime_env.evaluation.boxes import Truth, divide
+from spacetime_env.evaluation.kalman import kalman_features
+from spacetime_env.evaluation.latents import Samples, true_names
+from spacetime_env.evaluation.truth import named_classes, truth_sets, visible_truth
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 
@@ -27,62 +33,127 @@ class NoTestError(EvaluationError):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a model finds in some splits, taken together, and what is there."""
+class Predictions:
+    """A model's detections in all frames of one or more splits, and the ground truth of these frames."""
 
-    found: list[Detections]  # of each frame
-    truth: list[Truth]  # of each frame, all classes
-    stacks: list[range]  # frames of each stack
-    runs: list[range]  # frames that follow each other
-    classes: frozenset[str]  # that the truth can name
+    detections: list[Detections]  # of each frame
+    truth: list[Truth]  # of each frame, visible objects of all classes
+    stacks: list[range]  # the frame numbers of each stack
+    runs: list[range]  # the frame numbers of each sequence of consecutive frames
+    classes: frozenset[str]  # that the ground truth can have
+
+    @classmethod
+    def of(cls, split: Split, detections: list[Detections], scene: SceneConfig) -> Predictions:
+        """Put the labels of a split beside detections in all of its frames.
+
+        Args:
+            scene: of the model; objects in its ignored regions are left out of the truth.
+
+        Raises:
+            EvaluationError: the split has no labels.
+        """
+        _require_labels(split)
+        truth, length = visible_truth(split, scene), split.meta.length
+        stacks = [range(at, at + length) for at in range(0, len(detections), length)]
+        return cls(detections, truth, stacks, runs_of(split), frozenset(named_classes(split, truth)))
+
+    @classmethod
+    def join(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Take the frames of several splits together, one split after the other."""
+        starts = np.cumsum([0, *(len(part.detections) for part in parts)]).tolist()
+        return cls(
+            [one for part in parts for one in part.detections],
+            [one for part in parts for one in part.truth],
+            [_moved(one, by) for part, by in zip(parts, starts, strict=False) for one in part.stacks],
+            [_moved(one, by) for part, by in zip(parts, starts, strict=False) for one in part.runs],
+            frozenset().union(*(part.classes for part in parts)),
+        )
+
+    @functools.cached_property
+    def true_names(self) -> list[list[str]]:
+        """See :func:`~spacetime_env.evaluation.latents.true_names`."""
+        return true_names(self.detections, self.truth)
+
+    def moving(self, scene: SceneConfig) -> tuple[list[Truth], list[Truth]]:
+        """The true objects of each frame that are of ``moving`` classes, and all others.
+
+        See :func:`~spacetime_env.evaluation.truth.truth_sets`.
+        """
+        return divide(self.truth, truth_sets(scene, self.classes)["moving"])
+
+    def samples(self, classes: Collection[str], kalman: bool = False) -> Samples:
+        """The detections that match true objects of some classes, with these objects' names.
+
+        Their features are z_what, or with ``kalman`` those of
+        :func:`~spacetime_env.evaluation.kalman.kalman_features`.
+        """
+        frames = [self._samples_of_frame(f, classes, kalman) for f in range(len(self.detections))]
+        features = [frame.features for frame in frames if frame.names]
+        return Samples(
+            np.concatenate(features) if features else np.zeros((0, 0)), [n for frame in frames for n in frame.names]
+        )
+
+    def kalman_stacks(self, classes: Collection[str]) -> list[list[Samples]]:
+        """For each stack and each of its frames, as :meth:`samples` with ``kalman``."""
+        return [[self._samples_of_frame(f, classes, kalman=True) for f in stack] for stack in self.stacks]
+
+    def _samples_of_frame(self, f: int, classes: Collection[str], kalman: bool) -> Samples:
+        one, names = self.detections[f], self.true_names[f]
+        at = [i for i, name in enumerate(names) if name in classes]
+        return Samples((kalman_features(one) if kalman else one.z_what)[at], [names[i] for i in at])
 
 
-def look(model: Model, splits: Sequence[Split], progress: bool = False) -> Seen:
-    """Run the model on all frames of some splits.
+def _moved(frames: range, by: int) -> range:
+    return range(frames.start + by, frames.stop + by)
+
+
+def predict(model: Model, split: Split, progress: bool = False) -> Predictions:
+    """Run a model on all frames of a labelled split.
 
     Raises:
-        EvaluationError: a split has no labels, or frames of another size than the model reads.
+        EvaluationError: the split has no labels, or frames of another size than the model reads.
         DatasetError: damaged files.
     """
-    found: list[Detections] = []
-    truth: list[Truth] = []
-    stacks, runs, classes = [], [], set()
-    for split in splits:
-        if not split.meta.labels:
-            raise EvaluationError(f"{split.path} was recorded without ground truth, so nothing can be compared.")
-        if split.native != model.native:
-            raise EvaluationError(
-                f"{split.path} has frames of {split.native} pixels (H, W), and the model reads {model.native}."
-            )
-        start, length = len(found), split.meta.length
-        found += detect_all(model, split, progress=progress)
-        truth += visible_truth(split, model.scene)
-        stacks += [range(at, at + length) for at in range(start, len(found), length)]
-        runs += [range(start + run.start, start + run.stop) for run in runs_of(split)]
-        classes |= {*split.meta.classes, *(name for one in truth[start:] for name in one.names)}
-    return Seen(found, truth, stacks, runs, frozenset(classes))
+    _require_labels(split)
+    if split.native != model.native:
+        raise EvaluationError(
+            f"{split.path} has frames of {split.native} pixels (H, W), and the model reads {model.native}."
+        )
+    return Predictions.of(split, detect_all(model, split, progress=progress), model.scene)
+
+
+def _require_labels(split: Split) -> None:
+    if not split.meta.labels:
+        raise EvaluationError(f"{split.path} was recorded without ground truth, so nothing can be compared.")
 
 
 def runs_of(split: Split) -> list[range]:
-    """Frames that follow each other: those of a stack, and of stacks that go on where the one before ended."""
+    """The frame numbers of each sequence of consecutive frames.
+
+    A stack is one sequence. In a split recorded in order, a stack that goes on where the stack before it ended
+    lengthens that one's sequence.
+    """
     length = split.meta.length
-    ends = [range(at, at + length) for at in range(0, len(split) * length, length)]
+    stacks = [range(at, at + length) for at in range(0, len(split) * length, length)]
     if split.meta.order != "sequential":
-        return ends
+        return stacks
     joined: list[range] = []
     at = 0
     for shard in split.shards():  # episodes are counted within a shard, so none goes on in the next
         for i, (episode, steps) in enumerate(zip(shard.episodes, shard.steps, strict=True)):
             if i and episode == shard.episodes[i - 1] and steps[0] == shard.steps[i - 1][-1] + 1:
-                joined[-1] = range(joined[-1].start, ends[at].stop)
+                joined[-1] = range(joined[-1].start, stacks[at].stop)
             else:
-                joined.append(ends[at])
+                joined.append(stacks[at])
             at += 1
     return joined
 
 
 def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Split]:
-    """The labelled ``test-*`` splits in ``<root>/<game>``, by name, as a model with ``model.subframes`` sees them.
+    """The labelled ``test-*`` splits in ``<root>/<game>``, sorted by name.
+
+    Args:
+        subframes: ``model.subframes`` of the model that is to see them.
 
     Raises:
         NoTestError: there is none.
@@ -100,10 +171,10 @@ def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Spli
 
 
 def require_apart(tests: Sequence[Split], few_shot_from: Split | None) -> None:
-    """Refuse no split at all, and few-shot samples from a tested one.
+    """Raise unless there is a test split, and few-shot samples come from a split that is not tested.
 
     Raises:
-        EvaluationError: one of these.
+        EvaluationError: no test split, or ``few_shot_from`` is one of them.
     """
     if not tests:
         raise EvaluationError("expected at least one labelled split to test on, got none.")
@@ -114,33 +185,15 @@ def require_apart(tests: Sequence[Split], few_shot_from: Split | None) -> None:
         )
 
 
-def samples_of(seen: Seen | None, names: Sequence[Sequence[str]], members: Sequence[str], kalman: bool) -> Samples:
-    """Features and true names of the objects found that are of some classes."""
-    features, kept = [np.zeros((0, 0))], []
-    for one, true in zip(seen.found if seen else (), names, strict=True):
-        at = [i for i, name in enumerate(true) if name in members]
-        if at:
-            features.append((kalman_features(one) if kalman else one.z_what)[at])
-            kept += [true[i] for i in at]
-    return np.concatenate(features[1:] or features), kept
-
-
-def stacks_of(seen: Seen, names: Sequence[Sequence[str]], members: Sequence[str]) -> list[list[Samples]]:
-    """For each stack and frame of it, what the Kalman classifier reads of the objects of some classes, and names."""
-    result = []
-    for stack in seen.stacks:
-        frames = []
-        for f in stack:
-            at = [i for i, name in enumerate(names[f]) if name in members]
-            frames.append((kalman_features(seen.found[f])[at], [names[f][i] for i in at]))
-        result.append(frames)
-    return result
-
-
 def detect_all(
     model: Model, split: Split, stacks: Sequence[int] | None = None, progress: bool = False
 ) -> list[Detections]:
-    """Detections of all frames of some stacks (all where None), stack by stack; ``progress`` shows a bar."""
+    """Detections in all frames of some stacks, stack by stack.
+
+    Args:
+        stacks: which; None: all.
+        progress: show a bar.
+    """
     found = []
     wanted = np.arange(len(split)) if stacks is None else np.asarray(stacks, int)
     parts = np.array_split(wanted, max(1, len(wanted) // 16))

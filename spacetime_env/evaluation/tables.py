@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: a row of a CSV file, a Markdown table, TensorBoard scalars."""
+"""Views of an evaluation: a row of a CSV file, a Markdown table, TensorBoard scalars; tables of several games."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import datetime
 import io
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.files import write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-    from spacetime_env.evaluation.evaluate import Evaluation
-
-# Figure -> what the table calls it; in the table's order.
+# Metric -> its title in the Markdown table; in the table's order.
 TITLES = {
     "objects": "objects that are there",
     "ap": "AP, mean of IoU 0.1 to 0.9",
@@ -43,11 +42,18 @@ TITLES = {
     "identity_switches": "identity switches",
     "kalman_accuracy": "Kalman class accuracy",
 }
-WHOLE = ("objects", "identity_switches")  # numbers of things
+WHOLE = ("objects", "identity_switches")  # metrics that are counts
 
 
-def columns(evaluation: Evaluation, time: str = "") -> dict[str, str]:
-    """One row of the CSV: column -> text. What cannot be had is empty."""
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as the text of a CSV file; each line ends with a line feed."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def csv_row(evaluation: Evaluation, time: str = "") -> dict[str, str]:
+    """One row of ``evaluation.csv``: column -> text. NaN is empty."""
     row = {
         "time": time,
         "model": evaluation.model,
@@ -57,36 +63,34 @@ def columns(evaluation: Evaluation, time: str = "") -> dict[str, str]:
         "reconstruction_mse": _exact(evaluation.reconstruction_mse),
     }
     for group in (evaluation.sets, evaluation.classes):
-        row |= {f"{key}/{figure}": _exact(value) for key, values in group.items() for figure, value in values.items()}
+        row |= {f"{key}/{metric}": _exact(value) for key, values in group.items() for metric, value in values.items()}
     return row
 
 
 def _exact(value: float) -> str:
+    """Eight significant digits; NaN is empty."""
     return "" if math.isnan(value) else f"{value:.8g}"
 
 
 def append_row(path: Path, row: Mapping[str, str]) -> Path:
-    """Append to a CSV file, or begin one; where its columns are others, to ``<name>-2.csv`` and so on.
+    """Append a row to a CSV file, or start one. If the file has other columns, ``<name>-2.csv`` is tried, and so on.
 
     Returns:
-        The file that has the row.
+        The file that now has the row.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     number, target = 1, path
     while target.exists() and _header(target) != list(row):
         number += 1
         target = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     before = target.read_bytes() if target.exists() else b""
     if not before:
-        writer.writerow(row)
-    elif not before.endswith(b"\n"):  # somebody edited it
+        before = csv_text([list(row)]).encode()
+    elif not before.endswith(b"\n"):  # it was edited by hand
         before += b"\n"
-    writer.writerow(row.values())
-    write_atomically(target, before + text.getvalue().encode())
+    write_atomically(target, before + csv_text([list(row.values())]).encode())
     return target
 
 
@@ -99,7 +103,7 @@ def _header(path: Path) -> list[str] | None:
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """The figures as tables: a column for each set of objects, and one for each class that is there."""
+    """The metrics as tables: a column for each set of objects, and one for each class that has objects."""
     shown = {name: values for name, values in evaluation.classes.items() if values["objects"]}
     lines = [
         f"# {evaluation.model}: {evaluation.frames} frames of {', '.join(evaluation.splits)}",
@@ -119,24 +123,24 @@ def markdown(evaluation: Evaluation) -> str:
 
 def _table(groups: Mapping[str, Mapping[str, float]]) -> list[str]:
     lines = [f"| figure | {' | '.join(groups)} |", "|---|" + "---|" * len(groups)]
-    for figure, title in TITLES.items():
-        if any(figure in values for values in groups.values()):
-            cells = [_cell(figure, values) for values in groups.values()]
+    for metric, title in TITLES.items():
+        if any(metric in values for values in groups.values()):
+            cells = [_cell(metric, values) for values in groups.values()]
             lines.append(f"| {title} | {' | '.join(cells)} |")
     return lines
 
 
-def _cell(figure: str, values: Mapping[str, float]) -> str:
-    value = values.get(figure, math.nan)
+def _cell(metric: str, values: Mapping[str, float]) -> str:
+    value = values.get(metric, math.nan)
     if math.isnan(value):
         return "-"
-    if figure in WHOLE:
+    if metric in WHOLE:
         return str(int(value))
-    spread = values.get(f"{figure}_std")
+    spread = values.get(f"{metric}_std")
     return f"{value:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
 
 
-GAMES = {  # columns of the table of several games: set, figure, title
+GAMES = {  # columns of the table of several games: (set, metric) -> title
     ("moving", "f1"): "F1 at IoU 0.5",
     ("moving", "precision"): "precision",
     ("moving", "recall"): "recall",
@@ -150,14 +154,16 @@ MEAN = "mean"
 
 
 def game_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
-    """Game -> ``<set>/<figure>`` -> value, and last their mean over the games that have it. What none has is left out.
+    """Game -> ``<set>/<metric>`` -> value, and as the last row ``mean``.
+
+    The mean of a metric is over the games that have it. A metric that no game has is not in that row.
 
     Args:
         evaluations: game -> its evaluation.
     """
     rows = {}
     for game, one in evaluations.items():
-        each = {f"{key}/{figure}": value for key, values in one.sets.items() for figure, value in values.items()}
+        each = {f"{key}/{metric}": value for key, values in one.sets.items() for metric, value in values.items()}
         rows[game] = {"frames": one.frames, "reconstruction_mse": one.reconstruction_mse, **each}
     names = dict.fromkeys(name for row in rows.values() for name, value in row.items() if not math.isnan(value))
     found: dict[str, list[float]] = {
@@ -167,7 +173,7 @@ def game_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, floa
 
 
 def games_markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
-    """A line for each game, and the mean, with the number of games it is over where some lack a figure."""
+    """A line for each game, and one for the mean over the games."""
     rows = game_rows(evaluations)
     lines = [
         f"# {model}: {len(evaluations)} games",
@@ -185,54 +191,55 @@ def games_markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def write_games(model: str, evaluations: Mapping[str, Evaluation], out: Path) -> list[Path]:
-    """Write ``games.csv`` and ``games.md``, a row for each game and the mean, into a folder; gives back the two.
+    """Write ``games.csv`` and ``games.md``, a row for each game and one for the mean, into a folder.
+
+    Returns:
+        The two files.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: a file cannot be written.
     """
     rows = game_rows(evaluations)
     names = list(rows[MEAN])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "game", "splits", *names])
+    lines = [["model", "game", "splits", *names]]
     for game, row in rows.items():
         splits = " ".join(evaluations[game].splits) if game in evaluations else ""
-        writer.writerow([model, game, splits, *(_exact(row.get(name, math.nan)) for name in names)])
+        lines.append([model, game, splits, *(_exact(row.get(name, math.nan)) for name in names)])
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "games.csv", text.getvalue().encode())
+    write_atomically(out / "games.csv", csv_text(lines).encode())
     write_atomically(out / "games.md", games_markdown(model, evaluations).encode())
     return [out / "games.csv", out / "games.md"]
 
 
 def add_scalars(writer: SummaryWriter, evaluation: Evaluation, step: int) -> None:
-    """Write all figures that can be had to TensorBoard, as ``evaluation/<set or class>/<figure>``."""
+    """Write all metrics that are not NaN to TensorBoard, as ``evaluation/<set or class>/<metric>``."""
     writer.add_scalar("evaluation/reconstruction_mse", evaluation.reconstruction_mse, step)
     for group in (evaluation.sets, evaluation.classes):
         for key, values in group.items():
-            for figure, value in values.items():
+            for metric, value in values.items():
                 if not math.isnan(value):
-                    writer.add_scalar(f"evaluation/{key}/{figure}", value, step)
+                    writer.add_scalar(f"evaluation/{key}/{metric}", value, step)
 
 
 def write(evaluation: Evaluation, out: Path, step: int) -> tuple[list[Path], list[str]]:
-    """Write ``evaluation.csv`` (a row more), ``evaluation.md`` and ``tensorboard`` into a folder.
+    """Append a row to ``evaluation.csv``, and write ``evaluation.md`` and ``tensorboard`` into a folder.
 
     Args:
-        evaluation: the figures.
+        evaluation: what is written.
         out: the folder; made if it is missing.
         step: of training, for TensorBoard's axis.
 
     Returns:
-        What was written, and sentences for the user.
+        The files that were written, and sentences for the user.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
     from torch.utils.tensorboard import SummaryWriter
 
     out.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    table = append_row(out / "evaluation.csv", columns(evaluation, now))
+    table = append_row(out / "evaluation.csv", csv_row(evaluation, now))
     write_atomically(out / "evaluation.md", markdown(evaluation).encode())
     with SummaryWriter(str(out / "tensorboard")) as writer:
         add_scalars(writer, evaluation, step)

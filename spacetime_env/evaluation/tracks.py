@@ -1,4 +1,4 @@
-"""From frame to frame: which true object is which, and how often the tracker takes one for another."""
+"""Identities over time: true objects linked from frame to frame, and how often the tracker confuses them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from spacetime_env.objects.tracker import Tracker
 
 
 def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]:
-    """Follow true objects through consecutive frames: ground truth from RAM has boxes and names, but no identities.
+    """Give true objects identities through consecutive frames. Ground truth from RAM has boxes and names only.
 
-    In each frame the objects of a class go to those of the frames before so that the sum of the centres' distances is
-    least. True boxes do not shake, so this errs only where objects of one class pass through each other.
+    In each frame the objects of a class are assigned to those of the frames before, so that the sum of the distances of
+    their centres is least. True boxes do not jitter, so errors happen only where objects of one class cross.
 
     Args:
-        truth: consecutive frames.
-        reach: pixels an object may move in a step; one further away is another.
-        keep: steps an object that is not drawn (Atari's objects flicker) may come back after.
+        truth: of consecutive frames.
+        reach: how far an object can move in a step, in pixels; one further away is another object.
+        keep: an object that is not drawn for so many steps or fewer is the same when it comes back (sprites flicker).
 
     Returns:
-        For each frame, a number for each object, from 0 on.
+        For each frame, the identity of each object: 0, 1, 2, ...
     """
-    result, fresh = [], 0
-    last: dict[int, tuple[str, np.ndarray, int]] = {}  # number -> name, centre, frame it was last seen in
+    result, unused = [], 0
+    last: dict[int, tuple[str, np.ndarray, int]] = {}  # identity -> name, centre, last frame
     for frame, one in enumerate(truth):
         last = {number: seen for number, seen in last.items() if frame - seen[2] <= keep + 1}
         centers = one.boxes[:, :2] + one.boxes[:, 2:] / 2
@@ -41,39 +41,39 @@ def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]
                 before = np.array([last[number][1] for number in known])
                 steps = np.array([frame - last[number][2] for number in known])
                 distance = np.linalg.norm(centers[here][:, None] - before[None], axis=2) / (reach * steps)
-                # One that is out of reach costs as much as a new one: nobody is moved aside for it.
+                # All distances out of reach cost the same, so such an object does not change the other assignments.
                 for i, j in zip(*linear_sum_assignment(np.minimum(distance, 1.0)), strict=True):
                     if distance[i, j] < 1.0:
                         numbers[here[i]] = known[j]
         for i, name in enumerate(one.names):
             if numbers[i] < 0:
-                numbers[i], fresh = fresh, fresh + 1
+                numbers[i], unused = unused, unused + 1
             last[numbers[i]] = (name, centers[i], frame)
         result.append(numbers)
     return result
 
 
 def identity_switches(
-    found: Sequence[Detections],
+    detections: Sequence[Detections],
     truth: Sequence[Truth],
     runs: Sequence[range],
     scene: SceneConfig,
     native: tuple[int, int],
 ) -> dict[str, int]:
-    """How often a true object is in another slot of the tracker than when it was last seen.
+    """How often a true object is in another slot of the tracker than when it was last in one.
 
-    It is motmetrics' ``num_switches``, after Bernardin and Stiefelhagen 2008, https://doi.org/10.1155/2008/246309: a
-    slot has an object where their boxes have an IoU of at least 0.5. Numpy 2 has broken the distances that motmetrics
-    1.4 offers, but not its accumulator, which gets ours.
+    This is ``num_switches`` of motmetrics, after Bernardin and Stiefelhagen 2008,
+    https://doi.org/10.1155/2008/246309. An object is in a slot if their boxes have an IoU of at least 0.5. The
+    distances of motmetrics 1.4 do not work with numpy 2, so its accumulator gets our own.
 
     Args:
-        found, truth: of each frame.
-        runs: ranges of frames that follow each other; the tracker begins anew in each.
+        detections, truth: of each frame.
+        runs: ranges of consecutive frames; the tracker starts anew in each.
         scene: classes, slots, keep and max_speed of the tracker.
         native: H, W of the frames in pixels.
 
     Returns:
-        Class name -> switches of its objects, for every class in ``truth``.
+        Class name -> number of switches of its objects, for every class in ``truth``.
 
     Raises:
         ImportError: motmetrics is not installed.
@@ -88,9 +88,9 @@ def identity_switches(
         first, slots = len(name_of), np.arange(len(tracker.slot_names)) + number * len(tracker.slot_names)
         linked = link([truth[f] for f in run], REACH * scene.max_speed, scene.keep)
         for f, numbers in zip(run, linked, strict=True):
-            tracker.update(found[f])
+            tracker.update(detections[f])
             sources = np.array(tracker.sources)
-            boxes = found[f].boxes[sources[sources >= 0]]
+            boxes = detections[f].boxes[sources[sources >= 0]]
             objects = [first + each for each in numbers]
             name_of |= dict(zip(objects, truth[f].names, strict=True))
             overlap = iou(truth[f].boxes, boxes).astype(np.float64)

@@ -1,8 +1,8 @@
-"""What is there to be found in the frames of a split: by what moves, and by its labels."""
+"""The objects that a model should find in the frames of a split: from motion, or from the labels."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from spacetime_env.config import SceneConfig
 from spacetime_env.data.split import Split
@@ -11,14 +11,14 @@ from spacetime_env.objects.describe import in_regions
 
 
 def motion_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
-    """Motion boxes of each frame, or of the first ``frames``, without those in ``scene.ignore``."""
+    """Motion boxes of all frames, or of the first ``frames``, outside ``scene.ignore``. All are named ``moving``."""
     boxes = (split.motion_boxes[f] for f in range(len(split.motion_boxes))[:frames])
     kept = (each[~in_regions(each, scene.ignore)] for each in boxes)
     return [Truth(each, ("moving",) * len(each)) for each in kept]
 
 
 def visible_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
-    """Visible ground truth of each frame, or of the first ``frames``: all classes, ignored regions out."""
+    """Visible labelled objects of all frames, or of the first ``frames``: all classes, outside ``scene.ignore``."""
     result = []
     for f in range(len(split.labels))[:frames]:
         boxes, names = split.labels[f], split.labels.names_of(f)
@@ -27,21 +27,25 @@ def visible_truth(split: Split, scene: SceneConfig, frames: int | None = None) -
     return result
 
 
+def relevant_truth(visible: Sequence[Truth], scene: SceneConfig) -> list[Truth]:
+    """Those of the visible objects that are of ``scene.classes``, or all if the scene names no classes."""
+    return divide(visible, scene.classes)[0] if scene.classes else list(visible)
+
+
 def label_truth(split: Split, scene: SceneConfig) -> list[Truth]:
-    """Visible ground truth of each frame: the scene's classes (all if it names none), ignored regions out."""
-    found = visible_truth(split, scene)
-    return divide(found, scene.classes)[0] if scene.classes else found
+    """Relevant objects of all frames of a split, see :func:`relevant_truth`."""
+    return relevant_truth(visible_truth(split, scene), scene)
 
 
 def truth_sets(scene: SceneConfig, classes: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Which classes count as ``all``, ``moving`` and ``relevant``, sorted by name.
+    """The classes that belong to the sets ``all``, ``moving`` and ``relevant``, each sorted by name.
 
-    Relevant are those of ``scene.classes``. Where it has none of the truth's (they are clusters), all are. What moves
-    is relevant and not in ``scene.still``.
+    ``relevant`` are the classes in ``scene.classes``. If none of ``classes`` is in it (a model's classes can be
+    clusters), all are relevant. ``moving`` are the relevant classes that are not in ``scene.still``.
 
     Args:
-        scene: its classes and still.
-        classes: all that the ground truth can name.
+        scene: its ``classes`` and ``still``.
+        classes: all classes that the ground truth can have.
     """
     every = tuple(sorted(classes))
     relevant = tuple(name for name in every if name in scene.classes) or every
@@ -49,7 +53,14 @@ def truth_sets(scene: SceneConfig, classes: Collection[str]) -> dict[str, tuple[
 
 
 def moving_truth(split: Split, scene: SceneConfig, frames: int | None = None) -> tuple[list[Truth], list[Truth]]:
-    """What moves in each frame, or in the first ``frames``, and what else is to be seen; see :func:`truth_sets`."""
-    found = visible_truth(split, scene, frames)
-    classes = {*split.meta.classes, *(name for one in found for name in one.names)}
-    return divide(found, truth_sets(scene, classes)["moving"])
+    """Visible objects of all frames, or of the first ``frames``: those of ``moving`` classes, and all others.
+
+    See :func:`truth_sets`.
+    """
+    visible = visible_truth(split, scene, frames)
+    return divide(visible, truth_sets(scene, named_classes(split, visible))["moving"])
+
+
+def named_classes(split: Split, visible: Sequence[Truth]) -> set[str]:
+    """The classes that the ground truth of a split can have: those of its recorder, and those in ``visible``."""
+    return {*split.meta.classes, *(name for one in visible for name in one.names)}

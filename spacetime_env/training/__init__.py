@@ -1,7 +1,7 @@
 """Training, second and fourth part: from recorded frames to a model folder.
 
 In: a :class:`~spacetime_env.config.Config`. Out: a model folder with its card, and the run's checkpoints, logs and
-figures. :func:`spacetime_env.training.pretrain.pretrain` reads from top to bottom; :func:`run_sweep` does several runs
+tables. :func:`spacetime_env.training.pretrain.pretrain` reads from top to bottom; :func:`run_sweep` does several runs
 and compares them.
 """
 

@@ -1,10 +1,9 @@
-"""The model's card: how it was made, its figures and its limits."""
+"""``CARD.md`` of a model folder: how the model was made, its scores and its limits. A view of its evaluation."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,64 +13,87 @@ from spacetime_env.data.meta import SplitMeta
 from spacetime_env.data.players import shares
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import DetectionScores
-from spacetime_env.training.limits import joint_limit_lines, limit_lines
+from spacetime_env.evaluation.evaluate import Evaluation
+from spacetime_env.evaluation.split_scores import SplitScores
+from spacetime_env.training.limits import Limits, joint_limit_lines, limit_lines
 from spacetime_env.training.provenance import commit
 
-
-@dataclass(frozen=True)
-class Figures:
-    """What was measured on one test split."""
-
-    detection: DetectionScores  # of what moves; finding something else that is there costs nothing
-    relevant: DetectionScores  # of the scene's classes; finding anything else is false
-    few_shot: dict[int, tuple[float, float]]
-    target_f1: float  # of the motion targets themselves, against what moves
-    agent: str
-    seed: str
+BySplit = Mapping[str, SplitScores]  # test split -> scores; of several, all together come last
 
 
-def who_played(meta: SplitMeta) -> str:
-    """``policy 'random'``, or the policies of a mix with what each of them played."""
-    found = shares(meta.agent, [meta.shard_stacks(i) for i in range(meta.shards)])
-    if len(found) == 1:
-        return f"policy {meta.agent!r}"
-    each = [f"{name!r} ({shards} of {meta.shards} shards, {stacks} stacks)" for name, (shards, stacks) in found.items()]
-    return f"policies in turn, a shard each: {', '.join(each[:-1])} and {each[-1]}"
-
-
-def card(
-    config: Config, figures: Mapping[str, Figures], seconds: Mapping[str, float], train: Split, command: str
+def card_text(
+    config: Config, evaluation: Evaluation | None, seconds: Mapping[str, float], train: Split, command: str
 ) -> str:
-    """``CARD.md``: data, command, seed, wall time, figures, limits."""
+    """The card of a model of one game.
+
+    Args:
+        evaluation: on the test splits; None: there is none.
+        seconds: wall time of ``data`` and ``training``.
+        train: the training split.
+        command: the command line; "": Python.
+    """
+    by_split = _by_split(evaluation)
     lines = [
         f"# {config.game}: a {config.model.variant} model",
         "",
         *_made(config, seconds, [train], command),
-        *figure_lines(figures),
+        *score_lines(by_split),
     ]
-    limits = limit_lines(config.scene, config.model.subframes, last_scores(figures))
-    return "\n".join([*lines, "", "## Limits", *limits, ""])
+    limits = Limits(config.scene, config.model.subframes, last_scores(by_split))
+    return "\n".join([*lines, "", "## Limits", *limit_lines(limits), ""])
 
 
-def last_scores(figures: Mapping[str, Figures]) -> DetectionScores | None:
-    """Those of all test splits together, which come last; ``None`` where there is no split."""
-    return list(figures.values())[-1].detection if figures else None
+def joint_card_text(
+    config: Config,
+    evaluations: Mapping[str, Evaluation | None],
+    subframes: Mapping[str, int],
+    seconds: Mapping[str, float],
+    trains: Sequence[Split],
+    command: str,
+) -> str:
+    """The card of a model of several games.
+
+    Args:
+        evaluations: of each game, on its test splits; None: there is none.
+        subframes: of each game, ``model.subframes`` as it was settled.
+        seconds, command: see :func:`card_text`.
+        trains: the training split of each game.
+    """
+    games = {game: _by_split(one) for game, one in evaluations.items()}
+    lines = [
+        f"# {', '.join(games)}: one {config.model.variant} model",
+        "",
+        *_made(config, seconds, trains, command),
+        *joint_score_lines(games),
+    ]
+    scenes = each_game(config)
+    limits = {game: Limits(scenes[game].scene, subframes[game], last_scores(own)) for game, own in games.items()}
+    return "\n".join([*lines, "", "## Limits", *joint_limit_lines(limits), ""])
 
 
-def figure_lines(figures: Mapping[str, Figures]) -> list[str]:
-    """What a card has between how it was made and its limits: the figures of each test split."""
+def _by_split(evaluation: Evaluation | None) -> BySplit:
+    return {} if evaluation is None else evaluation.by_split
+
+
+def last_scores(by_split: BySplit) -> DetectionScores | None:
+    """The detection scores on all test splits together, which come last; None if there is no split."""
+    return list(by_split.values())[-1].detection if by_split else None
+
+
+def score_lines(by_split: BySplit) -> list[str]:
+    """The section "Figures" of the card of one game: the scores on each test split."""
     lines = [*_TRUTH]
-    if not figures:
+    if not by_split:
         lines.append(
             "None: no test split with ground truth was there. Classes are clusters of z_what unless labelled."
         )
-    for name, figure in figures.items():
-        lines += ["", *_figure(f"### {name}", figure)]
+    for name, scores in by_split.items():
+        lines += ["", *_split_lines(f"### {name}", scores)]
     return lines
 
 
-def joint_figure_lines(figures: Mapping[str, Mapping[str, Figures]]) -> list[str]:
-    """The same of a joint card: a table over the games, then the test splits of each."""
+def joint_score_lines(games: Mapping[str, BySplit]) -> list[str]:
+    """The section "Figures" of the card of several games: a table of the games, then the test splits of each."""
     lines = [
         *_TRUTH,
         "Of each game there are such pictures, as `example-<Game>.png` and `errors-<Game>.png`.",
@@ -80,50 +102,24 @@ def joint_figure_lines(figures: Mapping[str, Mapping[str, Figures]]) -> list[str
         "|---|---|---|---|---|---|",
     ]
     rows: list[tuple[float, ...]] = []
-    for game, each in figures.items():
-        if not each:
+    for game, by_split in games.items():
+        if not by_split:
             lines.append(f"| {game} | - | - | - | - | - |")
             continue
-        last = list(each.values())[-1]
+        last = list(by_split.values())[-1]
         found = last.detection
         rows.append((found.f1, found.precision, found.recall, found.center_f1, last.target_f1))
         lines.append(f"| {game} | {' | '.join(f'{value:.4f}' for value in rows[-1])} |")
     if rows:
         means = " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0))
         lines.append(f"| mean of {len(rows)} | {means} |")
-    left = [game for game, each in figures.items() if not each]
-    if left:
-        lines += ["", f"No test split with ground truth was there of {', '.join(left)}."]
-    for game, each in figures.items():
-        for name, figure in each.items():
-            lines += ["", *_figure(f"### {game}, {name}", figure)]
+    untested = [game for game, by_split in games.items() if not by_split]
+    if untested:
+        lines += ["", f"No test split with ground truth was there of {', '.join(untested)}."]
+    for game, by_split in games.items():
+        for name, scores in by_split.items():
+            lines += ["", *_split_lines(f"### {game}, {name}", scores)]
     return lines
-
-
-def joint_card(
-    config: Config,
-    figures: Mapping[str, Mapping[str, Figures]],
-    subframes: Mapping[str, int],
-    seconds: Mapping[str, float],
-    trains: Sequence[Split],
-    command: str,
-) -> str:
-    """``CARD.md`` of several games.
-
-    Args:
-        figures: of each game, those of its test splits; the last one counts. Empty where it has none.
-        subframes: of each game, ``model.subframes`` as it was settled.
-        trains: a training split a game.
-    """
-    lines = [
-        f"# {', '.join(figures)}: one {config.model.variant} model",
-        "",
-        *_made(config, seconds, trains, command),
-        *joint_figure_lines(figures),
-    ]
-    scenes = each_game(config)
-    known = {game: (scenes[game].scene, subframes[game], last_scores(own)) for game, own in figures.items()}
-    return "\n".join([*lines, "", "## Limits", *joint_limit_lines(known), ""])
 
 
 _TRUTH = (
@@ -138,7 +134,7 @@ _TRUTH = (
 
 
 def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Split], command: str) -> list[str]:
-    """How it was made; ``trains``: the training split of each game."""
+    """How the model was made. ``trains`` are the training splits, one for each game."""
     meta = trains[0].meta
     each = " of each game" if len(trains) > 1 else ""
     return [
@@ -153,15 +149,35 @@ def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Split],
     ]
 
 
-def _figure(title: str, figure: Figures) -> list[str]:
-    """The figures of one test split under a title."""
+def who_played(meta: SplitMeta) -> str:
+    """``policy 'random'``, or the policies of a mix with what each of them played."""
+    found = shares(meta.agent, [meta.shard_stacks(i) for i in range(meta.shards)])
+    if len(found) == 1:
+        return f"policy {meta.agent!r}"
+    each = [f"{name!r} ({shards} of {meta.shards} shards, {stacks} stacks)" for name, (shards, stacks) in found.items()]
+    return f"policies in turn, a shard each: {', '.join(each[:-1])} and {each[-1]}"
+
+
+def _split_lines(title: str, scores: SplitScores) -> list[str]:
+    """The scores on one test split, as a Markdown table under a title."""
+    found = scores.detection
+    rows = {
+        "F1 at IoU 0.5": found.f1,
+        "precision": found.precision,
+        "recall": found.recall,
+        "F1 by centre distance": found.center_f1,
+        "name accuracy": found.name_accuracy,
+        **{f"recall of {name}": value for name, value in found.class_recall.items()},
+        "F1 at IoU 0.5 where all but the scene's classes is false": scores.relevant.f1,
+        "F1 of the motion targets themselves": scores.target_f1,
+    }
     return [
-        f"{title}: {figure.detection.frames} frames, policy {figure.agent!r}, seed {figure.seed}",
-        *figure.detection.lines(),
-        f"| F1 at IoU 0.5 where all but the scene's classes is false | {figure.relevant.f1:.4f} |",
-        f"| F1 of the motion targets themselves | {figure.target_f1:.4f} |",
+        f"{title}: {found.frames} frames, policy {scores.agent!r}, seed {scores.seed}",
+        "| figure | value |",
+        "|---|---|",
+        *(f"| {name} | {value:.4f} |" for name, value in rows.items()),
         *(
             f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"
-            for count, (mean, spread) in figure.few_shot.items()
+            for count, (mean, spread) in scores.few_shot.items()
         ),
     ]

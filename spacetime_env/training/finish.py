@@ -1,29 +1,28 @@
-"""The end of pretraining: name the objects, measure, and write the model folder; of one game or of several."""
+"""The end of a training: name the objects, evaluate, and write the model folder and the run's tables.
+
+The test frames go through the network once. All that is written about them is a view of one
+:class:`~spacetime_env.evaluation.Evaluation` of each game.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from spacetime_env.config import Config, SceneConfig, to_dict
-from spacetime_env.data.split import Split
-from spacetime_env.evaluation import figures as figures_file
-from spacetime_env.evaluation import tables
-from spacetime_env.evaluation.evaluate import evaluate_model
+from spacetime_env.evaluation import figures_json, tables
+from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
 from spacetime_env.evaluation.latents import Samples
-from spacetime_env.evaluation.run_model import detect_all
-from spacetime_env.evaluation.truth import moving_truth
+from spacetime_env.evaluation.run_model import Predictions, detect_all, predict
+from spacetime_env.evaluation.split_scores import scores_by_split
 from spacetime_env.models.classifier import LinearClassifier
-from spacetime_env.models.folder import load_model, save_joint, save_model
+from spacetime_env.models.folder import save_joint, save_model
 from spacetime_env.models.model import Model
+from spacetime_env.models.settings import read_settings
 from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space
-from spacetime_env.training import card as cards
-from spacetime_env.training import pictures as gallery
+from spacetime_env.training.card import card_text, joint_card_text
 from spacetime_env.training.checkpoint import State
 from spacetime_env.training.examples import with_background
 from spacetime_env.training.game_data import GameData
@@ -33,24 +32,21 @@ from spacetime_env.training.naming import (
     export_classifiers,
     known_samples,
     name_objects,
+    one_class,
+    renamed,
     with_slots,
 )
+from spacetime_env.training.pictures import model_pictures
 from spacetime_env.training.provenance import as_yaml, provenance
-from spacetime_env.training.validation import full_scores
-
-ALL_GAMES = "mean over games"  # in figures.json
-ALL_TESTS = "all test splits"
-# Of what evaluate.py measures of what moves, what figures.json has too, as ``evaluation.ami``: sweeps compare it.
-EVALUATED = ("ap", "centroid_accuracy", "ami", "ari", "identity_switches", "kalman_accuracy")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run comes to in one game."""
+class GameResult:
+    """What a run gives for one game."""
 
     model: Model
-    figures: dict[str, cards.Figures]  # of each test split; of several, all together last
-    pictures: dict[str, bytes]  # PNG: example.png, what is seen; errors.png, the worst frames of the first test split
+    evaluation: Evaluation | None  # on the test splits; None: there is none with labels
+    pictures: dict[str, bytes]  # PNG by file name, see :func:`~spacetime_env.training.pictures.model_pictures`
 
 
 def finish(
@@ -63,37 +59,149 @@ def finish(
     command: str,
     export_classifier: bool,
 ) -> Path:
-    """Name the objects, measure on the test splits, write the model folder and ``figures.json``.
+    """Name the objects, evaluate on the test splits, and write the model folder and the tables of the run.
+
+    Args:
+        config: of the whole run.
+        games: the data of each game.
+        out: the model folder.
+        run: the run's folder.
+        data_seconds: wall time of preparing the data.
+        command: the command line; "": Python.
+        export_classifier: also write the classifiers into ``run`` for other programs.
+
+    Returns:
+        The model folder.
 
     Raises:
-        NothingFoundError: of a run of one game, there is nothing to name.
+        NothingFoundError: in a run of one game there is nothing to name.
         BundleError: the folder cannot be written.
     """
+    results = {}
+    for name, game in games.items():
+        if config.games:
+            print(f"{name}: naming and measuring")
+        results[name] = finish_game(config, game, state.space, out, run if export_classifier else None)
     seconds = {"data": data_seconds, "training": state.seconds}
+    folder = save(config, results, games, out, seconds, command)
+    evaluations = {game: one.evaluation for game, one in results.items() if one.evaluation is not None}
+    write_tables(folder, evaluations, run, state.step, several=bool(config.games))
+    return folder
+
+
+def finish_game(config: Config, game: GameData, space: Space, out: Path, export_to: Path | None) -> GameResult:
+    """Name what the network detects in a game, and evaluate the named model.
+
+    Args:
+        config: of the whole run.
+        out: the model folder; the evaluation has its name.
+        export_to: the run's folder, where classifiers are written for other programs; None: none are written.
+
+    Raises:
+        NothingFoundError: in a run of one game there is nothing to name. In a run of several games the other games are
+            worth keeping, so the class is called ``object0``.
+    """
+    own, native = game.config, game.train.native
+    if config.games:
+        space = with_background(space, game.examples)
+        export_to = export_to and export_to / own.game
+    detections = detect_all(as_model(own, space, native), game.validation)
+    known = known_samples(own, detections, game.validation)
+    classifier, scene = _names(config, own, detections, known)
+    if export_to is not None:
+        export_to.mkdir(parents=True, exist_ok=True)
+        paths = export_classifiers(own, known, export_to)
+        print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
+    model = as_model(replace(own, scene=scene), space, native, classifier)
+    detections = renamed(detections, classifier)
+    predictions = [predict(model, test, progress=True) for test in game.tests]
+    evaluation = evaluate_game(model, game, detections, predictions, known, out) if game.tests else None
+    return GameResult(
+        model, evaluation, model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
+    )
+
+
+def _names(
+    config: Config, own: Config, detections: list[Detections], known: Samples | None
+) -> tuple[LinearClassifier, SceneConfig]:
+    """See :func:`~spacetime_env.training.naming.name_objects` and :func:`finish_game`."""
+    try:
+        return name_objects(own, detections, known)
+    except NothingFoundError as error:
+        if not config.games:
+            raise
+        print(f"{own.game}: {error}")
+        classifier = one_class(own, "object0")
+        return classifier, with_slots(own.scene, classifier.class_names, [])
+
+
+def evaluate_game(
+    model: Model,
+    game: GameData,
+    detections: list[Detections],
+    predictions: list[Predictions],
+    known: Samples | None,
+    out: Path,
+) -> Evaluation:
+    """Evaluate a named model that is not saved yet. The evaluation has no hash of the weights.
+
+    Args:
+        detections: in all validation frames.
+        predictions: of each test split.
+        known: see :func:`~spacetime_env.training.naming.known_samples`.
+        out: the folder that the model will be saved in.
+    """
+    own, validation = game.config, game.validation
+    by_split = scores_by_split(game.tests, predictions, own.scene, known, own.train.few_shot)
+    samples = Predictions.of(validation, detections, model.scene) if validation.meta.labels else None
+    return evaluate_predictions(
+        model,
+        game.tests,
+        Predictions.join(predictions),
+        samples,
+        out.resolve().name,
+        progress=True,
+        by_split=by_split,
+    )
+
+
+def save(
+    config: Config,
+    results: Mapping[str, GameResult],
+    games: Mapping[str, GameData],
+    out: Path,
+    seconds: Mapping[str, float],
+    command: str,
+) -> Path:
+    """Write the model folder with its card, and print the card's scores.
+
+    Args:
+        results, games: of each game.
+        seconds: wall time of ``data`` and ``training``.
+        out, command: see :func:`finish`.
+
+    Raises:
+        BundleError: the folder cannot be written.
+    """
     trained = (
         provenance(config)["versions"]
         | {"seed": config.seed, "steps": config.train.steps}
         | {f"seconds_{what}": round(passed) for what, passed in seconds.items()}
     )
     extras = {"config.yaml": as_yaml(to_dict(config))}
-    found = {}
-    for name, game in games.items():
-        if config.games:
-            print(f"{name}: naming and measuring")
-        found[name] = outcome(config, game, state.space, run if export_classifier else None)
-    trains, scores = [game.train for game in games.values()], {name: one.figures for name, one in found.items()}
+    trains = [game.train for game in games.values()]
     if config.games:
-        looks = {name: game.config.model.subframes for name, game in games.items()}
-        card = cards.joint_card(config, scores, looks, seconds, trains, command)
-        extras |= joint_pictures(found)
-        folder = save_joint(out, [one.model for one in found.values()], trained=trained, card=card, extras=extras)
-        figures_file.write(run, joint_figures(scores))
+        subframes = {name: game.config.model.subframes for name, game in games.items()}
+        evaluations = {name: one.evaluation for name, one in results.items()}
+        card = joint_card_text(config, evaluations, subframes, seconds, trains, command)
+        extras |= joint_pictures({name: one.pictures for name, one in results.items()})
+        folder = save_joint(out, [one.model for one in results.values()], trained=trained, card=card, extras=extras)
     else:
-        ((name, one),) = found.items()
-        card = cards.card(config, one.figures, seconds, trains[0], command)
+        ((name, one),) = results.items()
+        card = card_text(config, one.evaluation, seconds, trains[0], command)
         folder = save_model(
             out,
-            state.space,
+            one.model.space,
             one.model.classifier,
             game=name,
             native=one.model.native,
@@ -102,110 +210,34 @@ def finish(
             card=card,
             extras=one.pictures | extras,
         )
-        figures_file.write(run, one.figures)
     print(card.split("## Limits")[0])
     return folder
 
 
-def outcome(config: Config, game: GameData, space: Space, export_to: Path | None) -> Outcome:
-    """Names for what the network finds in a game, and how well it does on its test splits.
+def joint_pictures(games: Mapping[str, Mapping[str, bytes]]) -> dict[str, bytes]:
+    """The pictures of each game under their names in a folder of several games: ``example-Pong.png``."""
+    return {f"{Path(name).stem}-{game}.png": png for game, own in games.items() for name, png in own.items()}
+
+
+def write_tables(folder: Path, evaluations: Mapping[str, Evaluation], run: Path, step: int, several: bool) -> None:
+    """Write what ``evaluate.py`` writes, and ``figures.json``, into the run's folder.
+
+    Of several games, the tables of each are in ``evaluation/<Game>/``, and ``games.csv`` has a row for each.
 
     Args:
-        config: of the whole run.
-        export_to: the run's folder, where classifiers are written for others to read; None: nowhere.
-
-    Raises:
-        NothingFoundError: of a run of one game, there is nothing to name. Of several, the others are worth keeping.
+        folder: the saved model; the tables have the hash of its weights.
+        evaluations: of each game that has test splits.
+        step: of training.
+        several: whether the run is of several games.
     """
-    own, validation, tests, native = game.config, game.validation, game.tests, game.train.native
-    if config.games:
-        space = with_background(space, game.examples)
-        export_to = export_to and export_to / own.game
-    found = detect_all(as_model(own, space, native), validation)
-    known = known_samples(own, found, validation)
-    try:
-        classifier, scene = name_objects(own, found, known)
-    except NothingFoundError as error:
-        if not config.games:
-            raise
-        print(f"{own.game}: {error}")
-        zeros = np.zeros((1, own.model.z_what_dim), np.float32)
-        classifier = LinearClassifier(zeros, np.zeros(1, np.float32), ("object0",))
-        scene = with_slots(own.scene, classifier.class_names, [])
-    if export_to is not None:
-        export_to.mkdir(parents=True, exist_ok=True)
-        paths = export_classifiers(own, known, export_to)
-        print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
-    model = as_model(replace(own, scene=scene), space, native, classifier)
-    return measured(own, model, known, validation, tests)
-
-
-def measured(
-    own: Config, model: Model, known: Samples | None, validation: Split, tests: Sequence[Split]
-) -> Outcome:
-    """How well a model of a game does on its test splits; the pictures of its folder.
-
-    Args:
-        own: of the game alone.
-        known: what few-shot naming draws from, see :func:`known_samples`.
-    """
-    seen = [detect_all(model, test) for test in tests]
-    figures = {
-        test.path.name: full_scores(own, [each], known, [test]) for test, each in zip(tests, seen, strict=True)
-    }
-    if len(tests) > 1:
-        figures[ALL_TESTS] = full_scores(own, seen, known, tests)
-    drawn = {"example.png": gallery.example(model, validation.frames(range(min(64, len(validation))))[:, 0])}
-    if tests:
-        drawn["errors.png"] = errors(seen[0], tests[0], own.scene)
-    pictures = {name: cv2.imencode(".png", one[..., ::-1])[1].tobytes() for name, one in drawn.items()}
-    return Outcome(model, figures, pictures)
-
-
-def joint_pictures(found: Mapping[str, Outcome]) -> dict[str, bytes]:
-    """The pictures of each game, PNG, by the names that they have in the folder of a joint model."""
-    return {f"{Path(k).stem}-{name}.png": v for name, one in found.items() for k, v in one.pictures.items()}
-
-
-def errors(found: Sequence[Detections], test: Split, scene: SceneConfig) -> np.ndarray:
-    """The worst frames of a test split beside the truth, (H, W, 3) uint8 RGB.
-
-    Args:
-        found: in all its frames.
-    """
-    truth = moving_truth(test, scene)[0]
-    chosen = gallery.worst(found, truth, 4)
-    frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
-    return gallery.differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
-
-
-def joint_figures(scores: Mapping[str, Mapping[str, cards.Figures]]) -> dict[str, figures_file.Numbers]:
-    """The figures of each game and test split, and the mean over the games that have some."""
-    each = {game: {name: figures_file.numbers(one) for name, one in own.items()} for game, own in scores.items()}
-    last = [list(own.values())[-1] for own in each.values() if own]
-    mean = {ALL_GAMES: figures_file.mean(last)} if last else {}
-    return mean | {f"{game}/{name}": one for game, own in each.items() for name, one in own.items()}
-
-
-def measure(folder: Path, games: Mapping[str, GameData], run: Path, step: int, several: bool) -> None:
-    """What ``evaluate.py`` measures of a model folder: rows of ``evaluation.csv`` and scalars, in the run's folder.
-
-    Of several games, those of each are in ``evaluation/<Game>/``, and ``games.csv`` has a row for each. Some go into
-    ``figures.json`` too, see :data:`EVALUATED`.
-    """
-    name, done = folder.resolve().name, {}
-    for game, data in games.items():
-        if data.tests:
-            samples = data.validation if data.validation.meta.labels else None
-            done[game] = evaluate_model(load_model(folder, game), data.tests, samples, name, progress=True)
-            written, notes = tables.write(done[game], run / "evaluation" / game if several else run, step)
-            print("\n".join([*done[game].notes, *notes, f"wrote {', '.join(map(str, written))}"]))
-    added: dict[str, figures_file.Numbers] = {}
-    for game, found in done.items():
-        own = {key: float(found.sets["moving"][key]) for key in EVALUATED}  # float: also of what is counted, a mean
-        own["reconstruction_mse"] = found.reconstruction_mse
-        split = found.splits[0] if len(found.splits) == 1 else ALL_TESTS
-        added[f"{game}/{split}" if several else split] = figures_file.numbers(own, "evaluation")
-    figures_file.add(run, ({ALL_GAMES: figures_file.mean(list(added.values()))} if several and done else {}) | added)
-    if several and done:
-        print(f"wrote {', '.join(map(str, tables.write_games(name, done, run)))}")
+    sha256 = read_settings(folder).sha256
+    saved = {game: replace(one, sha256=sha256) for game, one in evaluations.items()}
+    if several:
+        figures_json.write(run, figures_json.of_games(saved))
+    else:
+        figures_json.write(run, figures_json.of_evaluation(next(iter(saved.values()), None)))
+    for game, one in saved.items():
+        written, notes = tables.write(one, run / "evaluation" / game if several else run, step)
+        print("\n".join([*one.notes, *notes, f"wrote {', '.join(map(str, written))}"]))
+    if several and saved:
+        print(f"wrote {', '.join(map(str, tables.write_games(folder.resolve().name, saved, run)))}")

@@ -1,4 +1,4 @@
-"""What one game brings to a run: its splits and examples."""
+"""The data of one game of a run: its splits and training examples."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from dataclasses import dataclass, replace
 from spacetime_env.config import Config
 from spacetime_env.data.players import Player
 from spacetime_env.data.split import Split
-from spacetime_env.training.examples import (
-    Examples,
-    load_examples,
-)
+from spacetime_env.training.examples import Examples, load_examples
 from spacetime_env.training.splits import prepare_split, require_classes, settle_subframes, test_splits
 
 
 @dataclass(frozen=True)
 class GameData:
-    """What one game brings to a run."""
+    """The data of one game of a run."""
 
-    config: Config  # of it alone
+    config: Config  # of this game alone
     train: Split
     validation: Split
     tests: Sequence[Split]  # with labels
@@ -32,10 +29,14 @@ class GameData:
 
 
 def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
-    """The splits of one game, recorded where they are missing, and its examples.
+    """Open the splits of one game, record those that are missing, and load the training examples.
+
+    Args:
+        policy: plays the training data.
+        eval_policy: plays the validation data.
 
     Raises:
-        ConfigError, DatasetError: they do not fit the settings.
+        ConfigError, DatasetError: the splits do not fit the settings.
     """
     train = prepare_split(config, "train", policy)
     config = settle_subframes(config, train)
@@ -49,7 +50,7 @@ def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
 
 
 def data_key(config: Config, policy: Player) -> str:
-    """What :func:`gather` depends on, as text: runs with the same may share what it returns."""
+    """What :func:`gather` depends on, as text. Runs with the same text can share what it returns."""
     model = config.model
     shape = (model.frame_size, model.rows, model.color_order, model.grid, model.subframes)
     return repr((config.game, policy.name, config.data, config.motion, config.scene, shape))

@@ -1,20 +1,28 @@
-"""What a model's card says of its limits: what it does not see, and where nothing is reported."""
+"""The section "Limits" of a model's card: what the model misses, and where it reports nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from spacetime_env.config import SceneConfig
 from spacetime_env.evaluation.boxes import DetectionScores
 
-MISSED = 0.5  # a class with less recall is named
+MISSED = 0.5  # a class with a lower recall is named
 
 
-def unseen(scene: SceneConfig, scores: DetectionScores | None) -> list[str]:
-    """Sentences on the classes that a model misses, and on those that no test frame shows.
+@dataclass(frozen=True)
+class Limits:
+    """What the sentences on a model's limits in one game are made from."""
 
-    Args:
-        scene: of the model.
-        scores: on all of its test splits, of what moves; ``None`` where there is no split with ground truth.
-    """
+    scene: SceneConfig
+    subframes: int  # ``model.subframes``, 1 or 2
+    scores: DetectionScores | None  # of what moves, on all test splits together; None: no split has ground truth
+
+
+def class_sentences(limits: Limits) -> list[str]:
+    """Sentences on the classes with a low recall, and on the classes that no test frame has."""
+    scene, scores = limits.scene, limits.scores
     if scores is None:
         return ["What it does not see is not known, since no test split has ground truth."]
     missed = [
@@ -29,34 +37,30 @@ def unseen(scene: SceneConfig, scores: DetectionScores | None) -> list[str]:
     return [said, *([f"On no test frame there was: {', '.join(absent)}."] if absent else [])]
 
 
-def looks(subframes: int) -> str:
-    """The sentence on what a model looks at."""
+def input_sentence(subframes: int) -> str:
+    """The sentence on the frames that a model reads."""
     pooled = ", pooled with the emulator's frame before it" if subframes > 1 else ""
     return f"It sees one frame at a time{pooled}. It finds only what moved in its training data and is drawn."
 
 
-def silent(scene: SceneConfig) -> str:
-    """The sentence on the regions where nothing is reported; "" where there are none."""
+def ignore_sentence(scene: SceneConfig) -> str:
+    """The sentence on ignored regions; "" if there are none."""
     return f"Nothing is reported in {list(scene.ignore)} (x, y, w, h)." if scene.ignore else ""
 
 
-def limit_lines(scene: SceneConfig, subframes: int, scores: DetectionScores | None) -> list[str]:
-    """The section of the card of one game, without its title."""
-    sentences = [looks(subframes), silent(scene), *unseen(scene, scores)]
+def limit_lines(limits: Limits) -> list[str]:
+    """The lines of the section for a model of one game, without its title."""
+    sentences = [input_sentence(limits.subframes), ignore_sentence(limits.scene), *class_sentences(limits)]
     return [f"- {sentence}" for sentence in sentences if sentence]
 
 
-def joint_limit_lines(games: dict[str, tuple[SceneConfig, int, DetectionScores | None]]) -> list[str]:
-    """The section of the card of several games, without its title.
-
-    Args:
-        games: of each, its scene, its ``model.subframes`` as settled, and its scores.
-    """
-    lines = [f"- {looks(1)}"]
-    pooled = [game for game, (_, subframes, _) in games.items() if subframes > 1]
+def joint_limit_lines(games: Mapping[str, Limits]) -> list[str]:
+    """The lines of the section for a model of several games, without its title."""
+    lines = [f"- {input_sentence(1)}"]
+    pooled = [game for game, limits in games.items() if limits.subframes > 1]
     if pooled:
         lines.append(f"- Frames are pooled with the emulator's frame before them in {', '.join(pooled)}.")
-    for game, (scene, _, scores) in games.items():
-        sentences = filter(None, [*unseen(scene, scores), silent(scene)])
+    for game, limits in games.items():
+        sentences = filter(None, [*class_sentences(limits), ignore_sentence(limits.scene)])
         lines += [f"- {game}: {sentence[0].lower()}{sentence[1:]}" for sentence in sentences]
     return lines

@@ -1,4 +1,4 @@
-"""Names for what a network finds: from a few labels or, where there are none, by clusters."""
+"""Class names for detections: from a few labels or, without labels, from clusters."""
 
 from __future__ import annotations
 
@@ -19,48 +19,71 @@ from spacetime_env.models.settings import Settings
 from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space
 
-CLUSTERS = 8  # classes where no labels are and scene.classes names none
+CLUSTERS = 8  # classes of a model without labels, if scene.classes is empty
 
 
 class NothingFoundError(ValueError):
-    """The network finds no object, so there is nothing to name."""
+    """The network detects no object, so there is nothing to name."""
 
 
 def as_model(
     config: Config, space: Space, native: tuple[int, int], classifier: LinearClassifier | None = None
 ) -> Model:
-    """A network in training as the model that a user would load; all is ``moving`` without a classifier.
+    """A network in training as the model that a user would load. The network is switched to evaluation mode.
 
-    It switches the network to evaluation.
+    Args:
+        config: of one game.
+        native: H, W of the game's frames.
+        classifier: of z_what; None: each object is called ``moving``.
     """
-    if classifier is None:
-        zeros = np.zeros((1, config.model.z_what_dim), np.float32)
-        classifier = LinearClassifier(zeros, np.zeros(1, np.float32), ("moving",))
+    classifier = classifier or one_class(config, "moving")
     names = classifier.class_names
     return Model(
         space, classifier, Settings(canonical(config.game), native, names, config.model, config.scene, "", "")
     )
 
 
-def known_samples(config: Config, found: Sequence[Detections], split: Split) -> Samples | None:
-    """What few-shot naming draws from; None where the split has no labels, or nothing found has one."""
+def one_class(config: Config, name: str) -> LinearClassifier:
+    """A classifier that calls each object ``name``."""
+    return LinearClassifier(np.zeros((1, config.model.z_what_dim), np.float32), np.zeros(1, np.float32), (name,))
+
+
+def renamed(detections: Sequence[Detections], classifier: LinearClassifier) -> list[Detections]:
+    """The same detections with the class names that a classifier gives them."""
+    names = classifier.class_names
+    return [replace(one, class_ids=classifier.class_ids(one.z_what), class_names=names) for one in detections]
+
+
+def known_samples(config: Config, detections: Sequence[Detections], split: Split) -> Samples | None:
+    """z_what and true names that few-shot samples are drawn from.
+
+    Args:
+        detections: in all frames of ``split``.
+
+    Returns:
+        None if the split has no labels, or no detection matches a relevant true object.
+    """
     if not split.meta.labels:
         return None
-    z_what, names = labelled(found, label_truth(split, config.scene))
-    return (z_what, names) if names else None
+    samples = labelled(detections, label_truth(split, config.scene))
+    return samples if samples.names else None
 
 
 def few_shot_classifier(config: Config, known: Samples, count: int) -> LinearClassifier:
-    """Ridge on ``count`` samples per class, drawn with the run's seed."""
+    """A ridge classifier on ``count`` samples per class, drawn with the run's seed."""
     z_what, names = known
     picks = draw_samples(names, count, np.random.default_rng(config.seed))
     return fit_ridge(z_what[picks], [names[i] for i in picks], config.scene.classes or sorted(set(names)))
 
 
 def name_objects(
-    config: Config, found: Sequence[Detections], known: Samples | None
+    config: Config, detections: Sequence[Detections], known: Samples | None
 ) -> tuple[LinearClassifier, SceneConfig]:
-    """Classifier and scene: few-shot ridge where labels are, clusters of z_what where not.
+    """A classifier of z_what and the scene with its classes: a few-shot ridge classifier, or clusters without labels.
+
+    Args:
+        detections: in the validation frames; slots are counted in them.
+        known: see :func:`known_samples`.
 
     Raises:
         NothingFoundError: there is nothing to name.
@@ -68,24 +91,26 @@ def name_objects(
     if known is not None:
         classifier = few_shot_classifier(config, known, max(config.train.few_shot))
     else:
-        z_what = np.concatenate([one.z_what for one in found])
+        z_what = np.concatenate([one.z_what for one in detections])
         if not len(z_what):
             raise NothingFoundError(
                 "the network finds no object on the validation frames, so there is nothing to name. Train "
                 "longer (train.steps), or look at the pictures in TensorBoard."
             )
         classifier = fit_clusters(z_what, len(config.scene.classes) or CLUSTERS, config.seed)
-    ids = [classifier.class_ids(one.z_what) for one in found]
+    ids = [classifier.class_ids(one.z_what) for one in detections]
     return classifier, with_slots(config.scene, classifier.class_names, ids)
 
 
 def with_slots(scene: SceneConfig, names: tuple[str, ...], ids: Sequence[np.ndarray]) -> SceneConfig:
-    """The scene with classes, and slots for those that have none: as many as are seen at once in most frames.
+    """The scene with classes, and with slots for each of them.
+
+    A class without slots in ``scene`` gets as many as its objects in 99 % of the frames, at least one.
 
     Args:
-        scene: its slots are kept, for those of ``names`` that it gives any.
+        scene: its slots of classes that are in ``names`` are kept.
         names: of the classes.
-        ids: of each frame, the class of each object, (n,) indices into ``names``.
+        ids: for each frame, the class of each object, (n,) indices into ``names``.
     """
     slots = {}
     for index, name in enumerate(names):
@@ -96,7 +121,7 @@ def with_slots(scene: SceneConfig, names: tuple[str, ...], ids: Sequence[np.ndar
 
 
 def export_classifiers(config: Config, known: Samples | None, folder: Path) -> list[Path]:
-    """Write ``z_what-classifier_{n}.joblib.pkl`` for each n of ``train.few_shot``; none without labels."""
+    """Write ``z_what-classifier_{n}.joblib.pkl`` for each n of ``train.few_shot``; no file without labels."""
     paths = []
     for count in config.train.few_shot if known is not None else ():
         assert known is not None

@@ -1,64 +1,100 @@
-"""Pictures of a training: what is seen while it goes on, and for the model's card at its end."""
+"""Pictures of a training: for TensorBoard while it runs, and for the model folder at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from torch import Tensor
 
+from spacetime_env.config import SceneConfig
+from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import Truth, iou, match
-from spacetime_env.frames import boxes_to_z_where
+from spacetime_env.evaluation.run_model import Predictions
 from spacetime_env.models.model import Model
-from spacetime_env.objects.detections import Detections
+from spacetime_env.objects.detections import Detections, from_boxes
 from spacetime_env.objects.drawing import draw, enlarge
 from spacetime_env.space import SpaceOutput, Targets
 
-SCALE = 3  # pictures are drawn larger, so that boxes do not cover what they show
+SCALE = 3  # pictures are enlarged, so that boxes do not cover the objects
+EXAMPLES = 64  # validation stacks whose first frames the example is chosen from
 
 
-def example(model: Model, frames: np.ndarray) -> np.ndarray:
-    """The frame in which most is found: as it is, with boxes and names, and as the network draws it.
+def model_pictures(
+    model: Model,
+    validation: Split,
+    detections: Sequence[Detections],
+    tests: Sequence[Split],
+    predictions: Sequence[Predictions],
+    scene: SceneConfig,
+) -> dict[str, bytes]:
+    """The pictures of a model folder as PNG: ``example.png``, and ``errors.png`` if there is a test split.
+
+    Args:
+        detections: in all frames of ``validation``, which the example is from.
+        tests: the first one is what the errors are from.
+        predictions: of each of ``tests``.
+        scene: says which of the true objects move.
+    """
+    length, count = validation.meta.length, min(EXAMPLES, len(validation))
+    firsts = [detections[stack * length] for stack in range(count)]
+    drawn = {"example.png": example(model, validation.frames(range(count))[:, 0], firsts)}
+    if tests:
+        drawn["errors.png"] = errors(tests[0], predictions[0], scene)
+    return {name: cv2.imencode(".png", one[..., ::-1])[1].tobytes() for name, one in drawn.items()}
+
+
+def example(model: Model, frames: np.ndarray, detections: Sequence[Detections]) -> np.ndarray:
+    """The frame with the most detections three times: as it is, with boxes and names, and reconstructed.
 
     Args:
         frames: (N, H, W, 3) uint8 RGB in native size, N >= 1.
+        detections: in each of them.
 
     Returns:
         (3 * H, 9 * W, 3) uint8 RGB.
     """
-    found = model.detect(frames)
-    most = max(range(len(found)), key=lambda i: len(found[i]))
+    most = max(range(len(detections)), key=lambda i: len(detections[i]))
     drawn = model.reconstruct(frames[most : most + 1])["reconstruction"][0]
-    boxes = draw(frames[most], found[most], SCALE, confidence=False)
+    boxes = draw(frames[most], detections[most], SCALE, confidence=False)
     return np.concatenate([enlarge(frames[most], SCALE), boxes, enlarge(drawn, SCALE)], axis=1)
 
 
-def worst(found: Sequence[Detections], truth: Sequence[Truth], count: int) -> list[int]:
-    """Frames in which detections and truth differ most (least F1 at IoU 0.5), one of each of ``count`` stretches.
+def errors(test: Split, predictions: Predictions, scene: SceneConfig) -> np.ndarray:
+    """Four of the worst frames of a test split beside the ground truth of what moves: (H, W, 3) uint8 RGB."""
+    truth, found = predictions.moving(scene)[0], predictions.detections
+    chosen = worst(found, truth, 4)
+    frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
+    return differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])
 
-    A thing that is wrong is often wrong for many frames; stretches of equal length show more than one such thing.
+
+def worst(detections: Sequence[Detections], truth: Sequence[Truth], count: int) -> list[int]:
+    """The frames with the lowest F1 at an IoU of 0.5, one from each of ``count`` parts of equal length.
+
+    An error often lasts for many frames; the parts show more than one error.
     """
     scores = []
-    for one, true in zip(found, truth, strict=True):
+    for one, true in zip(detections, truth, strict=True):
         total = len(one) + len(true.names)
-        scores.append(2 * len(match(iou(one.boxes, true.boxes), 0.5)) / total if total else 1.0)
-    stretches = np.array_split(np.arange(len(scores)), min(count, len(scores)))
-    return [int(min(stretch, key=lambda f: scores[f])) for stretch in stretches]
+        scores.append(2 * len(match(iou(one.boxes, true.boxes))) / total if total else 1.0)
+    parts = np.array_split(np.arange(len(scores)), min(count, len(scores)))
+    return [int(min(part, key=lambda f: scores[f])) for part in parts]
 
 
-def differences(frames: Sequence[np.ndarray], found: Sequence[Detections], truth: Sequence[Truth]) -> np.ndarray:
-    """Frames in two columns: what was found (left of each pair), and the ground truth (right).
+def differences(frames: Sequence[np.ndarray], detections: Sequence[Detections], truth: Sequence[Truth]) -> np.ndarray:
+    """Frames as pairs, two pairs a row: the detections on the left of each pair, the ground truth on the right.
 
     Args:
         frames: (H, W, 3) uint8 RGB each.
-        found, truth: of these frames.
+        detections, truth: in these frames.
 
     Returns:
-        uint8 RGB, two frames a row.
+        (H', W', 3) uint8 RGB.
     """
     pairs = []
-    for frame, one, true in zip(frames, found, truth, strict=True):
+    for frame, one, true in zip(frames, detections, truth, strict=True):
         left = draw(frame, one, SCALE, confidence=False)
         right = draw(frame, as_detections(true, frame.shape[:2], one.class_names), SCALE, confidence=False)
         pairs.append(np.concatenate([left, right, np.zeros((len(left), 12, 3), np.uint8)], axis=1))
@@ -69,32 +105,25 @@ def differences(frames: Sequence[np.ndarray], found: Sequence[Detections], truth
 
 
 def as_detections(truth: Truth, native: tuple[int, ...], class_names: Sequence[str]) -> Detections:
-    """Ground truth as detections of certainty 1, to be drawn in the colours of ``class_names``."""
+    """Ground truth as detections with a confidence of 1, to be drawn in the colours of ``class_names``."""
     names = tuple(dict.fromkeys([*class_names, *truth.names]))
-    n = len(truth.names)
-    return Detections(
-        truth.boxes.astype(np.float32),
-        boxes_to_z_where(truth.boxes, (native[0], native[1])).astype(np.float32),
-        np.array([names.index(name) for name in truth.names], np.int64),
-        np.ones(n, np.float32),
-        np.zeros((n, 1), np.float32),
-        names,
-    )
+    ids = np.array([names.index(name) for name in truth.names], np.int64)
+    return replace(from_boxes(truth.boxes, (native[0], native[1])), class_ids=ids, class_names=names)
 
 
 def picture(
     frames: Tensor, output: SpaceOutput, targets: Targets, color_order: str = "rgb", count: int = 4
 ) -> np.ndarray:
-    """Some frames, a row each: frame, reconstruction, predicted boxes, background, motion and its boxes.
+    """Some frames of a batch, a row each: frame, reconstruction, predicted boxes, background, motion and its boxes.
 
     Args:
         frames: (B, 3, h, w) float in [0, 1] in the model's colour order.
         output, targets: of these frames.
         color_order: of the model.
-        count: of frames, spread over the batch.
+        count: how many frames, spread over the batch.
 
     Returns:
-        One uint8 RGB picture (H, W, 3).
+        (H, W, 3) uint8 RGB.
     """
     if color_order == "bgr":
         frames = frames.flip(1)
@@ -129,7 +158,7 @@ def _pixels(image: Tensor) -> np.ndarray:
 
 
 def _boxes(image: np.ndarray, z_where: Tensor) -> np.ndarray:
-    """A copy of the picture with boxes (n, 4) drawn around what they hold."""
+    """A copy of the picture with a red line around each box; ``z_where`` is (n, 4)."""
     image = image.copy()
     height, width = image.shape[:2]
     for w, h, x, y in z_where.detach().cpu().tolist():

@@ -17,7 +17,7 @@ from spacetime_env.config import Config
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.split import Split
-from spacetime_env.evaluation import figures as figures_file
+from spacetime_env.evaluation import figures_json
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.checkpoint import (
     BEST,
@@ -32,7 +32,7 @@ from spacetime_env.training.examples import (
     require_examples,
     set_background,
 )
-from spacetime_env.training.finish import finish, measure
+from spacetime_env.training.finish import finish
 from spacetime_env.training.game_data import GameData, data_key, gather
 from spacetime_env.training.loop import train_loop
 from spacetime_env.training.provenance import as_yaml, provenance
@@ -113,16 +113,14 @@ def pretrain(
     files.write_atomically(run / "run.yaml", as_yaml(provenance(config)))
     train_loop(config, state, examples, validation, run)
     use_best(folder, state)
-    written = finish(config, state, games, out, run, data_seconds, command, export_classifier)
-    measure(written, games, run, state.step, bool(config.games))
-    return written
+    return finish(config, state, games, out, run, data_seconds, command, export_classifier)
 
 
 def forget(run: Path) -> None:
     """Throw away a run's checkpoints, logs and figures, and nothing else that lies in its folder."""
     for old in (run / "checkpoints", run / "tensorboard"):
         shutil.rmtree(old, ignore_errors=True)
-    (run / figures_file.NAME).unlink(missing_ok=True)
+    (run / figures_json.NAME).unlink(missing_ok=True)
 
 
 def start(config: Config, examples: Examples | JointExamples) -> State:

@@ -26,7 +26,7 @@ from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.config.games import each_game
 from spacetime_env.data.meta import INDEX, DatasetError
 from spacetime_env.data.split import open_split
-from spacetime_env.evaluation import figures
+from spacetime_env.evaluation import figures_json
 from spacetime_env.files import write_atomically
 from spacetime_env.training.checkpoint import differences
 from spacetime_env.training.game_data import GameData
@@ -184,7 +184,7 @@ def write_tables(sweep: Sweep) -> None:
     for run in sweep.runs:
         done = run.done()
         state = "done" if done else "failed" if (run.folder / ERROR).is_file() else "not done"
-        found = figures.read(run.folder) if done else None
+        found = figures_json.read(run.folder) if done else None
         rows.append(Row(run.settings, state, float(run.record().get("seconds", 0)), found or {}))
     write_atomically(sweep.folder / "table.csv", as_csv(rows).encode())
     write_atomically(sweep.folder / "table.md", as_markdown(sweep.name, rows).encode())

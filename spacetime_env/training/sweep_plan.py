@@ -16,7 +16,7 @@ import torch
 from spacetime_env.config import Config, ConfigError, load_config, to_dict
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import policy_for
-from spacetime_env.evaluation import figures
+from spacetime_env.evaluation import figures_json
 from spacetime_env.files import write_atomically
 from spacetime_env.space import Space
 from spacetime_env.training.step import require_settings
@@ -54,7 +54,7 @@ class Run:
 
     def done(self) -> bool:
         """It went to its end, and what it wrote is there."""
-        there = (self.model / "model.yaml").is_file() and figures.read(self.folder) is not None
+        there = (self.model / "model.yaml").is_file() and figures_json.read(self.folder) is not None
         return there and self.record().get("done") is True
 
     def write(self, seconds: float, done: bool) -> None:

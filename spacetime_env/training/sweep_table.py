@@ -1,18 +1,17 @@
-"""Tables of many runs: CSV with all that was measured, Markdown with means over the seeds."""
+"""Tables of the runs of a sweep: CSV with all metrics, Markdown with means over the seeds."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spacetime_env.evaluation.figures import Numbers
+from spacetime_env.evaluation.metrics import Metrics
+from spacetime_env.evaluation.tables import csv_text
 
 SEED = "seed"  # the setting that means are taken over
-# The figures that come first: what their names in figures.json match, and what they are called.
+# The metrics that come first: a pattern of their names in figures.json -> their title.
 MAIN = {
     r"detection\.f1": "F1 at IoU 0.5",
     r"detection\.center_f1": "F1 by centre distance",
@@ -21,7 +20,7 @@ MAIN = {
     r"evaluation\.ami": "AMI of k-means",
     r"detection\.name_accuracy": "name accuracy",
 }
-_SPREAD = ".std"  # of a figure itself, over draws: in the CSV only
+_SPREAD = ".std"  # of a metric over draws: in the CSV only
 
 
 @dataclass(frozen=True)
@@ -30,25 +29,23 @@ class Row:
 
     settings: Mapping[str, str]  # the same keys in every row
     state: str  # "done", "failed", "not done"
-    seconds: float  # wall time, all sessions
-    figures: Mapping[str, Numbers]  # test split -> figure -> value; empty unless done
+    seconds: float  # wall time of all sessions
+    metrics: Mapping[str, Metrics]  # test split -> metric -> value; empty unless done
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A line for each run: settings, state, wall_seconds, and ``<test split>: <figure>`` for all figures of any run."""
-    columns = [(split, figure) for split in splits_of(rows) for figure in figures_of(rows, split)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    settings = list(rows[0].settings)
-    writer.writerow([*settings, "state", "wall_seconds", *(f"{split}: {figure}" for split, figure in columns)])
+    """A line for each run: settings, state, wall_seconds, and ``<test split>: <metric>`` for each metric of any run."""
+    columns = [(split, metric) for split in splits_of(rows) for metric in metrics_of(rows, split)]
+    names = [f"{split}: {metric}" for split, metric in columns]
+    lines: list[Sequence[object]] = [[*rows[0].settings, "state", "wall_seconds", *names]]
     for row in rows:
-        values = [row.figures.get(split, {}).get(figure, "") for split, figure in columns]
-        writer.writerow([*row.settings.values(), row.state, f"{row.seconds:.1f}", *values])
-    return text.getvalue()
+        values = [row.metrics.get(split, {}).get(metric, "") for split, metric in columns]
+        lines.append([*row.settings.values(), row.state, f"{row.seconds:.1f}", *values])
+    return csv_text(lines)
 
 
 def as_markdown(name: str, rows: Sequence[Row]) -> str:
-    """A table a test split: a line for each combination of the settings but the seed, over the runs that are done."""
+    """A table for each test split: a line for each combination of settings but the seed, with means over the seeds."""
     lines = [
         f"# {name}: {sum(row.state == 'done' for row in rows)} of {len(rows)} runs",
         "",
@@ -62,20 +59,20 @@ def as_markdown(name: str, rows: Sequence[Row]) -> str:
     if done and not splits_of(done):
         lines += ["", "No figures: there was no test split with ground truth."]
     for split in splits_of(done):
-        counts = {figure for row in done for figure, value in row.figures.get(split, {}).items() if type(value) is int}
-        shown = [one for one in figures_of(done, split) if one not in counts and not one.endswith(_SPREAD)]
+        counts = {metric for row in done for metric, value in row.metrics.get(split, {}).items() if type(value) is int}
+        shown = [one for one in metrics_of(done, split) if one not in counts and not one.endswith(_SPREAD)]
         keys = [key for key in rows[0].settings if key != SEED]
-        heads = [*keys, "n", *(title(figure) for figure in shown), "wall time, s"]
+        heads = [*keys, "n", *(title(metric) for metric in shown), "wall time, s"]
         lines += ["", f"## {split}", "", _line(heads), _line(["---"] * len(heads))]
         for values, group in by_settings(done, keys).items():
-            cells = [mean([row.figures.get(split, {}).get(figure) for row in group]) for figure in shown]
+            cells = [mean([row.metrics.get(split, {}).get(metric) for row in group]) for metric in shown]
             seconds = mean([row.seconds for row in group], 0)
             lines.append(_line([*values, str(len(group)), *cells, seconds]))
     return "\n".join(lines) + "\n"
 
 
 def by_settings(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
-    """The rows by their values of ``keys``, in the order in which these come up."""
+    """The rows grouped by their values of the settings ``keys``; groups are in the order of their first rows."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row.settings[key] for key in keys), []).append(row)
@@ -98,29 +95,29 @@ def mean(values: Sequence[float | None], digits: int = 4) -> str:
 
 
 def splits_of(rows: Iterable[Row]) -> list[str]:
-    """The test splits of any row, those of all games or all splits together first."""
-    found = dict.fromkeys(split for row in rows for split in row.figures)
+    """The test splits of all rows. ``mean over games`` and ``all test splits`` come first."""
+    found = dict.fromkeys(split for row in rows for split in row.metrics)
     return sorted(found, key=lambda split: ("/" in split, split.startswith("test-"), split))
 
 
-def figures_of(rows: Iterable[Row], split: str) -> list[str]:
-    """The figures of a split in any row, the main ones first."""
-    found = list(dict.fromkeys(figure for row in rows for figure in row.figures.get(split, {})))
-    return sorted(found, key=lambda figure: (_place(figure), found.index(figure)))
+def metrics_of(rows: Iterable[Row], split: str) -> list[str]:
+    """The metrics that any row has on a split, the main ones first."""
+    found = list(dict.fromkeys(metric for row in rows for metric in row.metrics.get(split, {})))
+    return sorted(found, key=lambda metric: (_place(metric), found.index(metric)))
 
 
-def title(figure: str) -> str:
-    """A figure in words: ``detection.f1`` -> ``F1 at IoU 0.5``."""
+def title(metric: str) -> str:
+    """The title of a metric: ``detection.f1`` -> ``F1 at IoU 0.5``."""
     for pattern, words in MAIN.items():
-        match = re.fullmatch(pattern, figure)
+        match = re.fullmatch(pattern, metric)
         if match:
             return words.format(*match.groups())
-    return figure.removeprefix("detection.").removeprefix("evaluation.").replace("_", " ").replace(".", " ")
+    return metric.removeprefix("detection.").removeprefix("evaluation.").replace("_", " ").replace(".", " ")
 
 
-def _place(figure: str) -> tuple[int, int]:
+def _place(metric: str) -> tuple[int, int]:
     for place, pattern in enumerate(MAIN):
-        match = re.fullmatch(pattern, figure)
+        match = re.fullmatch(pattern, metric)
         if match:
             return place, int(match[1]) if match.groups() else 0
     return len(MAIN), 0

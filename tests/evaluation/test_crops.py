@@ -1,4 +1,4 @@
-"""What boxes hold, cut out."""
+"""Detected objects, cut out of the frames."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ import pytest
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.crops import COLUMNS, crop, save_crops
+from spacetime_env.evaluation.run_model import Predictions
+from spacetime_env.objects.detections import Detections
 from tests.helpers.made import found
 from tests.helpers.tiny import write_split
 
 FRAME = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
+
+
+def predictions(detections: list[Detections], truth: list[Truth]) -> Predictions:
+    return Predictions(detections, truth, [], [], frozenset())
 
 
 @pytest.mark.parametrize(
@@ -43,7 +49,7 @@ def test_save_crops(tmp_path: Path) -> None:
     objects[23] = found((tuple(true[0]), "Ball"), (tuple(true[1]), "Ball"))
     truth = [Truth(np.zeros((0, 4), np.float32), ())] * 23 + [Truth(true, ("Player", "Ball"))]
     folder = tmp_path / "crops"
-    path = save_crops(folder, splits, objects, truth, limit=9)
+    path = save_crops(folder, splits, predictions(objects, truth), limit=9)
     with open(path, newline="") as file:
         table = list(csv.DictReader(file))
     assert tuple(table[0]) == COLUMNS
@@ -58,7 +64,7 @@ def test_save_crops(tmp_path: Path) -> None:
         picture = np.asarray(cv2.imread(str(folder / row["file"])))[..., ::-1]
         assert np.array_equal(picture, frame[y : y + h, x : x + w]) and picture.any()
     # A second call leaves none of the first's files, and takes the first and the last.
-    save_crops(folder, splits, objects, truth, limit=2)
+    save_crops(folder, splits, predictions(objects, truth), limit=2)
     assert sorted(p.name for p in folder.iterdir()) == ["00000.png", "00001.png", "crops.csv"]
     with open(path, newline="") as file:
         assert [row["stack"] for row in csv.DictReader(file)] == ["0", "3"]
@@ -66,5 +72,6 @@ def test_save_crops(tmp_path: Path) -> None:
 
 def test_nothing_found(tmp_path: Path) -> None:
     split = open_split(write_split(tmp_path, "test", labels=True))
-    path = save_crops(tmp_path / "crops", [split], [found()] * 12, [Truth(np.zeros((0, 4)), ())] * 12, 5)
+    nothing = predictions([found()] * 12, [Truth(np.zeros((0, 4)), ())] * 12)
+    path = save_crops(tmp_path / "crops", [split], nothing, 5)
     assert path.read_text() == ",".join(COLUMNS) + "\n" and list(path.parent.iterdir()) == [path]

@@ -1,131 +1,28 @@
-"""All figures together, of a model that sees a made-up game as well as it is told to."""
+"""An evaluation of a model that detects the objects of a made-up game as well as it is told to."""
 
 from __future__ import annotations
 
-import csv
 import math
-import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from spacetime_env.commands import evaluate
-from spacetime_env.commands.evaluate import main
 from spacetime_env.config import SceneConfig
-from spacetime_env.data.split import Split, open_split
+from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_model
-from spacetime_env.evaluation.run_model import EvaluationError, labelled_tests, look, runs_of
-from spacetime_env.evaluation.tables import columns
-from spacetime_env.frames import boxes_to_z_where
-from spacetime_env.models.folder import load_model, save_model
-from spacetime_env.models.model import Model
-from spacetime_env.objects.detections import Detections
-from tests.helpers.tiny import (
-    COLORS,
-    CONFIG,
-    MODEL,
-    NATIVE,
-    SIZES,
-    make_classifier,
-    make_space,
-    write_data,
-    write_split,
-)
-
-ROOT = Path(__file__).parents[2]
-SCENE = SceneConfig(classes=("Player", "Ball"), slots={"Player": 1, "Ball": 1})
-OFF = 51  # 0.2 of the colours' range
-
-
-class Seer:
-    """Stands in for a :class:`Model`: finds what has a colour, with a z_what of its class.
-
-    ``blur`` lets z_what depend on the place, so that classes are not alike.
-    """
-
-    game, config = "Pong", MODEL
-
-    def __init__(
-        self,
-        names: tuple[str, ...] = ("Player", "Ball"),
-        scene: SceneConfig = SCENE,
-        blind: Sequence[str] = (),
-        blur: float = 0,
-    ) -> None:
-        self.class_names, self.scene, self.native, self.blind, self.blur = names, scene, NATIVE, blind, blur
-        self.settings = SimpleNamespace(sha256="abc", trained={"steps": "7"})
-
-    def detect(self, frames: np.ndarray) -> list[Detections]:
-        return [self.see(frame) for frame in frames]
-
-    def see(self, frame: np.ndarray) -> Detections:
-        boxes, ids, z_what = [], [], []
-        for number, (name, color) in enumerate(COLORS.items()):
-            ys, xs = np.nonzero((frame == color).all(axis=-1))
-            if name not in self.blind and len(xs):
-                boxes.append((xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1))
-                ids.append(number)
-                z_what.append((10 * number + self.blur * (ys.min() * 7 % 5), 0, 1))
-        places = np.array(boxes, np.float32).reshape(-1, 4)
-        return Detections(
-            boxes=places,
-            z_where=boxes_to_z_where(places, NATIVE),
-            class_ids=np.array(ids, np.int64),
-            confidence=np.full(len(boxes), 0.9, np.float32),
-            z_what=np.array(z_what, np.float32).reshape(-1, 3),
-            class_names=self.class_names,
-        )
-
-    def reconstruct(self, frames: np.ndarray) -> dict[str, np.ndarray]:
-        return {"reconstruction": np.where(frames > 127, frames - OFF, frames + OFF).astype(np.uint8)}
-
-
-def seer(**options: Any) -> Model:
-    return cast(Model, Seer(**options))
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_data(folder, test=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def test(root: Path) -> Split:
-    return open_split(root / "Pong" / "test-random")
-
-
-@pytest.fixture(scope="module")
-def validation(root: Path) -> Split:
-    return open_split(root / "Pong" / "validation-random")
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(
-        tmp_path_factory.mktemp("models") / "tiny",
-        make_space(),
-        make_classifier(),
-        game="Pong",
-        native=NATIVE,
-        scene_config=replace(CONFIG.scene, classes=("Player", "Ball"), slots={"Player": 9, "Ball": 9}),
-        trained={"steps": 7},
-    )
+from spacetime_env.evaluation.run_model import EvaluationError, predict
+from spacetime_env.evaluation.tables import csv_row
+from spacetime_env.models.folder import load_model
+from tests.helpers.seer import SCENE, Seer, seer
+from tests.helpers.tiny import COLORS, MODEL, NATIVE, SIZES, write_model
 
 
 def same(one: Evaluation, other: Evaluation) -> bool:
-    return columns(one) == columns(other) and one.notes == other.notes
-
-
-# Figures
+    return csv_row(one) == csv_row(other) and one.notes == other.notes
 
 
 def test_a_model_that_sees_all(test: Split, validation: Split) -> None:
@@ -210,139 +107,30 @@ def test_a_model_that_sees_nothing(test: Split, validation: Split) -> None:
     assert math.isnan(found.sets["all"]["ami"])
 
 
-def test_the_same_figures_each_time(test: Split, validation: Split, model_folder: Path) -> None:
+def test_the_same_evaluation_each_time(test: Split, validation: Split, tmp_path: Path) -> None:
     first = evaluate_model(seer(blur=6), [test], validation)
     assert same(first, evaluate_model(seer(blur=6), [test], validation))
     assert not same(first, evaluate_model(seer(blur=6), [test], validation, seed=1))
     assert 0 < first.sets["all"]["few_shot_4"] < 1 and first.sets["all"]["f1"] == 1
-    model = load_model(model_folder)
+    model = load_model(write_model(tmp_path / "tiny"))
     first = evaluate_model(model, [test], validation)
     assert same(first, evaluate_model(model, [test], validation))
-    direct = detection_scores(look(model, [test]).found, look(model, [test]).truth)
+    predictions = predict(model, test)
+    direct = detection_scores(predictions.detections, predictions.truth)
     assert first.sets["all"]["f1"] == direct.f1 and first.sets["all"]["overcount"] == 1  # 16 cells for 2 objects
 
 
-def test_splits_are_taken_together(test: Split, validation: Split) -> None:
-    seen = look(seer(), [test, validation])
-    assert len(seen.found) == len(seen.truth) == 24 and seen.classes == {"Player", "Ball"}
-    assert seen.stacks == seen.runs == [range(at, at + 3) for at in range(0, 24, 3)]
-    for one, true in zip(seen.found, seen.truth, strict=True):
-        assert sorted(one.boxes.tolist()) == sorted(true.boxes.tolist())
+def test_an_evaluation_does_not_change(test: Split) -> None:
+    found = evaluate_model(seer(), [test])
+    with pytest.raises(FrozenInstanceError):
+        found.frames = 5  # type: ignore[misc]
 
 
-def test_runs_of_a_sequential_split() -> None:
-    """Stacks go on in the second and fourth; the third begins another episode, the fifth skips, the sixth is a file."""
-    steps = np.array([[0, 1, 2], [3, 4, 5], [0, 1, 2], [3, 4, 5], [7, 8, 9]])
-    files = [
-        SimpleNamespace(episodes=np.array([0, 0, 1, 1, 1]), steps=steps),
-        SimpleNamespace(episodes=np.array([1]), steps=np.array([[10, 11, 12]])),
-    ]
-
-    class Recorded:
-        meta = SimpleNamespace(order="sequential", length=3)
-
-        def __len__(self) -> int:
-            return 6
-
-        def shards(self) -> list[SimpleNamespace]:
-            return files
-
-    split = cast(Split, Recorded())
-    assert runs_of(split) == [range(0, 6), range(6, 12), range(12, 15), range(15, 18)]
-    split.meta.order = "random"  # type: ignore[misc]
-    assert runs_of(split) == [range(at, at + 3) for at in range(0, 18, 3)]
-
-
-# Mistakes
-
-
-def test_what_cannot_be_evaluated(test: Split, validation: Split, tmp_path: Path) -> None:
+def test_what_cannot_be_evaluated(test: Split, validation: Split) -> None:
     with pytest.raises(EvaluationError, match="at least one labelled split"):
         evaluate_model(seer(), [])
     with pytest.raises(EvaluationError, match=r"few-shot samples would come from .*test-random, which is tested too"):
         evaluate_model(seer(), [validation, test], test)
-    bare = open_split(write_split(tmp_path, "test"))
-    with pytest.raises(EvaluationError, match="recorded without ground truth"):
-        evaluate_model(seer(), [bare])
-    other = Seer()
-    other.native = (44, 37)
-    with pytest.raises(EvaluationError, match=r"frames of \(44, 36\) pixels \(H, W\), and the model reads \(44, 37\)"):
-        evaluate_model(cast(Model, other), [test])
-    with pytest.raises(EvaluationError, match=r"no labelled test split in .*--split"):
-        labelled_tests(tmp_path, "Pong")
-
-
-# The command
-
-
-def test_the_script_only_calls_the_package() -> None:
-    assert len((ROOT / "evaluate.py").read_text().splitlines()) < 15
-    done = subprocess.run([sys.executable, ROOT / "evaluate.py", "--help"], capture_output=True, text=True, cwd="/")
-    assert done.returncode == 0 and "--save-crops" in done.stdout
-
-
-def test_command(
-    root: Path, model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["--model", str(model_folder), "--data-root", str(root), "--save-crops", "--max-crops", "5"]
-    assert main(words) == 0 and main([*words, "--no-plots"]) == 0
-    out = tmp_path / "runs" / "evaluate" / "tiny"
-    with open(out / "evaluation.csv", newline="") as file:
-        first, second = csv.DictReader(file)
-    assert first["model"] == "tiny" and first["splits"] == "test-random" and first["moving/f1"]
-    assert {**first, "time": ""} == {**second, "time": ""}
-    said = capsys.readouterr().out
-    assert (out / "evaluation.md").read_text() in said
-    assert len(list((out / "crops").glob("*.png"))) == 5 and len(list((out / "tensorboard").iterdir())) == 2
-    assert f"wrote {Path('runs/evaluate/tiny/evaluation.csv')}" in said
-
-
-def test_splits_and_samples_by_hand(
-    root: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evaluate, "load_model", lambda _: seer())
-    test, validation = root / "Pong" / "test-random", root / "Pong" / "validation-random"
-    words = ["--model", str(model_folder), "--no-plots", "--out", str(tmp_path), "--data-root", str(tmp_path)]
-    assert main([*words, "--split", str(validation), str(validation), "--few-shot-from", str(test)]) == 0
-    assert main([*words, "--split", str(test)]) == 0  # no validation-random in this root
-    with open(tmp_path / "evaluation.csv", newline="") as file:
-        swapped, alone = csv.DictReader(file)
-    assert (swapped["splits"], swapped["frames"]) == ("validation-random", "12") and swapped["all/few_shot_4"]
-    assert alone["splits"] == "test-random" and alone["all/few_shot_4"] == ""
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--model", "nobody"], "nobody"),
-        (["--split", "nowhere"], "nowhere is not a recorded split"),
-        (["--few-shot-from", "nowhere"], "nowhere is not a recorded split"),
-        (["--split", "{root}/Pong/validation-random"], "few-shot samples would come from"),
-        (["--data-root", "nowhere"], "no labelled test split in nowhere"),
-        (["--max-crops", "0"], "expected --max-crops 1 or more"),
-        (["--seed", "-1"], "--seed 0 or more, got 256 and -1"),
-        (["--out", "{root}/Pong/test-random/meta.yaml"], "meta.yaml"),
-    ],
-)
-def test_mistakes_are_sentences(
-    words: list[str], message: str, root: Path, model_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = ["--model", str(model_folder), "--data-root", str(root), "--no-plots"]
-    given += ["--out", str(model_folder / "out")] if "--out" not in words else []
-    assert main([*given, *(word.format(root=root) for word in words)]) == 1
-    said = capsys.readouterr().err.replace("\r", "\n").splitlines()[-1]
-    assert said.startswith("evaluate.py: ") and message in said
-    assert not (model_folder / "out").exists()
-
-
-def test_ctrl_c(root: Path, model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    def pressed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(evaluate, "look", pressed)
-    assert main(["--model", str(model_folder), "--data-root", str(root)]) == 130
-    assert "stopped" in capsys.readouterr().err
 
 
 def test_sizes_of_the_made_up_game() -> None:

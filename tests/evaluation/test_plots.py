@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from spacetime_env.evaluation import plots
+from spacetime_env.evaluation.latents import Samples
 
 
-def clouds(count: int) -> tuple[np.ndarray, list[str]]:
+def clouds(count: int) -> Samples:
     """Two classes far apart in five dimensions."""
     z_what = np.random.default_rng(0).normal(size=(2 * count, 5)).astype(np.float32)
     z_what[::2] += 9
-    return z_what, ["a", "b"] * count
+    return Samples(z_what, ["a", "b"] * count)
 
 
 def picture(data: bytes) -> np.ndarray:
@@ -67,7 +68,7 @@ def test_too_few_to_draw(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for few in (clouds(2), clouds(0)):
         written, said = plots.write(few, tmp_path, "tiny")
-        assert written == [] and f"only {len(few[1])} objects were found, 5 or more are needed" in said[0]
+        assert written == [] and f"only {len(few.names)} objects were found, 5 or more are needed" in said[0]
     assert list(tmp_path.iterdir()) == []
 
 

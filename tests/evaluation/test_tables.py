@@ -1,4 +1,4 @@
-"""Rows, tables and scalars of an evaluation."""
+"""CSV rows, Markdown tables and TensorBoard scalars of an evaluation."""
 
 from __future__ import annotations
 
@@ -27,17 +27,22 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_columns() -> None:
-    row = tables.columns(ONE, "now")
+def test_csv_row() -> None:
+    row = tables.csv_row(ONE, "now")
     assert list(row)[:6] == ["time", "model", "sha256", "splits", "frames", "reconstruction_mse"]
     assert list(row.values())[:6] == ["now", "tiny", "abc", "test-a test-b", "12", "0.0625"]
     assert (row["all/objects"], row["moving/f1"], row["all/identity_switches"]) == ("5", "0.66666667", "")
     assert (row["Ball/ap"], row["Ghost/ap"], row["Ghost/objects"]) == ("0.75", "", "0")
 
 
+def test_csv_text() -> None:
+    assert tables.csv_text([["a", "b"], (1, 'say "x", y')]) == 'a,b\n1,"say ""x"", y"\n'
+    assert tables.csv_text([]) == ""
+
+
 def test_rows_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.csv"
-    row = tables.columns(ONE, "first, of two")
+    row = tables.csv_row(ONE, "first, of two")
     assert tables.append_row(path, row) == tables.append_row(path, row | {"time": "second"}) == path
     assert rows(path) == [row, row | {"time": "second"}]
     path.write_bytes(path.read_bytes().rstrip(b"\n"))  # as some editors leave it
@@ -46,10 +51,10 @@ def test_rows_are_appended(tmp_path: Path) -> None:
 
 
 def test_other_columns_go_into_another_file(tmp_path: Path) -> None:
-    path, row = tmp_path / "evaluation.csv", tables.columns(ONE)
+    path, row = tmp_path / "evaluation.csv", tables.csv_row(ONE)
     tables.append_row(path, row)
     before = path.read_bytes()
-    more = tables.columns(replace(ONE, classes={**CLASSES, "Player": {"objects": 1}}))
+    more = tables.csv_row(replace(ONE, classes={**CLASSES, "Player": {"objects": 1}}))
     assert tables.append_row(path, more) == tables.append_row(path, more) == tmp_path / "evaluation-2.csv"
     turned = dict(reversed(row.items()))  # the same columns in another order
     assert tables.append_row(path, turned) == tmp_path / "evaluation-3.csv"

@@ -1,10 +1,15 @@
-"""Detections and truths of one frame, from (box, name) pairs. ``from tests.helpers.made import found, truth``."""
+"""Made-up detections, truths and scores. ``from tests.helpers.made import found, truth, SCORES, EVALUATION``."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
-from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.evaluation.boxes import DetectionScores, Truth
+from spacetime_env.evaluation.evaluate import Evaluation
+from spacetime_env.evaluation.split_scores import SplitScores
 from spacetime_env.objects.detections import Detections
 
 CLASSES = ("Player", "Ball", "Shield")
@@ -26,3 +31,42 @@ def found(*objects: tuple[tuple[float, ...], str], confidence: tuple[float, ...]
 def truth(*objects: tuple[tuple[float, ...], str]) -> Truth:
     boxes = np.array([box for box, _ in objects], np.float32).reshape(-1, 4)
     return Truth(boxes, tuple(name for _, name in objects))
+
+
+SCORES = DetectionScores(
+    frames=12,
+    objects=24,
+    precision=0.5,
+    recall=0.25,
+    f1=0.75,
+    center_precision=0.375,
+    center_recall=0.4375,
+    center_f1=0.875,
+    perfect=0.1875,
+    overcount=0.3125,
+    undercount=0.5625,
+    error_rate=1.5,
+    class_recall={"Ball": 0.125},
+    name_accuracy=0.625,
+)
+SPLIT_SCORES = SplitScores(
+    detection=SCORES,
+    relevant=replace(SCORES, f1=0.6875),
+    few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
+    target_f1=0.9375,
+    agent="pong-ppo",
+    seed="5",
+)
+MOVING = {"objects": 24, "f1": 0.75, "ap": 0.5, "centroid_accuracy": 0.25, "ami": 0.125, "ari": math.nan}
+MOVING |= {"identity_switches": 3, "kalman_accuracy": 0.0625}
+EVALUATION = Evaluation(
+    model="tiny",
+    sha256="abc",
+    splits=("test-pong-ppo",),
+    frames=12,
+    reconstruction_mse=0.03125,
+    sets={"moving": MOVING},
+    classes={},
+    notes=(),
+    by_split={"test-pong-ppo": SPLIT_SCORES},
+)

@@ -31,6 +31,7 @@ from spacetime_env.config import (
 from spacetime_env.data import shards
 from spacetime_env.data.meta import INDEX, SplitMeta, write_meta
 from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.folder import save_model
 from spacetime_env.space import Space
 
 NATIVE = (44, 36)  # H, W
@@ -96,6 +97,19 @@ def make_classifier(names: tuple[str, ...] = ("Player", "Ball"), seed: int = 0) 
     generator = np.random.default_rng(seed)
     coef = generator.normal(size=(len(names), MODEL.z_what_dim)).astype(np.float32)
     return LinearClassifier(coef, generator.normal(size=len(names)).astype(np.float32), names)
+
+
+def write_model(folder: Path) -> Path:
+    """The folder of an untrained model of the made-up game."""
+    return save_model(
+        folder,
+        make_space(),
+        make_classifier(),
+        game="Pong",
+        native=NATIVE,
+        scene_config=replace(CONFIG.scene, classes=("Player", "Ball"), slots={"Player": 9, "Ball": 9}),
+        trained={"steps": 7},
+    )
 
 
 def make_frames(count: int = 2, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The card, the pictures and where a run comes from."""
+"""The cards of models of one game and of several."""
 
 from __future__ import annotations
 
@@ -6,47 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
-import torch
 
+from spacetime_env.config import SceneConfig
 from spacetime_env.data.split import open_split
-from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.objects.detections import from_boxes
-from spacetime_env.space import Targets
 from spacetime_env.training import card
-from spacetime_env.training.pictures import picture
-from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_space, write_split
-
-SCORES = DetectionScores(
-    frames=12,
-    objects=24,
-    precision=0.5,
-    recall=0.25,
-    f1=0.75,
-    center_precision=0.75,
-    center_recall=0.875,
-    center_f1=0.875,
-    perfect=0.5,
-    overcount=0.25,
-    undercount=0.25,
-    error_rate=0.375,
-    class_recall={"Ball": 0.125},
-    name_accuracy=0.625,
-)
-FIGURES = card.Figures(
-    detection=SCORES,
-    relevant=replace(SCORES, f1=0.6875),
-    few_shot={1: (0.5, 0.25), 16: (1.0, 0.0)},
-    target_f1=0.9375,
-    agent="pong-ppo",
-    seed="5",
-)
+from tests.helpers.made import EVALUATION, SCORES, SPLIT_SCORES
+from tests.helpers.tiny import CONFIG, JOINT_NATIVES, NATIVE, write_joint_data, write_split
 
 
 def test_card(tmp_path: Path) -> None:
     split = open_split(write_split(tmp_path, "train"))
     config = replace(CONFIG, seed=9, scene=replace(CONFIG.scene, ignore=((0, 0, 36, 7),)))
-    text = card.card(config, {"test-pong-ppo": FIGURES}, {"data": 61.4, "training": 12.6}, split, "make it")
+    text = card.card_text(config, EVALUATION, {"data": 61.4, "training": 12.6}, split, "make it")
     for part in (
         "# Pong: a space+motion model",
         "Made by `make it`, seed 9, commit ",
@@ -63,9 +35,40 @@ def test_card(tmp_path: Path) -> None:
         "Nothing is reported in [(0, 0, 36, 7)]",
     ):
         assert part in text, part
-    bare = card.card(CONFIG, {}, {"data": 0, "training": 0}, split, "")
+    bare = card.card_text(CONFIG, None, {"data": 0, "training": 0}, split, "")
     assert "None: no test split with ground truth" in bare and "Nothing is reported in" not in bare
     assert "Made by `spacetime_env.training.pretrain.pretrain(config)`" in bare
+
+
+def test_joint_card(tmp_path: Path) -> None:
+    """Two of three games have a test split; the mean is over these two."""
+    config = write_joint_data(tmp_path)
+    config = replace(config, games={**config.games, "Tennis": SceneConfig()})
+    trains = [open_split(tmp_path / game / "train-random") for game in JOINT_NATIVES]
+    scores = replace(SPLIT_SCORES, detection=replace(SCORES, f1=0.25, recall=0.75), target_f1=0.0625)
+    games = {
+        "Carnival": replace(EVALUATION, by_split={"test-a": SPLIT_SCORES, "test-b": SPLIT_SCORES, "all": scores}),
+        "Pong": EVALUATION,
+        "Tennis": None,
+    }
+    subframes = {"Carnival": 2, "Pong": 1, "Tennis": 1}
+    text = card.joint_card_text(config, games, subframes, {"data": 1, "training": 2}, trains, "make it")
+    lines = text.splitlines()
+    at = lines.index("| game | F1 at IoU 0.5 | precision | recall | F1 by centre distance | F1 of the motion targets |")
+    assert lines[at + 2 : at + 8] == [
+        "| Carnival | 0.2500 | 0.5000 | 0.7500 | 0.8750 | 0.0625 |",  # the last split counts
+        "| Pong | 0.7500 | 0.5000 | 0.2500 | 0.8750 | 0.9375 |",
+        "| Tennis | - | - | - | - | - |",
+        "| mean of 2 | 0.5000 | 0.5000 | 0.5000 | 0.8750 | 0.5000 |",
+        "",
+        "No test split with ground truth was there of Tennis.",
+    ]
+    assert [line for line in lines if line.startswith("### ")] == [
+        *(f"### {name}: 12 frames, policy 'pong-ppo', seed 5" for name in ("Carnival, test-a", "Carnival, test-b")),
+        *(f"### {name}: 12 frames, policy 'pong-ppo', seed 5" for name in ("Carnival, all", "Pong, test-pong-ppo")),
+    ]
+    assert "- Frames are pooled with the emulator's frame before them in Carnival." in lines
+    assert "- Tennis: what it does not see is not known, since no test split has ground truth." in lines
 
 
 def test_a_mix_in_words(tmp_path: Path) -> None:
@@ -82,24 +85,3 @@ def test_boxes_as_detections() -> None:
     assert found.boxes.tolist() == [[9, 11, 18, 22]] and found.z_where.tolist() == [[0.5, 0.5, 0, 0]]
     assert found.names == ["moving"] and found.confidence.tolist() == [1]
     assert len(from_boxes(np.zeros((0, 4), np.float32), NATIVE)) == 0
-
-
-@pytest.mark.parametrize("order", ["rgb", "bgr"])
-def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
-    space = make_space(config=replace(MODEL, color_order=order))
-    red = torch.tensor([1.0, 0.0, 0.0])
-    frames = (red if order == "rgb" else red.flip(0))[None, :, None, None].expand(6, 3, 38, 32)
-    with torch.no_grad():
-        output = space(frames)
-    z_pres, z_where = torch.zeros(6, 16, 1), torch.zeros(6, 16, 4)
-    z_pres[:, 5], z_where[:, 5] = 1, torch.tensor([0.5, 0.5, 0.0, 0.0])
-    targets = Targets(z_pres, z_where, torch.zeros(6, 1, 38, 32), 3)
-    found = picture(frames, output, targets, order, count=2)
-    assert found.shape == (2 * 38 * 3, 5 * 32 * 3, 3) and found.dtype == np.uint8
-    assert (found[:, : 32 * 3] == (255, 0, 0)).all()  # the frames themselves
-    # The box around the middle of the black mask: red lines 2 px outside of 24 to 72, 28.5 to 85.5.
-    mask = found[: 38 * 3, 4 * 32 * 3 :]
-    ys, xs = np.nonzero(mask.any(-1))
-    assert (mask[ys, xs] == (255, 0, 0)).all()
-    assert (xs.min(), xs.max()) == (22, 73) and (ys.min(), ys.max()) == (26, 87)
-    assert picture(frames[:1], output, targets, order).shape[0] == 38 * 3

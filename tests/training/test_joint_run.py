@@ -26,14 +26,14 @@ from spacetime_env.config import Config, ConfigError, MotionConfig, RarityConfig
 from spacetime_env.config.games import each_game
 from spacetime_env.data.split import Split
 from spacetime_env.envs.wrapper import SpaceTimeObservation
-from spacetime_env.evaluation import figures
+from spacetime_env.evaluation import figures_json
 from spacetime_env.frames import resize
 from spacetime_env.models.folder import model_games
 from spacetime_env.models.settings import SeveralGamesError
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space
-from spacetime_env.training import finish, naming, pretrain, splits
 from spacetime_env.training import loop as training_loop
+from spacetime_env.training import naming, pretrain, splits
 from spacetime_env.training.checkpoint import read_checkpoint
 from spacetime_env.training.step import train_step
 from spacetime_env.training.sweep import share_data
@@ -109,15 +109,15 @@ def test_what_a_run_leaves(trained: Path, data: Config, file: Path) -> None:
 
 
 def test_figures_are_of_each_game_and_their_mean(trained: Path) -> None:
-    found = figures.read(trained / "run")
+    found = figures_json.read(trained / "run")
     assert found is not None
-    assert list(found) == [finish.ALL_GAMES, "Carnival/test-random", "Pong/test-random"]
+    assert list(found) == [figures_json.ALL_GAMES, "Carnival/test-random", "Pong/test-random"]
     one, other = found["Carnival/test-random"], found["Pong/test-random"]
     assert one["detection.frames"] == other["detection.frames"] == 12
-    assert found[finish.ALL_GAMES]["target_f1"] == pytest.approx((one["target_f1"] + other["target_f1"]) / 2)
-    assert "detection.frames" not in found[finish.ALL_GAMES]
+    assert found[figures_json.ALL_GAMES]["target_f1"] == pytest.approx((one["target_f1"] + other["target_f1"]) / 2)
+    assert "detection.frames" not in found[figures_json.ALL_GAMES]
     ap = (one["evaluation.ap"] + other["evaluation.ap"]) / 2
-    assert found[finish.ALL_GAMES]["evaluation.ap"] == pytest.approx(ap)
+    assert found[figures_json.ALL_GAMES]["evaluation.ap"] == pytest.approx(ap)
     card = (trained / "model" / "CARD.md").read_text()
     assert card.startswith("# Carnival, Pong: one space+motion model\n")
     for part in (
@@ -153,7 +153,6 @@ def test_scores_during_training_are_on_each_games_background(
         return real(config, spaces, validation)
 
     monkeypatch.setattr(training_loop, "mean_scores", watched)
-    monkeypatch.setattr(pretrain, "measure", lambda *_: None)
     encoder = replace(data.model.encoder, input="both")
     asked = replace(data, model=replace(data.model, encoder=encoder), train=replace(data.train, steps=1))
     folder = pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run")
@@ -343,7 +342,7 @@ def test_a_sweep(data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     text = (tmp_path / "sweep" / "table.md").read_text()
     assert text.startswith("# joint: 2 of 2 runs")
     heads = [line for line in text.splitlines() if line.startswith("## ")]
-    assert heads == [f"## {finish.ALL_GAMES}", "## Carnival/test-random", "## Pong/test-random"]
+    assert heads == [f"## {figures_json.ALL_GAMES}", "## Carnival/test-random", "## Pong/test-random"]
     assert model_games(tmp_path / "sweep" / "seed=1" / "model") == GAMES
     monkeypatch.chdir(tmp_path)
     assert plan(path, [], ["seed=0,1"]).folder == Path("runs/sweep/joint")
@@ -362,9 +361,9 @@ def test_a_game_without_labels_is_named_by_clusters(tmp_path: Path) -> None:
     config = replace(config, train=replace(config.train, steps=1))
     folder = pretrain.pretrain(config, tmp_path / "model", tmp_path / "run")
     assert load_model(folder, "Carnival").class_names == ("object0", "object1")
-    found = figures.read(tmp_path / "run")
-    assert found is not None and list(found) == [finish.ALL_GAMES, "Pong/test-random"]
-    assert found[finish.ALL_GAMES]["detection.f1"] == found["Pong/test-random"]["detection.f1"]
+    found = figures_json.read(tmp_path / "run")
+    assert found is not None and list(found) == [figures_json.ALL_GAMES, "Pong/test-random"]
+    assert found[figures_json.ALL_GAMES]["detection.f1"] == found["Pong/test-random"]["detection.f1"]
     card = (folder / "CARD.md").read_text()
     assert "| Carnival | - | - | - | - | - |" in card and "| mean of 1 | " in card
     assert "No test split with ground truth was there of Carnival." in card

@@ -1,12 +1,19 @@
+"""Pictures of a training and of a model folder."""
+
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
+import torch
 
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
 from spacetime_env.objects.detections import from_boxes
-from spacetime_env.training.pictures import as_detections, differences, example, worst
+from spacetime_env.space import Targets
+from spacetime_env.training.pictures import as_detections, differences, example, picture, worst
 from tests.helpers.tiny import CONFIG, MODEL, NATIVE, make_classifier, make_frames, make_space
 
 
@@ -18,9 +25,10 @@ def test_example_shows_the_frame_in_which_most_is_found() -> None:
     classifier = make_classifier()
     settings = Settings("Pong", NATIVE, classifier.class_names, MODEL, CONFIG.scene, "", "")
     model, frames = Model(make_space(), classifier, settings), make_frames(3)
-    counts = [len(one) for one in model.detect(frames)]
+    detections = model.detect(frames)
+    counts = [len(one) for one in detections]
     most = counts.index(max(counts))
-    found = example(model, frames)
+    found = example(model, frames, detections)
     assert found.shape == (44 * 3, 3 * 36 * 3, 3)
     assert (found[::3, : 36 * 3 : 3] == frames[most]).all()
     assert (found[:, 36 * 3 : 2 * 36 * 3] != found[:, : 36 * 3]).any()  # boxes
@@ -53,3 +61,24 @@ def test_truth_takes_the_colours_of_the_models_classes() -> None:
     assert found.class_names == ("Player", "Ball", "Wall")
     assert found.names == ["Wall", "Ball"]
     assert np.allclose(found.z_where[0], [3 / 36, 4 / 44, 2 * 2.5 / 36 - 1, 2 * 4 / 44 - 1])
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_picture_has_a_row_a_frame_and_is_rgb(order: str) -> None:
+    space = make_space(config=replace(MODEL, color_order=order))
+    red = torch.tensor([1.0, 0.0, 0.0])
+    frames = (red if order == "rgb" else red.flip(0))[None, :, None, None].expand(6, 3, 38, 32)
+    with torch.no_grad():
+        output = space(frames)
+    z_pres, z_where = torch.zeros(6, 16, 1), torch.zeros(6, 16, 4)
+    z_pres[:, 5], z_where[:, 5] = 1, torch.tensor([0.5, 0.5, 0.0, 0.0])
+    targets = Targets(z_pres, z_where, torch.zeros(6, 1, 38, 32), 3)
+    found = picture(frames, output, targets, order, count=2)
+    assert found.shape == (2 * 38 * 3, 5 * 32 * 3, 3) and found.dtype == np.uint8
+    assert (found[:, : 32 * 3] == (255, 0, 0)).all()  # the frames themselves
+    # The box around the middle of the black mask: red lines 2 px outside of 24 to 72, 28.5 to 85.5.
+    mask = found[: 38 * 3, 4 * 32 * 3 :]
+    ys, xs = np.nonzero(mask.any(-1))
+    assert (mask[ys, xs] == (255, 0, 0)).all()
+    assert (xs.min(), xs.max()) == (22, 73) and (ys.min(), ys.max()) == (26, 87)
+    assert picture(frames[:1], output, targets, order).shape[0] == 38 * 3

@@ -28,13 +28,11 @@ from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.motion import targets
 from spacetime_env.data.players import RandomPolicy
 from spacetime_env.data.split import Split, open_split
-from spacetime_env.evaluation import figures
+from spacetime_env.evaluation import figures_json
 from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.evaluation.run_model import detect_all
-from spacetime_env.evaluation.truth import label_truth, motion_truth, moving_truth, truth_sets
+from spacetime_env.evaluation.truth import label_truth
 from spacetime_env.frames import resize
-from spacetime_env.objects.describe import in_regions
-from spacetime_env.objects.detections import Detections
 from spacetime_env.objects.tracker import Tracker
 from spacetime_env.space import Space
 from spacetime_env.training import game_data, naming, pretrain
@@ -43,11 +41,9 @@ from spacetime_env.training import splits as prepare
 from spacetime_env.training.checkpoint import CheckpointError, State, checkpoints, read_checkpoint, resume
 from spacetime_env.training.examples import Examples, load_examples, within
 from spacetime_env.training.loop import Interrupted, TrainingError, train_loop
-from spacetime_env.training.naming import NothingFoundError
 from spacetime_env.training.splits import require_classes
 from spacetime_env.training.step import train_step
-from spacetime_env.training.validation import full_scores
-from tests.helpers.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
+from tests.helpers.tiny import CONFIG, NATIVE, make_space, write_data, write_split
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +121,7 @@ def test_what_a_run_leaves(whole: Path, data: Config) -> None:
         "step-0000006.pt",
     ]
     assert from_dict(Config, yaml.safe_load((model / "config.yaml").read_text())) == data
-    found = figures.read(run)
+    found = figures_json.read(run)
     assert found is not None and list(found) == ["test-random"]
     f1 = f"{found['test-random']['detection.f1']:.4f}"
     assert f"| F1 at IoU 0.5 | {f1} |" in (model / "CARD.md").read_text()
@@ -217,7 +213,7 @@ def test_the_complete_evaluation_is_in_the_run(trained: Path, data: Config) -> N
     with open(trained / "again" / "evaluation.csv", newline="") as file:
         (again,) = csv.DictReader(file)
     assert {**again, "time": ""} == {**rows[0], "time": ""}
-    found = figures.read(trained / "run")  # and some are in figures.json, where sweeps look
+    found = figures_json.read(trained / "run")  # and some are in figures.json, where sweeps look
     assert found is not None and list(found) == ["test-random"]
     assert found["test-random"]["evaluation.ap"] == pytest.approx(float(rows[0]["moving/ap"]))
     assert found["test-random"]["evaluation.ami"] == pytest.approx(float(rows[0]["moving/ami"]))
@@ -561,48 +557,6 @@ def test_recording_for_real(tmp_path: Path) -> None:
     assert load_examples(again, config).frames.shape == (4, 2, 3, 38, 32)
 
 
-# Names
-
-
-def detections(*counts: int) -> list[Detections]:
-    """Frames with so many objects, whose z_what are far apart in turn."""
-    what = [np.array([[10.0 * (i % 2), 0, 0]], np.float32) for i in range(max(counts))]
-    return [
-        Detections(
-            np.zeros((n, 4), np.float32),
-            np.zeros((n, 4), np.float32),
-            np.zeros(n, np.int64),
-            np.ones(n, np.float32),
-            np.concatenate([*what[:n], np.zeros((0, 3), np.float32)]),
-            ("moving",),
-        )
-        for n in counts
-    ]
-
-
-def test_without_labels_classes_are_clusters(data: Config) -> None:
-    """Slots that the config gives to names which no cluster has are dropped: the tracker refuses them."""
-    scene = SceneConfig(classes=("Player", "Ball"), slots={"Player": 1, "Ball": 1}, keep=2)
-    classifier, named = naming.name_objects(replace(data, scene=scene), detections(3, 3, 3, 3), None)
-    assert classifier.class_names == named.classes == ("object0", "object1")
-    assert named.slots == {"object0": 2, "object1": 1} and named.keep == 2
-    Tracker(named, NATIVE)
-    several = [replace(one, z_what=one.z_what + 30 * i) for i, one in enumerate(detections(0, 3, 3, 3, 3, 3))]
-    free, _ = naming.name_objects(replace(data, scene=SceneConfig()), several, None)
-    assert free.class_names == tuple(f"object{i}" for i in range(naming.CLUSTERS))
-    with pytest.raises(NothingFoundError, match="finds no object on the validation frames"):
-        naming.name_objects(data, detections(0, 0), None)
-
-
-def test_with_labels_slots_are_counted_by_name(data: Config) -> None:
-    known = (np.array([[0.0, 0, 0], [10, 0, 0]] * 3, np.float32), ["Ghost", "Ball"] * 3)
-    classifier, named = naming.name_objects(data, detections(5, 5, 5, 5), known)
-    assert classifier.class_names == ("Ball", "Ghost") and named.slots == {"Ball": 2, "Ghost": 3}
-    fixed = replace(data, scene=SceneConfig(classes=("Ghost", "Ball"), slots={"Ghost": 4}))
-    classifier, named = naming.name_objects(fixed, detections(5, 5), known)
-    assert classifier.class_names == ("Ghost", "Ball") and named.slots == {"Ghost": 4, "Ball": 2}
-
-
 def test_a_run_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write_data(tmp_path / "data", labels=False, test=True)
     config = replace(with_train(config, steps=1), scene=replace(config.scene, slots={}))
@@ -615,22 +569,6 @@ def test_a_run_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     Tracker(model.scene, model.native)
 
 
-def test_truth_leaves_out_other_classes_and_ignored_regions(data: Config, splits: tuple[Split, Split]) -> None:
-    validation = splits[1]
-    assert {name for one in label_truth(validation, SceneConfig()) for name in one.names} == {"Player", "Ball"}
-    left = SceneConfig(ignore=((0, 0, 23, 44),))  # where the ball is
-    for scene in (SceneConfig(classes=("Player",)), left):
-        found = label_truth(validation, scene)
-        assert [one.names for one in found] == [("Player",)] * 12 and found[0].boxes.shape == (1, 4)
-    moving = motion_truth(validation, left)
-    assert {name for one in moving for name in one.names} == {"moving"}
-    assert all((one.boxes[:, 0] > 18).all() for one in moving)
-    # The centre decides, and the region's far edge is outside of it.
-    box = np.array([[0, 0, 4, 4]], np.float32)
-    assert not in_regions(box, ((0, 0, 2, 2),))[0]
-    assert in_regions(box, ((2, 2, 1, 1),))[0]
-
-
 def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, Split]) -> None:
     wrong = replace(data, scene=SceneConfig(classes=("Player", "Bal")))
     with pytest.raises(ConfigError, match=r"Pong has no 'Bal'; it has Player, Ball\. Did you mean 'Ball'\?"):
@@ -638,32 +576,6 @@ def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, 
     with pytest.raises(ConfigError, match=r"scene\.still: the ground truth of Pong has no 'Bal'"):
         require_classes(replace(data, scene=SceneConfig(still=("Bal",))), splits[1])
     require_classes(data, splits[1])
-
-
-def test_what_moves_and_what_else_is_there(splits: tuple[Split, Split]) -> None:
-    scene = SceneConfig(classes=("Player", "Ball"), still=("Ball",))
-    moving, others = moving_truth(splits[1], scene)
-    assert [one.names for one in moving] == [("Player",)] * 12 and [one.names for one in others] == [("Ball",)] * 12
-    assert len(moving_truth(splits[1], scene, frames=5)[1]) == 5
-    known = ("Shield", "Player", "Ball")
-    assert truth_sets(SceneConfig(classes=("Player", "Shield", "Ghost"), still=("Shield",)), known) == {
-        "all": ("Ball", "Player", "Shield"),
-        "moving": ("Player",),
-        "relevant": ("Player", "Shield"),
-    }
-    clusters = truth_sets(SceneConfig(classes=("object0",)), known)  # none of them is the truth's
-    assert clusters["relevant"] == clusters["moving"] == clusters["all"] == ("Ball", "Player", "Shield")
-
-
-def test_a_network_that_finds_nothing_has_figures_too(data: Config) -> None:
-    test = open_split(Path(data.data.root) / "Pong" / "test-random", motion=data.motion)
-    blind = replace(data, scene=SceneConfig(threshold=1.0))
-    model = naming.as_model(blind, make_space(), NATIVE, make_classifier())
-    known = (np.zeros((2, 3), np.float32), ["Player", "Ball"])
-    found = detect_all(model, test)
-    scores = full_scores(blind, [found], known, [test])
-    assert scores.detection.f1 == 0 and scores.few_shot == {} and scores.target_f1 > 0.8
-    assert naming.known_samples(blind, found, test) is None
 
 
 # The command

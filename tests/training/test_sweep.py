@@ -20,7 +20,7 @@ from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.players import Player
-from spacetime_env.evaluation import figures
+from spacetime_env.evaluation import figures_json
 from spacetime_env.training import loop as training_loop
 from spacetime_env.training import pretrain, sweep
 from spacetime_env.training.checkpoint import checkpoints
@@ -111,7 +111,7 @@ def test_a_run_is_the_one_that_would_be_done_alone(whole: Path, asked: Config, t
     weights = (tmp_path / "model" / "model.safetensors").read_bytes()
     assert (inside / "model" / "model.safetensors").read_bytes() == weights
     assert (whole / "seed=0,variant=space+motion" / "model" / "model.safetensors").read_bytes() != weights
-    assert figures.read(inside) == figures.read(tmp_path / "run")
+    assert figures_json.read(inside) == figures_json.read(tmp_path / "run")
 
 
 def test_runs_of_the_same_data_read_them_once(
@@ -139,7 +139,7 @@ def test_the_tables_have_what_the_runs_measured(whole: Path) -> None:
     ]
     f1 = {}
     for row in rows:
-        found = figures.read(whole / f"seed={row['seed']},variant={row['variant']}")
+        found = figures_json.read(whole / f"seed={row['seed']},variant={row['variant']}")
         assert found is not None and found["test-random"]["detection.frames"] == 12
         assert {name: float(row[f"test-random: {name}"]) for name in found["test-random"]} == found["test-random"]
         assert float(row["wall_seconds"]) > 0

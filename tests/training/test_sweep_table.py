@@ -1,4 +1,4 @@
-"""The tables of a sweep, from made-up figures with means that can be done in the head."""
+"""The tables of a sweep, from made-up metrics with means that are easy to compute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from spacetime_env.training.sweep_table import Row, as_csv, as_markdown, figures_of, mean, splits_of, title
+from spacetime_env.training.sweep_table import Row, as_csv, as_markdown, mean, metrics_of, splits_of, title
 
 
 def row(seed: int, variant: str, f1: float, state: str = "done", **more: float) -> Row:
@@ -46,7 +46,7 @@ def test_markdown_while_nothing_is_done_and_where_no_test_split_is() -> None:
     )
 
 
-def test_csv_has_all_figures_of_all_runs() -> None:
+def test_csv_has_all_metrics_of_all_runs() -> None:
     table = list(csv.DictReader(io.StringIO(as_csv(ROWS))))
     assert [one["state"] for one in table] == ["done", "done", "done", "failed"]
     assert [one["test-random: detection.f1"] for one in table] == ["0.5", "0.7", "0.25", ""]
@@ -55,7 +55,7 @@ def test_csv_has_all_figures_of_all_runs() -> None:
     assert table[0]["test-random: detection.frames"] == "12" and table[0]["test-random: few_shot.16.std"] == "0.125"
 
 
-def test_main_figures_come_first_and_are_called_as_in_the_cards() -> None:
+def test_main_metrics_come_first_and_have_the_titles_of_the_cards() -> None:
     numbers = dict.fromkeys(
         [
             *("detection.ap_50", "evaluation.ari", "evaluation.ami", "few_shot.16.mean", "few_shot.4.mean"),
@@ -65,7 +65,7 @@ def test_main_figures_come_first_and_are_called_as_in_the_cards() -> None:
     )
     rows = [Row({}, "done", 1, {"test-b": numbers | {"detection.center_f1": 1.0, "detection.f1": 1.0}, "test-a": {}})]
     assert splits_of(rows) == ["test-a", "test-b"]
-    assert [title(figure) for figure in figures_of(rows, "test-b")] == [
+    assert [title(metric) for metric in metrics_of(rows, "test-b")] == [
         "F1 at IoU 0.5",
         "F1 by centre distance",
         "target F1",
