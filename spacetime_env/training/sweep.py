@@ -22,13 +22,12 @@ import time
 import traceback
 from pathlib import Path
 
-from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, differences
 from spacetime_env.config.games import each_game
 from spacetime_env.data.meta import INDEX, DatasetError
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import figures
 from spacetime_env.files import write_atomically
-from spacetime_env.training.checkpoint import differences
 from spacetime_env.training.game_data import GameData
 from spacetime_env.training.loop import Interrupted, TrainingError
 from spacetime_env.training.pretrain import forget, pretrain
@@ -102,8 +101,7 @@ def require_same_run(run: Run) -> None:
     Raises:
         ConfigError: naming the settings.
     """
-    now = to_dict(run.config)
-    changed = differences(run.record().get("config", now), now)
+    changed = differences(run.record().get("config", run.config), run.config, Scope.CHECKPOINT)
     if changed:
         raise ConfigError(
             f"{run.folder} was begun with other settings: {'; '.join(changed[:5])}. Use these to resume it, or "
@@ -156,7 +154,7 @@ def share_game(game: str, config: Config, source: str) -> None:
             continue
         if split.name.startswith("validation-"):
             try:
-                require_same(open_split(split, game, config.motion), config, "validation")
+                require_same(open_split(split, game, config.motion), config)
             except DatasetError:
                 continue
         half = here / f".{split.name}.tmp"

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from spacetime_env.config import Config, ConfigError, load_config, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, load_config, to_dict
+from spacetime_env.config.differences import settings_of
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import policy_for
 from spacetime_env.evaluation import figures
@@ -204,7 +205,8 @@ def with_data(runs: Sequence[Run], folder: Path) -> list[Run]:
     A root holds one training split of a policy, so that such runs would refuse each other's.
     """
     asked = [data_settings(run.config) for run in runs]
-    varied = [name for name in asked[0] if len({one[name] for one in asked}) > 1]
+    names = dict.fromkeys(name for one in asked for name in one)
+    varied = [name for name in names if len({one.get(name) for one in asked}) > 1]
     if not varied:
         return list(runs)
     result = []
@@ -215,8 +217,11 @@ def with_data(runs: Sequence[Run], folder: Path) -> list[Run]:
 
 
 def data_settings(config: Config) -> dict[str, str]:
-    """What two splits in the same folder must have in common; the folder tells game and policy."""
-    names = ("size", "eval_size", "length", "shard_size", "seed", "order", "gap", "warmup")
-    found = {name: str(getattr(config.data, name)) for name in names}
-    trail = f"{config.motion.background}-{config.motion.trail}" if config.motion.extent == "trail" else "none"
-    return found | {"trail": trail}
+    """The settings that the splits in a data root have in common, by the names that they have in a folder's name.
+
+    The settings of the trail become one, ``trail``.
+    """
+    found = settings_of(config, Scope.DATA_ROOT)
+    extent, kind, frames = (found.pop(f"motion.{name}", "") for name in ("extent", "background", "trail"))
+    named = {name.removeprefix("data."): str(value) for name, value in found.items()}
+    return named | {"trail": f"{kind}-{frames}" if extent == "trail" else "none"}

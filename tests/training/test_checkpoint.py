@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, differences
 from spacetime_env.space import CountMismatch
 from spacetime_env.training.checkpoint import (
     CheckpointError,
     Interrupt,
     State,
     checkpoints,
-    differences,
     load_checkpoint,
     read_checkpoint,
     resume,
@@ -116,7 +115,8 @@ def test_a_damaged_one_falls_back_to_the_one_before(
 def test_something_else_in_its_place(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     torch.save({"step": 1}, tmp_path / "half.pt")
-    for name in ("list.pt", "half.pt"):
+    torch.save({"config": [1], "space": {}}, tmp_path / "other.pt")
+    for name in ("list.pt", "half.pt", "other.pt"):
         with pytest.raises(CheckpointError, match=f"{name} is damaged: it holds something else"):
             read_checkpoint(tmp_path / name)
     with pytest.raises(CheckpointError, match=r"cannot read .*none.pt: No such file"):
@@ -156,14 +156,14 @@ def test_how_a_run_is_watched_may_change(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, state(4), CONFIG, 2, best=False)
     train = replace(CONFIG.train, eval_every=1, save_every=9, log_every=7, picture_every=5, keep=3, threads=2)
     other = replace(CONFIG, name="other", data=replace(CONFIG.data, root="there", workers=5), train=train)
-    assert differences(to_dict(CONFIG), to_dict(other)) == []
+    assert differences(CONFIG, other, Scope.CHECKPOINT) == []
     assert resume(tmp_path, state(), other) is not None
 
 
 def test_differences_name_each_key() -> None:
     layers = replace(MODEL.encoder, layers=MODEL.encoder.layers[:2])
     other = replace(CONFIG, model=replace(MODEL, encoder=layers), scene=replace(CONFIG.scene, slots={"Ball": 2}))
-    found = differences(to_dict(CONFIG), to_dict(other))
+    found = differences(CONFIG, other, Scope.CHECKPOINT)
     assert len(found) == 2 and found[0].startswith("model.encoder.layers: [[6, 4, 2, 1, 0],")
     assert found[1] == "scene.slots.Ball: None then, 2 now"
 

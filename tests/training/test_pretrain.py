@@ -485,7 +485,7 @@ def test_data_of_another_game(tmp_path: Path) -> None:
     write_split(tmp_path, "train")
     (tmp_path / "Pong").rename(tmp_path / "Boxing")
     config = replace(CONFIG, game="Boxing", data=replace(CONFIG.data, root=str(tmp_path)))
-    with pytest.raises(DatasetError, match=r"train-random was recorded with other settings: game is 'Pong' there"):
+    with pytest.raises(DatasetError, match="train-random was recorded with other settings: game: 'Pong' then, 'Box"):
         prepare.prepare_split(config, "train")
 
 
@@ -509,9 +509,9 @@ def test_who_plays_each_split(tmp_path: Path) -> None:
 
 def test_data_of_other_settings(data: Config) -> None:
     other = replace(data, data=replace(data.data, size=7, seed=1))
-    with pytest.raises(DatasetError, match=r"size is 6 there, 7 asked for; seed is 0 there, 1 asked for\. Ask for"):
+    with pytest.raises(DatasetError, match=r"data\.seed: 0 then, 1 now; data\.size: 6 then, 7 now\. Ask for"):
         prepare.prepare_split(other, "train")
-    with pytest.raises(DatasetError, match="size is 4 there, 5 asked for"):
+    with pytest.raises(DatasetError, match=r"data\.eval_size: 4 then, 5 now"):
         prepare.prepare_split(replace(data, data=replace(data.data, eval_size=5)), "validation")
 
 
@@ -702,7 +702,7 @@ def test_where_things_go_by_default(data: Config, tmp_path: Path, monkeypatch: p
         (["scene.classes=[Bal]"], "Did you mean 'Ball'"),
         (["data.agent=agents/nobody"], "data.agent: no agent 'agents/nobody'"),
         (["data.eval_agent=random+"], "data.eval_agent: expected the name of a policy, got an empty one"),
-        (["data.size=9"], "size is 6 there, 9 asked for"),
+        (["data.size=9"], "data.size: 6 then, 9 now"),
     ],
 )
 def test_mistakes_are_sentences(
