@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -142,32 +139,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise CheckpointError(f"{path} is damaged: {reason}.") from error
     return content
-
-
-class Interrupt:
-    """Turns Ctrl-C within its block into a flag, ``asked``, so that a step ends before the program does.
-
-    A half-done step cannot be resumed to the bit. A second Ctrl-C raises KeyboardInterrupt at once. In a
-    thread that gets no signals, and where someone else handles Ctrl-C, nothing changes.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._installed = False
-
-    def __enter__(self) -> Interrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
-            self._installed = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -27,7 +27,7 @@ LONGEST = 60  # characters of a value in a folder's name
 
 
 @dataclass(frozen=True)
-class Run:
+class SweepRun:
     """One combination."""
 
     settings: Mapping[str, str]  # what is varied, by its shortest name, and the value as it was written
@@ -74,7 +74,7 @@ class Sweep:
 
     name: str
     folder: Path
-    runs: tuple[Run, ...]
+    runs: tuple[SweepRun, ...]
 
 
 def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder: str | Path | None = None) -> Sweep:
@@ -112,7 +112,7 @@ def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder:
     name = run_name(base)
     folder = Path(folder or Path("runs") / "sweep" / name)
     names = short_names(list(axes))
-    runs: list[Run] = []
+    runs: list[SweepRun] = []
     for combination in itertools.product(*reversed(axes.values())):  # the last varies fastest
         chosen = dict(zip(axes, reversed(combination), strict=True))
         settings = {names[key]: value for key, value in chosen.items()}
@@ -120,7 +120,7 @@ def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder:
         for other in runs:
             if other.config == asked:
                 raise ConfigError(f"--sweep: {other.title} and {titled(settings)} are the same run. Leave one out.")
-        runs.append(Run(settings, asked, folder / folder_name(settings), asked.data.root))
+        runs.append(SweepRun(settings, asked, folder / folder_name(settings), asked.data.root))
     return Sweep(name, folder, tuple(runs if "data.root" in axes else with_data(runs, folder)))
 
 
@@ -199,7 +199,7 @@ def folder_name(settings: Mapping[str, str]) -> str:
     return ",".join(parts)
 
 
-def with_data(runs: Sequence[Run], folder: Path) -> list[Run]:
+def with_data(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
     """Where runs ask for data of different settings, a data root in ``folder`` for each of them.
 
     A root holds one training split of a policy, so that such runs would refuse each other's.

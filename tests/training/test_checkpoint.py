@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from spacetime_env.config import Config, ConfigError, Scope, differences
 from spacetime_env.space import CountMismatch
 from spacetime_env.training.checkpoint import (
     CheckpointError,
-    Interrupt,
     State,
     checkpoints,
     load_checkpoint,
@@ -186,35 +183,3 @@ except ValueError as error:
     assert done.stdout.startswith(f"CheckpointError cannot save a checkpoint to {tmp_path}: ")
     assert "The last one is still there" in done.stdout
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_the_first_ctrl_c_waits_and_the_second_does_not() -> None:
-    with Interrupt() as interrupt:
-        assert not interrupt.asked
-        os.kill(os.getpid(), signal.SIGINT)
-        assert interrupt.asked
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_who_handles_ctrl_c_already_is_left_alone() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interrupt():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-    errors = []
-
-    def inside() -> None:
-        try:
-            with Interrupt():
-                pass
-        except ValueError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=inside)
-    thread.start()
-    thread.join()
-    assert errors == []

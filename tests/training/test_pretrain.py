@@ -46,7 +46,7 @@ from spacetime_env.training.loop import Interrupted, TrainingError, train_loop
 from spacetime_env.training.naming import NothingFoundError
 from spacetime_env.training.splits import require_classes
 from spacetime_env.training.step import train_step
-from spacetime_env.training.validation import full_scores
+from spacetime_env.training.validation import full_scores, quick_scores
 from tests.helpers.tiny import CONFIG, NATIVE, make_classifier, make_space, write_data, write_split
 
 
@@ -194,7 +194,7 @@ def test_the_best_weights_are_used_and_not_the_last(
     data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.25, 0.75, 0.5])
-    monkeypatch.setattr(training_loop, "quick_scores", lambda *_: {"motion_f1": next(scores)})
+    monkeypatch.setattr(pretrain, "quick_scores", lambda *_: {"motion_f1": next(scores)})
     pretrain.pretrain(with_train(data, eval_every=2), tmp_path / "model", tmp_path / "run")
     folder = tmp_path / "run" / "checkpoints"
     best = read_checkpoint(folder / "best.pt")
@@ -246,7 +246,7 @@ def loop(config: Config, examples: Examples, validation: Split, run: Path) -> St
     """What pretrain() does between its data and its end."""
     state = pretrain.start(config, examples)
     resume(run / "checkpoints", state, config)
-    train_loop(config, state, examples, validation, run)
+    train_loop(config, state, examples, lambda space: quick_scores(config, space, validation), run)
     return state
 
 
@@ -422,7 +422,7 @@ def test_a_network_that_explodes_stops_with_a_sentence(
     data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path
 ) -> None:
     config = with_train(data, learning_rate=1e30, log_every=6, eval_every=6, save_every=6)
-    with pytest.raises(TrainingError, match=r"became (nan|inf) after step 1\. .*use --restart"):
+    with pytest.raises(TrainingError, match=r"z_where became (nan|inf) after step 1\. .*use --restart"):
         loop(config, examples, splits[1], tmp_path)
     assert checkpoints(tmp_path / "checkpoints") == []
 
