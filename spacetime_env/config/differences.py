@@ -1,4 +1,4 @@
-"""Two configs compared in one scope: whether what was made with the one can be used with the other."""
+"""Which settings of a scope differ between two configs, so that what was made with one is not used with the other."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Tree = Mapping[str, Any]  # a config as to_dict() gives it, or a part of one
 
 
 def differences(old: Config | Tree, new: Config | Tree, scope: Scope) -> list[str]:
-    """The settings of a scope in which two configs differ, as ``data.size: 64 then, 32 now``, in alphabetical order.
+    """The settings of a scope that differ, such as ``data.size: 64 then, 32 now``, in alphabetical order.
 
-    What is missing in one of them is None there. So a tree that was written before a setting existed is the same as
-    one in which the setting is empty.
+    A setting that is missing in one of the two is None there. An empty mapping is the same as a missing one: a
+    checkpoint from before there were ``games`` fits a config with ``games: {}``.
     """
     then, now = settings_of(old, scope), settings_of(new, scope)
     changed = (name for name in sorted({*then, *now}) if then.get(name) != now.get(name))
@@ -25,10 +25,11 @@ def differences(old: Config | Tree, new: Config | Tree, scope: Scope) -> list[st
 
 
 def settings_of(config: Config | Tree, scope: Scope) -> dict[str, Any]:
-    """The settings of a scope, by their dotted names. Keys that the schema does not have count in every scope.
+    """Dotted name -> value of the settings in a scope.
 
     Args:
-        config: or its tree; one that was written by another version may have other keys.
+        config: or its tree. The tree may have keys that the schema does not have, as one of another version does; they
+            are in every scope.
     """
     tree = config if isinstance(config, Mapping) else to_dict(config)
     flat = dict(_flatten(tree))

@@ -1,7 +1,8 @@
-"""The scope of a setting: what was made with one value of it, and cannot be used with another.
+"""The scope of a setting: which saved things can be used again only if the setting has the same value.
 
-Each field of :mod:`spacetime_env.config.schema` is declared with :func:`setting`, which keeps its scope in the field's
-metadata. :mod:`spacetime_env.config.differences` reads it.
+A checkpoint, for example, is resumed only with the same ``train.learning_rate``, but with any ``train.log_every``. Each
+field of :mod:`spacetime_env.config.schema` is declared with :func:`setting`, which keeps the scope in the field's
+metadata. :func:`spacetime_env.config.differences` compares two configs in one scope.
 """
 
 from __future__ import annotations
@@ -16,48 +17,48 @@ T = TypeVar("T")
 
 
 class Scope(enum.Flag):
-    """What a comparison of two configs is about. A setting counts in a comparison if it has that scope."""
+    """The things that need the same value. A setting may have several scopes or none."""
 
     NONE = 0
-    CHECKPOINT = enum.auto()  # a run is resumed from its checkpoints only with the same values
-    EXAMPLES = enum.auto()  # two runs of a sweep share the training examples in memory only with the same values
-    RECORDING = enum.auto()  # an unfinished split is continued only with the same values
-    SPLIT = enum.auto()  # a finished split is used only with the same values
-    DATA_ROOT = enum.auto()  # two runs of a sweep share a data folder only with the same values
+    CHECKPOINT = enum.auto()  # to resume a run from its checkpoints
+    EXAMPLES = enum.auto()  # for two runs of a sweep to share the training examples in memory
+    RECORDING = enum.auto()  # to continue an unfinished split
+    SPLIT = enum.auto()  # to use a finished split
+    DATA_ROOT = enum.auto()  # for two runs of a sweep to share a data folder
 
 
 @dataclass(frozen=True)
 class Where:
-    """More scopes, which a setting has only where another setting has a certain value."""
+    """More scopes of a setting, which it has only if another setting has a certain value."""
 
     scope: Scope
     name: str  # of the other setting, such as "motion.extent"
     value: str
 
 
-# The scopes that occur, named by the first thing that a setting decides about; what is made from it comes with it.
-NOTHING = Scope.NONE  # how a run is watched, and on what machine
-TRAINING = Scope.CHECKPOINT
-TARGETS = TRAINING | Scope.EXAMPLES  # what the network sees, and its motion targets
-FRAMES = TARGETS | Scope.RECORDING  # the recorded frames; the name of the split's folder or its opening tells the rest
-PLAY = FRAMES | Scope.DATA_ROOT  # the recorded frames, and nothing in the name of the split's folder tells
-STACKS = PLAY | Scope.SPLIT  # the number and the length of the stacks, and the seed that they are played with
-EVALUATION_PLAYER = Scope.EXAMPLES | Scope.RECORDING  # of the validation and test splits, which training does not see
-EVALUATION_STACKS = EVALUATION_PLAYER | Scope.DATA_ROOT | Scope.SPLIT
-WITH_TRAIL = Where(Scope.RECORDING | Scope.DATA_ROOT, "motion.extent", "trail")  # stored with each stack
-WITH_RARITY = Where(Scope.RECORDING, "motion.foreground", "rarity")  # stored with each frame
+# The scopes that occur, each named by what the setting decides.
+NOTHING = Scope.NONE  # how a run is logged, and on which machine it runs
+TRAINING = Scope.CHECKPOINT  # the training
+TARGETS = TRAINING | Scope.EXAMPLES  # the input and the targets of the network, and so the training
+FRAMES = TARGETS | Scope.RECORDING  # the recorded frames, and so the targets
+PLAY = FRAMES | Scope.DATA_ROOT  # the recorded frames; splits of two values would lie in the same folder
+STACKS = PLAY | Scope.SPLIT  # which stacks a split has
+EVALUATION_PLAYER = Scope.EXAMPLES | Scope.RECORDING  # the frames of a split that is not trained on
+EVALUATION_STACKS = EVALUATION_PLAYER | Scope.DATA_ROOT | Scope.SPLIT  # which stacks such a split has
+WITH_TRAIL = Where(Scope.RECORDING | Scope.DATA_ROOT, "motion.extent", "trail")  # a trail is stored with each stack
+WITH_RARITY = Where(Scope.RECORDING, "motion.foreground", "rarity")  # steadiness is stored with each frame
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What the field of a setting says."""
+    """The scope of a setting, as its field has it."""
 
     scope: Scope
     where: Where | None
 
 
 def setting(default: T, scope: Scope, where: Where | None = None) -> T:
-    """The field of a setting, for the body of a dataclass: its default and its scope."""
+    """A field in the body of a dataclass of settings, with its default and its scope."""
     metadata = {"setting": Declared(scope, where)}
     if isinstance(default, dict):  # dataclasses refuse a default that can be changed
         return cast(T, field(default_factory=default.copy, metadata=metadata))
