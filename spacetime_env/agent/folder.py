@@ -18,9 +18,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from spacetime_env import shipped
-from spacetime_env.agent.checkpoint import restore
 from spacetime_env.agent.envs import NOOPS, NormalizedObservation, RandomStart, make
 from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse
+from spacetime_env.agent.sb3_checkpoint import restore
 from spacetime_env.shipped import BundleError
 
 POLICY, DESCRIPTION, CARD = "policy.zip", "agent.yaml", "CARD.md"

@@ -1,8 +1,8 @@
-"""Hyperparameters: YAML as rl_zoo3 reads it, and ``key:value`` words of a command line.
+"""Hyperparameters: YAML as rl_zoo3 reads it, and ``key:value`` arguments of a command line.
 
 A file has one entry for each env id, and ``default`` for the rest (https://rl-baselines3-zoo.readthedocs.io,
-"Custom Configurations"). Nothing of it is run as code: where rl_zoo3 evaluates a string such as
-``"dict(net_arch=[64, 64], activation_fn=nn.Tanh)"``, literals and names in ``torch.nn`` are understood.
+"Custom Configurations"). No part of it runs as code. rl_zoo3 evaluates a string such as
+``"dict(net_arch=[64, 64], activation_fn=nn.Tanh)"``; here only literals and names in ``torch.nn`` are understood.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class AgentError(ValueError):
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a file's entry means.
+    """The entry of a hyperparameter file, parsed.
 
     Attributes:
-        raw: the entry with the overrides, plain data: what ``agent.yaml`` keeps.
+        raw: the entry with the overrides, as plain data, for ``agent.yaml``.
         n_envs: envs that play at once.
         n_timesteps: env steps of the whole training, over all envs.
         normalize: arguments of ``VecNormalize``, or None for none.
@@ -52,7 +52,11 @@ class Hyperparameters:
 
 
 def algorithm(name: str) -> type[BaseAlgorithm]:
-    """``ppo`` -> ``stable_baselines3.PPO``. Those of sb3_contrib are found too, where it is installed."""
+    """The class of an algorithm: ``ppo`` -> ``stable_baselines3.PPO``; also of sb3_contrib, if that is installed.
+
+    Raises:
+        AgentError: no such algorithm.
+    """
     known: list[str] = []
     for module in ("stable_baselines3", "sb3_contrib"):
         try:
@@ -71,7 +75,11 @@ def algorithm(name: str) -> type[BaseAlgorithm]:
 
 
 def read(path: Path, env_id: str, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The entry of ``env_id`` in a file, or ``default``, with ``overrides`` over it."""
+    """The entry of ``env_id`` in a file, or else of ``default``, with the ``overrides``.
+
+    Raises:
+        AgentError: no such file, not YAML, or no such entry.
+    """
     try:
         tree = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -87,7 +95,11 @@ def read(path: Path, env_id: str, overrides: Mapping[str, Any] | None = None) ->
 
 
 def parse(raw: Mapping[str, Any], algo: type[BaseAlgorithm], n_timesteps: int = -1) -> Hyperparameters:
-    """Turn an entry into arguments. ``n_timesteps`` over 0 takes the place of the entry's.
+    """Turn an entry into arguments.
+
+    Args:
+        raw: the entry, see :func:`read`.
+        n_timesteps: if over 0, in place of the entry's.
 
     Raises:
         AgentError: a name that the algorithm does not have, or a value that cannot be understood.
@@ -129,8 +141,12 @@ def parse(raw: Mapping[str, Any], algo: type[BaseAlgorithm], n_timesteps: int = 
     )
 
 
-def words(items: Sequence[str] | None) -> dict[str, Any]:
-    """``["n_envs:8", "learning_rate:lin_1e-3"]`` -> a dict, as rl_zoo3's ``-params`` does."""
+def from_arguments(items: Sequence[str] | None) -> dict[str, Any]:
+    """``["n_envs:8", "learning_rate:lin_1e-3"]`` -> a dict, as rl_zoo3's ``-params`` does.
+
+    Raises:
+        AgentError: an argument that is not ``name:value``.
+    """
     found = {}
     for item in items or ():
         key, colon, value = item.partition(":")
@@ -141,7 +157,11 @@ def words(items: Sequence[str] | None) -> dict[str, Any]:
 
 
 def whole(value: Any, name: str) -> int:
-    """A whole number over 0; YAML reads 1e6 as text."""
+    """A whole number over 0; a text too, since YAML reads 1e6 as text.
+
+    Raises:
+        AgentError: it is something else.
+    """
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -152,7 +172,11 @@ def whole(value: Any, name: str) -> int:
 
 
 def scheduled(value: Any, name: str) -> Any:
-    """A number, or ``lin_2.5e-4``: from 2.5e-4 at the start of the training to 0 at its end."""
+    """A schedule of SB3: constant for a number; for ``lin_2.5e-4`` from 2.5e-4 at the start of the training to 0.
+
+    Raises:
+        AgentError: it is neither.
+    """
     if value is None:
         return None
     kind, under, number = str(value).partition("_")
@@ -167,7 +191,11 @@ def scheduled(value: Any, name: str) -> Any:
 
 
 def imported(name: str) -> Any:
-    """``package.module.Name`` -> the object."""
+    """``package.module.Name`` -> the object.
+
+    Raises:
+        AgentError: it cannot be imported.
+    """
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -176,7 +204,7 @@ def imported(name: str) -> Any:
 
 
 def literal(value: Any) -> Any:
-    """Text that spells a Python literal, a ``dict(...)`` of them or ``nn.Name`` -> that; else as it is."""
+    """The value of a text that spells a Python literal, a ``dict(...)`` of such or ``nn.Name``; others unchanged."""
     if not isinstance(value, str):
         return value
     try:

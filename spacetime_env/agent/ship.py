@@ -10,7 +10,7 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from spacetime_env.agent import card, checkpoint, folder, run
+from spacetime_env.agent import card, folder, run_folder, sb3_checkpoint
 from spacetime_env.agent.envs import NOOPS
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
@@ -45,23 +45,23 @@ def ship(
     Returns:
         The folder: in ``root``, or in the run's folder where a better agent keeps its place.
     """
-    job, progress = supervisor.job, supervisor.progress
+    run, progress = supervisor.run, supervisor.progress
     best = progress
-    if job.best.is_file():
-        best = checkpoint.restore(job.best, agent, counters=False)
+    if run.best.is_file():
+        best = sb3_checkpoint.restore(run.best, agent, counters=False)
     print(f"Playing {episodes} episodes with the best weights.")
-    returns = folder.evaluate(agent, supervisor.judge, episodes, seed)
-    game = job.asked["env"].rpartition("/")[2].rpartition("-")[0].lower()
-    name = name or f"{game}-{job.asked['algo']}"
+    returns = folder.evaluate(agent, supervisor.eval_envs, episodes, seed)
+    game = run.asked["env"].rpartition("/")[2].rpartition("-")[0].lower()
+    name = name or f"{game}-{run.asked['algo']}"
     about = {
         "name": name,
-        "algo": job.asked["algo"],
-        "env": job.asked["env"],
-        "env_kwargs": job.asked["env_kwargs"],
+        "algo": run.asked["algo"],
+        "env": run.asked["env"],
+        "env_kwargs": run.asked["env_kwargs"],
         "deterministic": True,  # take the most probable action
-        "model": folder.model_of(supervisor.judge),
-        "seed": job.seed,
-        "hyperparameters": run.plain(hyperparameters),
+        "model": folder.model_of(supervisor.eval_envs),
+        "seed": run.seed,
+        "hyperparameters": run_folder.plain(hyperparameters),
         "evaluation": {
             "episodes": len(returns),
             "mean": float(returns.mean()),
@@ -79,24 +79,24 @@ def ship(
             "sittings": progress.sittings,
             "cores": cores(),
             "machine": f"{platform.machine()}, {platform.system()}",
-            "earlier": run.read_record(job.folder).get("earlier", []),
+            "earlier": run_folder.read_record(run.folder).get("earlier", []),
         },
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
     texts = {
         folder.CARD: card.card(about, progress.evaluations),
-        card.CURVE: card.curve(progress.evaluations, f"{job.asked['algo'].upper()} on {job.asked['env']}"),
+        card.CURVE: card.curve(progress.evaluations, f"{run.asked['algo'].upper()} on {run.asked['env']}"),
     }
     target = root / name
     print(f"Return {returns.mean():.1f} ± {returns.std():.1f} over {len(returns)} episodes.")
     better = _better(target, about)
     if better and not overwrite:
-        target = job.folder / name
+        target = run.folder / name
         print(f"{better} The new one is in {target}; --overwrite puts it in the other's place.")
     try:
-        checkpoint.save(job.folder / folder.POLICY, agent, best, replay=False)
-        folder.write(target, (job.folder / folder.POLICY).read_bytes(), about, texts)
-        job.write(finished=True, agent=str(target))
+        sb3_checkpoint.save(run.folder / folder.POLICY, agent, best, replay=False)
+        folder.write(target, (run.folder / folder.POLICY).read_bytes(), about, texts)
+        run.write(finished=True, agent=str(target))
     except OSError as error:
         raise AgentError(
             f"cannot write the agent to {target}: {error.strerror or error}. Nothing is lost: make room, "

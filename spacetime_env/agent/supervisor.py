@@ -1,31 +1,32 @@
-"""What watches a training: evaluations, checkpoints, the progress bar and Ctrl-C."""
+"""The callback of a training: evaluations, checkpoints, the progress bar and Ctrl-C."""
 
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from spacetime_env.agent import checkpoint, folder
+from spacetime_env.agent import folder, sb3_checkpoint
 from spacetime_env.agent.hyperparameters import AgentError
-from spacetime_env.agent.run import Run
+from spacetime_env.agent.run_folder import RunFolder
+from spacetime_env.interrupt import Interrupt
 
 
 class Supervisor(BaseCallback):
-    """Evaluates, saves and stops between two rollouts, where no experience is under way that would be lost.
+    """Evaluates, saves and stops between two rollouts, where no experience would be lost.
+
+    Attributes:
+        interrupt: entered while the agent learns. The first Ctrl-C or SIGTERM asks the training to stop and save, the
+            second ends it at once.
 
     Args:
-        job: the folder to save in.
+        run: the folder to save in.
         progress: how far the training is; kept up to date.
-        judge: the envs of the evaluations.
+        eval_envs: the envs of the evaluations.
         total: env steps of the whole training.
         seed: of every evaluation, so that they can be compared.
         eval_freq: env steps between evaluations, -1 for none.
@@ -36,9 +37,9 @@ class Supervisor(BaseCallback):
 
     def __init__(
         self,
-        job: Run,
-        progress: checkpoint.Progress,
-        judge: VecEnv,
+        run: RunFolder,
+        progress: sb3_checkpoint.Progress,
+        eval_envs: VecEnv,
         total: int,
         *,
         seed: int,
@@ -48,9 +49,13 @@ class Supervisor(BaseCallback):
         bar: bool,
     ) -> None:
         super().__init__()
-        self.job, self.progress, self.judge, self.total, self.seed = job, progress, judge, total, seed
+        self.run, self.progress, self.eval_envs, self.total, self.seed = run, progress, eval_envs, total, seed
         self.eval_freq, self.eval_episodes, self.save_freq = eval_freq, eval_episodes, save_freq
-        self.stopped = False
+        self.interrupt = Interrupt(
+            signal.SIGINT,
+            signal.SIGTERM,
+            notice="\nStopping; the training is being saved. Once more ends it at once.",
+        )
         self.saved = progress.timesteps
         self.started = time.monotonic() - progress.seconds
         self.bar = (
@@ -63,16 +68,16 @@ class Supervisor(BaseCallback):
     def _on_step(self) -> bool:
         if self.bar is not None:
             self.bar.update(self.num_timesteps - self.bar.n)
-        return not self.stopped
+        return not self.interrupt.asked
 
     def _on_training_end(self) -> None:
-        if not self.stopped:
+        if not self.interrupt.asked:
             self._settle(last=True)
         if self.bar is not None:
             self.bar.close()
 
     def _settle(self, last: bool = False) -> None:
-        """All experience so far is learned: take note, evaluate and save where it is time."""
+        """Between two rollouts: evaluate and save where it is time."""
         progress, before = self.progress, self.progress.timesteps
         progress.timesteps = self.num_timesteps
         progress.seconds = time.monotonic() - self.started
@@ -83,7 +88,7 @@ class Supervisor(BaseCallback):
             self.save(must=last)
 
     def _evaluate(self) -> None:
-        returns = folder.evaluate(self.model, self.judge, self.eval_episodes, self.seed)
+        returns = folder.evaluate(self.model, self.eval_envs, self.eval_episodes, self.seed)
         recent = [episode["r"] for episode in self.model.ep_info_buffer or ()]
         mean, training = float(returns.mean()), float(np.mean(recent)) if recent else None
         self.progress.evaluations.append(
@@ -105,14 +110,18 @@ class Supervisor(BaseCallback):
             self._write("best")
 
     def save(self, must: bool = False) -> None:
-        """Write ``last.zip``. A failure is told and the training goes on, except where it ``must`` be."""
+        """Write ``last.zip``. If it cannot be written, that is printed and the training goes on.
+
+        Raises:
+            AgentError: it cannot be written, and it ``must`` be.
+        """
         if self._write("last", must):
             self.saved = self.progress.timesteps
 
     def _write(self, name: str, must: bool = False) -> bool:
-        path = self.job.best if name == "best" else self.job.last
+        path = self.run.best if name == "best" else self.run.last
         try:
-            checkpoint.save(path, self.model, self.progress, replay=name == "last")
+            sb3_checkpoint.save(path, self.model, self.progress, replay=name == "last")
         except OSError as error:
             text = f"could not save {path}: {error.strerror or error}."
             if must:
@@ -122,27 +131,3 @@ class Supervisor(BaseCallback):
             print(f"{text} The training goes on; the checkpoint before it is whole.")
             return False
         return True
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM asks the training to stop and save, the second ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before: dict[int, Any] = {
-            number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-
-        def stop(*_: Any) -> None:
-            self.stopped = True
-            print("\nStopping; the training is being saved. Once more ends it at once.")
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        for number in before:
-            signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Training: ``train_agent.py``. SB3 does the learning; this keeps, judges and ships what it learns."""
+"""Training an agent, for ``train_agent.py``: Stable-Baselines3 learns, and here it is saved, evaluated and shipped."""
 
 from __future__ import annotations
 
@@ -10,28 +10,32 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
-from spacetime_env.agent import checkpoint, folder, run
+from spacetime_env.agent import folder, run_folder
 from spacetime_env.agent.envs import (
     EnvMaker,
     derived_seed,
     make,
     make_envs,
 )
-from spacetime_env.agent.hyperparameters import AgentError, algorithm, parse, read
+from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse, read
+from spacetime_env.agent.run_folder import RunFolder
+from spacetime_env.agent.sb3_checkpoint import Progress, restore
 from spacetime_env.agent.ship import ship
 from spacetime_env.agent.supervisor import Supervisor
+from spacetime_env.shipped import folders
 
-JUDGES = 10  # envs at most that play an evaluation's episodes at once
-TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds, which never meet
-DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000}  # where no file says anything
+EVAL_ENVS = 10  # at most so many envs play the episodes of an evaluation at once
+TRAIN, EVALUATE, FINAL = 1, 2, 3  # kinds of seeds; seeds of two kinds are never the same
+DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000}  # without a hyperparameter file
 
 
 @dataclass(frozen=True)
 class Options:
-    """What train_agent.py is asked for. Names and meanings are rl_zoo3's, where it has them.
+    """The options of ``train_agent.py``, with rl_zoo3's names and meanings.
 
-    Its own are ``agents_folder``, ``name``, ``final_episodes`` and ``overwrite``.
+    rl_zoo3 does not have ``agents_folder``, ``name``, ``final_episodes`` and ``overwrite``.
     """
 
     algo: str = "ppo"
@@ -62,53 +66,32 @@ def train(options: Options, command: str = "") -> Path | None:
     """Train an agent and write its folder.
 
     Returns:
-        The folder, or None where Ctrl-C or SIGTERM ended the training early (it was saved).
+        The folder, or None if Ctrl-C or SIGTERM ended the training early; it is saved then.
 
     Raises:
         AgentError: the request or a file of it cannot be used.
     """
     torch.set_num_threads(max(options.num_threads, 1))
-    start = Path(options.trained_agent) if options.trained_agent else None
-    job = run.reopen(start if start.is_dir() else start.parent) if start else None
-    if job is None:
-        job = _begin(options, start)
-    asked = job.asked
-    if job.resumed:
-        print(f"Going on with {job.folder}.")
-    env_kwargs = {**asked["env_kwargs"], **options.env_kwargs}
+    run = _open_run(options)
+    if run.resumed:
+        print(f"Going on with {run.folder}.")
+    asked = run.asked
     settings = parse(asked["hyperparameters"], algorithm(asked["algo"]))
-    env_kwargs = {**settings.env_kwargs, **env_kwargs}
+    env_kwargs = {**settings.env_kwargs, **asked["env_kwargs"], **options.env_kwargs}
     maker = EnvMaker(asked["env"], env_kwargs)
     make(asked["env"], env_kwargs).close()  # its errors are clearer than a worker's
-    judges = max(1, min(options.eval_episodes, JUDGES))
-    judge = make_envs(maker, judges, job.seed, "dummy" if options.vec_env == "subproc" else options.vec_env)
-    envs = make_envs(maker, settings.n_envs, job.seed, options.vec_env)
+    count = max(1, min(options.eval_episodes, EVAL_ENVS))
+    eval_envs = make_envs(maker, count, run.seed, "dummy" if options.vec_env == "subproc" else options.vec_env)
+    envs = make_envs(maker, settings.n_envs, run.seed, options.vec_env)
     try:
-        logs = (
-            str(Path(options.tensorboard_log) / run.slug(asked["env"])) if options.tensorboard_log else None
-        )
-        agent = folder.build(
-            asked["algo"],
-            settings,
-            envs,
-            options.device,
-            job.seed,
-            tensorboard_log=logs,
-            verbose=0 if options.progress else options.verbose,
-        )
-        progress = checkpoint.Progress()
-        if job.resumed:
-            progress = checkpoint.restore(job.last, agent)
-            progress.sittings += 1
-        elif asked["start"]:
-            checkpoint.restore(Path(asked["start"]), agent, counters=False)
-        envs.seed(derived_seed(job.seed, TRAIN, progress.timesteps))
+        agent, progress = _make_agent(options, run, settings, envs)
+        envs.seed(derived_seed(run.seed, TRAIN, progress.timesteps))
         supervisor = Supervisor(
-            job,
+            run,
             progress,
-            judge,
+            eval_envs,
             settings.n_timesteps,
-            seed=derived_seed(job.seed, EVALUATE),
+            seed=derived_seed(run.seed, EVALUATE),
             eval_freq=options.eval_freq,
             eval_episodes=options.eval_episodes,
             save_freq=options.save_freq,
@@ -124,20 +107,23 @@ def train(options: Options, command: str = "") -> Path | None:
             Path(options.agents_folder),
             name=options.name,
             episodes=options.final_episodes,
-            seed=derived_seed(job.seed, FINAL),
+            seed=derived_seed(run.seed, FINAL),
             overwrite=options.overwrite,
         )
     finally:
         envs.close()
-        judge.close()
-        if job.lock is not None:
-            job.lock.close()
+        eval_envs.close()
+        if run.lock is not None:
+            run.lock.close()
 
 
-def _begin(options: Options, start: Path | None) -> run.Run:
-    """A new run, or the unfinished one of the same settings."""
-    from spacetime_env.shipped import folders
-
+def _open_run(options: Options) -> RunFolder:
+    """The run that ``trained_agent`` names, if it is unfinished; else that of the same settings, or a new one."""
+    start = Path(options.trained_agent) if options.trained_agent else None
+    if start is not None:
+        unfinished = run_folder.reopen(start if start.is_dir() else start.parent)
+        if unfinished is not None:
+            return unfinished
     conf = Path(options.conf_file) if options.conf_file else None
     if conf is None:
         places = [place / f"{options.algo}.yml" for place in folders("configs/agents")]
@@ -145,28 +131,51 @@ def _begin(options: Options, start: Path | None) -> run.Run:
     raw = read(conf, options.env, options.hyperparams) if conf else {**DEFAULTS, **options.hyperparams}
     settings = parse(raw, algorithm(options.algo), options.n_timesteps)
     if start is not None and start.is_dir():
-        names = (folder.POLICY, run.BEST, run.LAST)
+        names = (folder.POLICY, run_folder.BEST, run_folder.LAST)
         start = next((start / name for name in names if (start / name).is_file()), start / folder.POLICY)
     asked = {
         "algo": options.algo,
         "env": options.env,
         "seed": options.seed,
-        "hyperparameters": run.plain(settings.raw),
-        "env_kwargs": run.plain(options.env_kwargs),
+        "hyperparameters": run_folder.plain(settings.raw),
+        "env_kwargs": run_folder.plain(options.env_kwargs),
         "start": str(start) if start else "",
     }
     seed = options.seed if options.seed >= 0 else int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-    return run.begin(Path(options.log_folder), asked, seed, folder.lineage(start) if start else ())
+    return run_folder.begin(Path(options.log_folder), asked, seed, folder.lineage(start) if start else ())
+
+
+def _make_agent(
+    options: Options, run: RunFolder, settings: Hyperparameters, envs: VecEnv
+) -> tuple[BaseAlgorithm, Progress]:
+    """The agent of a run, with the weights that it goes on or starts with, and how far its training is."""
+    logs = Path(options.tensorboard_log) / run_folder.slug(run.asked["env"]) if options.tensorboard_log else None
+    agent = folder.build(
+        run.asked["algo"],
+        settings,
+        envs,
+        options.device,
+        run.seed,
+        tensorboard_log=str(logs) if logs else None,
+        verbose=0 if options.progress else options.verbose,
+    )
+    progress = Progress()
+    if run.resumed:
+        progress = restore(run.last, agent)
+        progress.sittings += 1
+    elif run.asked["start"]:
+        restore(Path(run.asked["start"]), agent, counters=False)
+    return agent, progress
 
 
 def _learn(agent: BaseAlgorithm, supervisor: Supervisor, total: int, algo: str) -> bool:
-    """Learn to the end; False where it was stopped before."""
-    job, left = supervisor.job, total - supervisor.progress.timesteps
-    with supervisor.signals():
+    """Learn to the end; False if it was stopped before."""
+    run, left = supervisor.run, total - supervisor.progress.timesteps
+    with supervisor.interrupt:
         try:
             if left > 0:
                 agent.learn(
-                    left, callback=supervisor, reset_num_timesteps=not job.resumed, tb_log_name=algo.upper()
+                    left, callback=supervisor, reset_num_timesteps=not run.resumed, tb_log_name=algo.upper()
                 )
         except ImportError as error:  # SB3 without tensorboard
             raise AgentError(str(error)) from None
@@ -175,13 +184,13 @@ def _learn(agent: BaseAlgorithm, supervisor: Supervisor, total: int, algo: str) 
                 raise
             raise AgentError(
                 f"the network gave no numbers any more (NaN) after {agent.num_timesteps:,} steps: training "
-                f"went astray. Lower learning_rate. The last checkpoint is {job.last}."
+                f"diverged. Lower learning_rate. The last checkpoint is {run.last}."
             ) from None
-    if supervisor.stopped:
+    if supervisor.interrupt.asked:
         supervisor.save(must=True)
         print(
-            f"Stopped after {supervisor.progress.timesteps:,} of {total:,} steps, saved in {job.last}. "
-            f"To resume: the same command, or -i {job.folder}"
+            f"Stopped after {supervisor.progress.timesteps:,} of {total:,} steps, saved in {run.last}. "
+            f"To resume: the same command, or -i {run.folder}"
         )
         return False
     return True

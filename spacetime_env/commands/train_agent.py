@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacetime_env.agent.hyperparameters import words
+from spacetime_env.agent.hyperparameters import from_arguments
 from spacetime_env.agent.train import Options, train
 from spacetime_env.commands.command_line import shown
 
@@ -89,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line asks. Exit status: 0 done, 2 an error in plain words, 130 interrupted."""
     given = vars(parser().parse_args(argv))
     try:
-        given["env_kwargs"], given["hyperparams"] = words(given["env_kwargs"]), words(given["hyperparams"])
+        for name in ("env_kwargs", "hyperparams"):
+            given[name] = from_arguments(given[name])
         command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
         return 0 if train(Options(**given), command) else 130
     except ValueError as error:

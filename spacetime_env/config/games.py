@@ -1,4 +1,4 @@
-"""A run of several games: one network for all of them, and for each game what a run of it alone would have."""
+"""Runs of several games: one network is trained on all of them, and each game has a config of its own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from spacetime_env.games import canonical
 
 
 def each_game(config: Config) -> dict[str, Config]:
-    """For each game of a run, by its name as :func:`~spacetime_env.games.canonical` has it, the run of it alone.
+    """The config of each game of a run, by the game's name as :func:`~spacetime_env.games.canonical` gives it.
 
-    Of one game, that is ``config`` itself. Of several they are in alphabetical order, so that a run does not depend
-    on the order in which they were written down.
+    A run of one game has only ``config`` itself. Several games come in alphabetical order, so that a run does not
+    depend on the order in the config file.
 
     Raises:
         UnknownGameError: no such game.
@@ -31,7 +31,7 @@ def each_game(config: Config) -> dict[str, Config]:
 
 
 def run_name(config: Config) -> str:
-    """What the model folder and the run's folder are called: ``name``, or what follows from the games.
+    """The name of the model folder and of the run's folder: ``name``, or else the game in lower case, or ``joint``.
 
     Raises:
         UnknownGameError: no such game.

@@ -1,7 +1,7 @@
 """Config files and settings of a command line: :func:`load_config` makes a ``Config`` of them.
 
-A config file is YAML and names only what differs from its base, or from the defaults. An unknown key is refused with
-the nearest key that exists.
+A config file is YAML and names only the settings that differ from its base, or from the defaults. Its content is called
+a tree here: dicts, lists and scalars, before the keys are checked. An unknown key is refused with the nearest key.
 """
 
 from __future__ import annotations
@@ -16,32 +16,36 @@ from spacetime_env.config.schema import Config
 from spacetime_env.config.tree import ConfigError, from_dict
 
 
-def with_scenes(tree: Any, path: Path) -> Any:
-    """The tree with the scene of each of ``games``, where it has some, and without a game and a scene of all."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict) or not tree["games"]:
-        return tree
-    tree = _read_scenes(tree, path, ())
-    games = {name: _over(tree.get("scene"), scene) for name, scene in tree["games"].items()}
-    return {"game": "", **{key: value for key, value in tree.items() if key != "scene"}, "games": games}
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file, then apply settings such as ``"train.steps=100"``.
+
+    A file may say ``base: default.yaml``: its settings then override those of that file, which lies beside it. In
+    ``games``, the scene of a game is given in place, or by the name of the game's config file, of which only the scene
+    is used. ``scene`` beside ``games`` is the base of all scenes.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
+    """
+    path = Path(path)
+    tree = _read(path)
+    for setting in overrides:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"expected key=value, such as train.steps=100, and got {setting!r}.")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"the value in {setting!r} is not YAML; put quotes around it.") from None
+        tree = _set(tree, name.split("."), parsed, setting)
+    return from_dict(Config, _with_common_scene(tree, path), str(path))
 
 
-def _read_scenes(tree: Any, path: Path, above: tuple[Path, ...]) -> Any:
-    """The tree with the scenes of those of ``games`` that are given as a file beside ``path``."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict):
-        return tree
-    scenes = {}
-    for name, given in tree["games"].items():
-        if isinstance(given, str):
-            file = read_tree(_below(path, "games", given, above), above)
-            if not isinstance(file, dict) or file.get("game") != name:
-                raise ConfigError(f"{path}: games: {name}: {given} is not of the game {name!r}.")
-            given = file.get("scene")
-        scenes[name] = {} if given is None else given
-    return {**tree, "games": scenes}
+def _read(path: Path, readers: tuple[Path, ...] = ()) -> Any:
+    """The tree of a config file, merged over that of its base.
 
-
-def read_tree(path: Path, above: tuple[Path, ...] = ()) -> Any:
-    """The tree of a file, over that of its base; ``above``: the files that led here."""
+    Args:
+        readers: the files whose ``base`` or ``games`` led here, the nearest first.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
@@ -51,62 +55,63 @@ def read_tree(path: Path, above: tuple[Path, ...] = ()) -> Any:
         raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
-    if above and not isinstance(tree, dict):  # it would be dropped without a word
-        raise ConfigError(f"{path}: expected keys of Config, since {above[0]} is based on it, and got {tree!r}.")
-    above = (path, *above)
-    tree = _read_scenes(tree, path, above)
+    if readers and not isinstance(tree, dict):  # merging would drop it without an error
+        raise ConfigError(f"{path}: expected keys of Config, since {readers[0]} is based on it, and got {tree!r}.")
+    readers = (path, *readers)
+    tree = _read_scenes(tree, path, readers)
     if not isinstance(tree, dict) or "base" not in tree:
         return tree
     base = tree.pop("base")
     if not isinstance(base, str):
         raise ConfigError(f"{path}: base: expected the name of a file, such as default.yaml, got {base!r}.")
-    return _over(read_tree(_below(path, "base", base, above), above), tree)
+    return _merge(_read(_beside(path, "base", base, readers), readers), tree)
 
 
-def _below(path: Path, key: str, name: str, above: tuple[Path, ...]) -> Path:
-    """The file that ``path`` names beside it, if that is none of those ``above``, which led here."""
-    below = path.parent / name
-    if below.resolve() in (one.resolve() for one in above):
+def _read_scenes(tree: Any, path: Path, readers: tuple[Path, ...]) -> Any:
+    """The tree, in whose ``games`` each name of a file is replaced by the scene of that file."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict):
+        return tree
+    scenes = {}
+    for name, given in tree["games"].items():
+        if isinstance(given, str):
+            file = _read(_beside(path, "games", given, readers), readers)
+            if not isinstance(file, dict) or file.get("game") != name:
+                raise ConfigError(f"{path}: games: {name}: {given} is not of the game {name!r}.")
+            given = file.get("scene")
+        scenes[name] = {} if given is None else given
+    return {**tree, "games": scenes}
+
+
+def _with_common_scene(tree: Any, path: Path) -> Any:
+    """The tree of several games, in which ``scene`` is merged into each game's scene, and ``game`` is empty."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("games"), dict) or not tree["games"]:
+        return tree
+    tree = _read_scenes(tree, path, ())
+    games = {name: _merge(tree.get("scene"), scene) for name, scene in tree["games"].items()}
+    return {"game": "", **{key: value for key, value in tree.items() if key != "scene"}, "games": games}
+
+
+def _beside(path: Path, key: str, name: str, readers: tuple[Path, ...]) -> Path:
+    """The file ``name`` beside ``path``, unless it is one of the files that led here."""
+    other = path.parent / name
+    if other.resolve() in (reader.resolve() for reader in readers):
         raise ConfigError(f"{path}: {key}: {name} leads back to itself.")
-    return below
+    return other
 
 
-def _over(base: Any, tree: Any) -> Any:
-    """``tree`` over ``base``: mappings are merged, all else is replaced."""
+def _merge(base: Any, tree: Any) -> Any:
+    """``tree`` over ``base``: mappings are merged key by key, all else is replaced."""
     if not isinstance(base, dict) or not isinstance(tree, dict):
         return tree
-    return {**base, **{key: _over(base.get(key), value) for key, value in tree.items()}}
+    return {**base, **{key: _merge(base.get(key), value) for key, value in tree.items()}}
 
 
-def set_key(tree: Any, keys: list[str], value: Any, word: str) -> Any:
+def _set(tree: Any, keys: list[str], value: Any, setting: str) -> Any:
+    """The tree with another value at ``keys``, as ``setting`` asks for on the command line."""
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{word!r}: {keys[0]!r} is set inside a value that has no keys.")
+        raise ConfigError(f"{setting!r}: {keys[0]!r} is set inside a value that has no keys.")
     if len(keys) == 1:
         return {**tree, keys[0]: value}
-    return {**tree, keys[0]: set_key(tree.get(keys[0]), keys[1:], value, word)}
-
-
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read ``path`` (YAML) over the defaults, then apply ``overrides`` such as ``"train.steps=100"``.
-
-    A file may say ``base: default.yaml``: its settings then override those of that file, which lies beside it. In
-    ``games``, a game's scene is given in place or by the name of that game's config file, whose other settings are not
-    used; ``scene`` beside ``games`` is what all of them start from.
-
-    Raises:
-        ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
-    """
-    path = Path(path)
-    tree = read_tree(path)
-    for word in overrides:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"expected key=value, such as train.steps=100, and got {word!r}.")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"the value in {word!r} is not YAML; put quotes around it.") from None
-        tree = set_key(tree, key.split("."), parsed, word)
-    return from_dict(Config, with_scenes(tree, path), str(path))
+    return {**tree, keys[0]: _set(tree.get(keys[0]), keys[1:], value, setting)}

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """A value that goes linearly from ``start`` to ``end`` between two points of the training (0: start, 1: end)."""
+    """A value that changes linearly from ``start`` to ``end`` during a part of the training."""
 
     start: float
     end: float
-    begin: float = 0.0
-    until: float = 1.0
+    begin: float = 0.0  # where the part begins, as a fraction of the training ...
+    until: float = 1.0  # ... and where it ends
 
     def at(self, progress: float) -> float:
-        """The value when ``progress`` (0 to 1) of the training is done: linear between its two ends."""
+        """The value at ``progress``, the fraction of the training that is done (0 to 1)."""
         if progress <= self.begin or self.until <= self.begin:
             return self.start if progress <= self.begin else self.end
         if progress >= self.until:

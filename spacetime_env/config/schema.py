@@ -1,7 +1,8 @@
 """The settings: frozen dataclasses with their defaults.
 
-One tree, :class:`Config`, describes a whole run: what is recorded, how motion becomes targets, the network,
-its losses, its training and how its detections become a scene.
+:class:`Config` holds all settings of a run: what is recorded, how motion becomes targets, the network, its losses, its
+training, and how its detections become a scene. Each field is declared as ``setting(default, scope)``; the scope says
+what cannot be used any more when the value changes (see :mod:`spacetime_env.config.scope`).
 """
 
 from __future__ import annotations
@@ -10,60 +11,82 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from spacetime_env.config.network import LossConfig, ModelConfig
 from spacetime_env.config.schedule import Schedule
+from spacetime_env.config.scope import (
+    EVALUATION_PLAYER,
+    EVALUATION_STACKS,
+    FRAMES,
+    NOTHING,
+    PLAY,
+    STACKS,
+    TARGETS,
+    TRAINING,
+    WITH_RARITY,
+    WITH_TRAIL,
+    Scope,
+    setting,
+)
 from spacetime_env.config.tree import ConfigError
-
-Side = int | tuple[int, int]  # of a square, or height and width
-Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """What is recorded (see :mod:`spacetime_env.data`)."""
 
-    root: str = "data"
-    # Who plays: random, sticky-random, a trained agent by name or folder, or a mix such as
+    root: str = setting("data", Scope.EXAMPLES)  # the folder of all splits
+    # The player of the train split: random, sticky-random, a trained agent by name or folder, or a mix such as
     # random+sticky-random+agents/pong-ppo, whose parts take turns, a shard each.
-    agent: str = "random"
-    eval_agent: str = "random"  # the same of the validation split of pretraining
-    test_agent: str = ""  # the same of a test split; "": none is recorded, and those that are there are used
-    size: int = 1024  # stacks in the train split
-    eval_size: int = 256  # stacks in the validation split and in each test split
-    length: int = 4  # T, consecutive frames in a stack
-    shard_size: int = 64  # stacks in a file
-    seed: int = 0
-    workers: int = 2  # recording processes; the data do not depend on it
-    order: Literal["random", "sequential"] = (
-        "random"  # random: far apart and shuffled. sequential: back to back
-    )
-    gap: int = 24  # mean number of steps played between two stacks, in random order
-    subframes: int = 1  # 2: the emulator's frame before each is recorded too, for sprites that flicker
-    warmup: int = 1000  # each shard plays up to this many steps first, so that late phases come up too
+    agent: str = setting("random", FRAMES)
+    eval_agent: str = setting("random", EVALUATION_PLAYER)  # the player of the validation split
+    # The player of a test split; "": no test split is recorded, and the existing ones are used.
+    test_agent: str = setting("", EVALUATION_PLAYER)
+    size: int = setting(1024, STACKS)  # stacks in the train split
+    eval_size: int = setting(256, EVALUATION_STACKS)  # stacks in the validation split and in each test split
+    length: int = setting(4, STACKS)  # T, consecutive frames in a stack
+    shard_size: int = setting(64, STACKS)  # stacks in a file
+    seed: int = setting(0, STACKS)
+    workers: int = setting(2, Scope.EXAMPLES)  # recording processes; the data do not depend on it
+    # random: stacks far apart and shuffled. sequential: back to back.
+    order: Literal["random", "sequential"] = setting("random", PLAY)
+    gap: int = setting(24, PLAY)  # mean number of steps played between two stacks, in random order
+    subframes: int = setting(1, FRAMES)  # 2: the emulator's frame before each is recorded too, for sprites that flicker
+    # Each shard first plays a random number of steps, up to this one, so that late phases of a game are recorded too.
+    warmup: int = setting(1000, PLAY)
 
 
 @dataclass(frozen=True)
 class RarityConfig:
     """The stages of :mod:`spacetime_env.data.motion.rarity`; one setting serves all games."""
 
-    share: float = 0.35  # a pixel whose colour is there in fewer frames of the set is foreground ...
-    window: int = 48  # ... unless over the steps this many before and after it ...
-    steady: float = 0.95  # ... it was there in at least this fraction
-    always: float = 0.99  # pixels whose colour is there in at least this fraction of the frames belong to no part
-    open_edge: float = 0.2  # a part with more of its outline open to such pixels of its colour is a hole
-    vote: float = 0.5  # fraction of a part's pixels that must be foreground
-    part_area: float = 0.06  # parts over this fraction of the frame are scenery ...
-    part_width: float = 0.6  # ... or over this fraction of its width ...
-    part_height: float = 0.4  # ... or height
-    parked_count: int = 10  # a shape that was taken so often ...
-    parked_places: int = 4  # ... at so many places is taken wherever it is, ...
-    parked_area: int = 12  # ... if it has at least so many pixels
-    moves: float = 0.85  # a part that was there for less than this fraction of the window moves
-    still: float = 0.1  # a shape that moves in less than this part of its occurrences ...
-    still_count: int = 20  # ... of which there are so many, is not an object
-    gap: int = 4  # parts so near belong together if of one colour, or if their colours ...
-    touching: float = 0.7  # ... are near each other for this part of their area
-    same_place: float = 0.5  # two objects of two sub-frames with more IoU than this are one that blinks
-    group_width: float = 0.3  # wider objects, as a fraction of the frame, are dropped
+    # A pixel is foreground if its colour is at this place in less than the fraction share of the set's frames, and in
+    # less than the fraction steady of the frames up to window steps before and after.
+    share: float = setting(0.35, TARGETS)
+    window: int = setting(48, TARGETS, WITH_RARITY)
+    steady: float = setting(0.95, TARGETS)
+    # A pixel whose colour is at this place in at least this fraction of the frames belongs to no part.
+    always: float = setting(0.99, TARGETS)
+    # A part is a hole if such pixels of its colour adjoin more than this fraction of its outline.
+    open_edge: float = setting(0.2, TARGETS)
+    vote: float = setting(0.5, TARGETS)  # fraction of a part's pixels that must be foreground
+    part_area: float = setting(0.06, TARGETS)  # parts over this fraction of the frame are scenery ...
+    part_width: float = setting(0.6, TARGETS)  # ... or over this fraction of its width ...
+    part_height: float = setting(0.4, TARGETS)  # ... or height
+    # A shape of at least parked_area pixels that was accepted parked_count times, at parked_places places, is an object
+    # also where it does not move.
+    parked_count: int = setting(10, TARGETS)
+    parked_places: int = setting(4, TARGETS)
+    parked_area: int = setting(12, TARGETS)
+    moves: float = setting(0.85, TARGETS)  # a part that was there for less than this fraction of the window moves
+    # A shape that occurred at least still_count times and moved in less than this fraction of them is no object.
+    still: float = setting(0.1, TARGETS)
+    still_count: int = setting(20, TARGETS)
+    # Parts at most this many pixels apart are one object if they have one colour, or if at least the fraction touching
+    # of the area in one of their colours lies near the other colour.
+    gap: int = setting(4, TARGETS)
+    touching: float = setting(0.7, TARGETS)
+    same_place: float = setting(0.5, TARGETS)  # objects of two sub-frames with a higher IoU are one object that blinks
+    group_width: float = setting(0.3, TARGETS)  # wider objects, as a fraction of the frame, are dropped
 
 
 @dataclass(frozen=True)
@@ -72,188 +95,75 @@ class MotionConfig:
 
     # difference: what differs from the background moves (published). rarity: colours that are rare at their place,
     # in whole parts; far better where scenery changes, sprites flicker or have several colours.
-    foreground: Literal["difference", "rarity"] = "difference"
-    background: Literal["mode", "median"] = "mode"
-    extent: Literal["set", "trail"] = "set"  # over the whole set, or over the frames just before each stack
-    trail: int = 64  # frames in the trail
-    closing: int = 3  # side (odd) of the square that closes small holes in the mask, native pixels; 1: off
-    components: Literal["mask", "color"] = (
-        "mask"  # a box for each connected part of the mask, or of one colour in it
-    )
-    min_area: float = 1.0  # boxes (rarity: objects) with less area are dropped, native pixels
-    max_area: float = 0.25  # boxes over this fraction of the frame are dropped
+    foreground: Literal["difference", "rarity"] = setting("difference", FRAMES)
+    background: Literal["mode", "median"] = setting("mode", TARGETS, WITH_TRAIL)
+    # The frames that the background is computed from: the whole set, or the trail of frames just before each stack.
+    extent: Literal["set", "trail"] = setting("set", PLAY)
+    trail: int = setting(64, TARGETS, WITH_TRAIL)  # frames in the trail
+    closing: int = setting(3, TARGETS)  # side (odd) of the square that closes holes in the mask, native pixels; 1: off
+    # A box for each connected part of the mask, or of one colour in it.
+    components: Literal["mask", "color"] = setting("mask", TARGETS)
+    min_area: float = setting(1.0, TARGETS)  # boxes (rarity: objects) with less area are dropped, native pixels
+    max_area: float = setting(0.25, TARGETS)  # boxes over this fraction of the frame are dropped
     rarity: RarityConfig = field(default_factory=RarityConfig)
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Image encoder: frame -> (channels, G, G). Defaults are the published network's."""
-
-    layers: tuple[Conv, ...] = (
-        (16, 4, 2, 1, 4),
-        (32, 4, 2, 1, 8),
-        (64, 4, 2, 1, 8),
-        (128, 3, 1, 1, 16),
-        (256, 3, 1, 1, 32),
-        (128, 1, 1, 0, 16),
-    )
-    lateral: bool = True  # the residual and the concat block
-    norm: Literal["group", "batch"] = "group"  # group: conv, CELU, GroupNorm. batch: conv, BatchNorm, ReLU
-    # frame, as published. both: the frame, and its difference from the fixed background. What is small before a busy
-    # background is then seen as before an empty one. At play it costs nothing: the background's part is a constant.
-    input: Literal["frame", "both"] = "frame"
-
-
-@dataclass(frozen=True)
-class GlimpseConfig:
-    """Glimpse encoder and decoder. Defaults are the published network's."""
-
-    size: int = 32
-    encoder: tuple[Conv, ...] = (
-        (16, 3, 1, 1, 4),
-        (32, 4, 2, 1, 8),
-        (32, 3, 1, 1, 4),
-        (64, 4, 2, 1, 8),
-        (128, 4, 2, 1, 8),
-        (256, 4, 1, 0, 16),
-    )
-    # (channels, GroupNorm groups): first a 1x1 convolution, then each doubles the size by PixelShuffle
-    decoder: tuple[tuple[int, int], ...] = ((256, 16), (128, 16), (128, 16), (64, 8), (32, 8), (16, 4))
-    refine: bool = True  # a 3x3 convolution after each doubling
-
-
-@dataclass(frozen=True)
-class BackgroundConfig:
-    """``components``: K mask-and-component latents (GENESIS-like). ``fixed``: the training set's mode image."""
-
-    kind: Literal["components", "fixed"] = "components"
-    components: int = 3  # K
-    image_dim: int = 64
-    mask_dim: int = 32
-    component_dim: int = 32
-    hidden_dim: int = 64
-    # Of components: so many frames in a row of a training stack share one background, inferred from their mean. A
-    # background changes little in a few frames, and it is most of the cost of a training step. Published: 1.
-    share: int = 1
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The network (see :mod:`spacetime_env.space`). Defaults are the published size."""
-
-    variant: Literal["space", "space+motion", "space+motion+continuity"] = "space+motion+continuity"
-    frame_size: tuple[int, int] = (128, 128)  # H, W of the tensor the network sees
-    # First native row that it sees, and the one after the last; 0, 0: all. Where only a part of the screen matters, and
-    # it has frame_size as it is, nothing is resized: a line of one pixel stays one.
-    rows: tuple[int, int] = (0, 0)
-    color_order: Literal["rgb", "bgr"] = "rgb"
-    # 2: it looks at the last two frames of the emulator, the brighter pixel of each place, and so sees sprites that
-    # are drawn in every other one only. 0: 2 where more than 2 % of what moves is in the one before alone, else 1.
-    subframes: int = 1
-    grid: int = 16  # G
-    z_what_dim: int = 32
-    box_padding: float = 0.0  # pixels of the frame tensor added on each side of a box to encode and render it
-    max_objects: int = 0  # cells a frame that are encoded and rendered in training; 0: all (exact)
-    min_presence: float = 0.0  # ... and only those with at least this probability of z_pres; 0: all (exact)
-    # Where z_what comes from at play. glimpse: each present cell's box is cut out and encoded, as published. map: a
-    # head of the image encoder says it, taught by the glimpse encoder; the cost then does not depend on the objects.
-    z_what_from: Literal["glimpse", "map"] = "glimpse"
-    scale_bias: float = 0.0  # first value of the z_scale head's bias: smaller, smaller boxes
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    glimpse: GlimpseConfig = field(default_factory=GlimpseConfig)
-    background: BackgroundConfig = field(default_factory=BackgroundConfig)
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights and priors. Every term is a mean over frames; see :mod:`spacetime_env.space.losses`."""
-
-    sigma_fg: float = 0.2
-    sigma_bg: float = 0.1
-    prior_z_pres: Schedule = Schedule(0.1, 1e-10, 0.2, 1.0)
-    prior_scale_mean: Schedule = Schedule(-2.0, -2.5)
-    prior_scale_std: float = 0.1
-    tau: Schedule = Schedule(2.5, 2.5)
-    hint: Schedule = Schedule(1.0, 0.0, 0.0, 0.6)  # how much motion is blended into z_pres, z_where and alpha
-    motion: Schedule = Schedule(1.0, 1.0)  # weight of all three motion losses
-    # The published weights (100 * 10, 100 * 100, 100 * 1, 10) times 16: it summed these terms over the 16
-    # frames that each of its four GPUs held, and ours are means over frames.
-    motion_z_pres: float = 16000.0
-    motion_z_where: float = 160000.0
-    motion_alpha: float = 1600.0
-    z_where_loss: Literal["squared", "relative"] = "squared"  # relative: smooth L1 in units of the box's size
-    z_what_map: float = 1.0  # how much the map's z_what follows the glimpses' (model.z_what_from: map)
-    # What does not move is its own background, and the fixed one counts only around what moves: otherwise the network
-    # learns boxes for whatever differs from it, such as the shores of a river that scrolls. Not for variant space.
-    still_is_background: bool = False
-    continuity: float = 160.0
-    continuity_wrap: bool = False  # published: neighbours wrap around the screen's edges
-    match_weight: float = 5.0  # z_cos_match_weight
-    dynamic_scheduling: bool = True
-    underestimating: float = 1.5  # motion_underestimating
-    found_weight: float = 0.025  # motion_object_found_lambda
-    found_offset: float = 0.1  # z_where_offset
-    steepness: float = 2.0
-    variance_steps: int = 20
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """The training loop (see :mod:`spacetime_env.training.pretrain`)."""
 
-    steps: int = 5000
-    batch_size: int = 16  # stacks
-    optimizer: Literal["adam", "rmsprop"] = "adam"
-    learning_rate: float = 1e-3
-    background_learning_rate: float = 1e-3
-    decay: Schedule = Schedule(1.0, 1.0)  # factor on both learning rates
-    clip_norm: float = 1.0
-    eval_every: int = 500
-    save_every: int = 500
-    log_every: int = 20
-    picture_every: int = 500
-    keep: int = 2  # last checkpoints kept, beside the best
-    threads: int = 2
-    device: str = "cpu"
+    steps: int = setting(5000, TRAINING)
+    batch_size: int = setting(16, TRAINING)  # stacks
+    optimizer: Literal["adam", "rmsprop"] = setting("adam", TRAINING)
+    learning_rate: float = setting(1e-3, TRAINING)
+    background_learning_rate: float = setting(1e-3, TRAINING)
+    decay: Schedule = setting(Schedule(1.0, 1.0), TRAINING)  # factor on both learning rates
+    clip_norm: float = setting(1.0, TRAINING)
+    eval_every: int = setting(500, NOTHING)
+    save_every: int = setting(500, NOTHING)
+    log_every: int = setting(20, NOTHING)
+    picture_every: int = setting(500, NOTHING)
+    keep: int = setting(2, NOTHING)  # last checkpoints kept, beside the best
+    threads: int = setting(2, NOTHING)
+    device: str = setting("cpu", NOTHING)
     # Networks in bfloat16 (autocast); boxes, rendering and losses stay float32. auto: on CUDA, not on the CPU.
-    amp: Literal["auto", "on", "off"] = "auto"
-    few_shot: tuple[int, ...] = (1, 4, 16, 64)  # samples per class for the ridge classifier
+    amp: Literal["auto", "on", "off"] = setting("auto", TRAINING)
+    few_shot: tuple[int, ...] = setting((1, 4, 16, 64), TRAINING)  # samples per class for the ridge classifier
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """How detections become a scene (see :mod:`spacetime_env.objects.describe`). Written into a model's
-    ``model.yaml``."""
+    """How detections become a scene (see :mod:`spacetime_env.objects.describe`); a part of ``model.yaml``."""
 
-    classes: tuple[str, ...] = ()  # () where no labels are: classes come from clusters of z_what
-    still: tuple[str, ...] = ()  # of these, what does not move (shields, pills): figures of what moves leave it out
-    slots: Mapping[str, int] = field(
-        default_factory=dict
-    )  # slots of each class in the observation
-    ignore: tuple[tuple[int, int, int, int], ...] = ()  # x, y, w, h in native pixels: the score, say
-    threshold: float = 0.5  # z_pres over this is an object
-    overlap: float = 0.5  # IoU over this with a more certain object: the same object, dropped
-    whole_pixels: bool = True  # an Atari draws nothing between pixels, so edges of boxes are put on the nearest ones
-    keep: int = 4  # steps a lost object keeps its last place
-    max_speed: float = 24.0  # native pixels a step that dx, dy = 1 means
+    classes: tuple[str, ...] = setting((), TARGETS)  # (): without labels classes are clusters of z_what
+    # Of the classes, those that do not move (shields, pills): figures of what moves leave them out.
+    still: tuple[str, ...] = setting((), TARGETS)
+    slots: Mapping[str, int] = setting({}, TARGETS)  # slots of each class in the observation
+    # Regions without objects, such as the score: x, y, w, h in native pixels.
+    ignore: tuple[tuple[int, int, int, int], ...] = setting((), TARGETS)
+    threshold: float = setting(0.5, TARGETS)  # z_pres over this is an object
+    overlap: float = setting(0.5, TARGETS)  # IoU over this with a more certain object: the same object, dropped
+    whole_pixels: bool = setting(True, TARGETS)  # edges of boxes are rounded to whole pixels, as an Atari draws
+    keep: int = setting(4, TARGETS)  # steps for which a lost object keeps its last place
+    max_speed: float = setting(24.0, TARGETS)  # native pixels per step at which dx or dy is 1
 
 
 @dataclass(frozen=True)
 class Config:
     """A whole run."""
 
-    game: str = "Pong"
-    name: str = ""  # of the model folder; "" means the game's name in lower case
-    seed: int = 0
+    game: str = setting("Pong", FRAMES)
+    name: str = setting("", NOTHING)  # of the model folder; "" means the game's name in lower case
+    seed: int = setting(0, TRAINING)
     data: DataConfig = field(default_factory=DataConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)
-    # Several games for one network, with the scene of each. ``game`` is then empty and ``scene`` as it is by default;
+    # Several games for one network, with the scene of each. ``game`` is then empty and ``scene`` has its defaults;
     # spacetime_env.config.games.each_game makes a Config of one game for each.
-    games: Mapping[str, SceneConfig] = field(default_factory=dict)
+    games: Mapping[str, SceneConfig] = setting({}, TARGETS)
 
     def __post_init__(self) -> None:
         if self.games and self.game:

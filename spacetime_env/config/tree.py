@@ -1,4 +1,4 @@
-"""Dataclasses as plain trees of dicts, lists and scalars, as YAML holds them, and back, with every key checked."""
+"""Dataclasses to trees of dicts, lists and scalars, as YAML has them, and back, with every key and type checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ConfigError(ValueError):
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The config as plain lists, dicts and scalars: what YAML holds, and what :func:`from_dict` reads."""
+    """The config as dicts, lists and scalars, which YAML can hold and :func:`from_dict` reads."""
 
     def plain(value: Any) -> Any:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -54,6 +54,7 @@ def from_dict(cls: type[T], tree: Any, where: str = "config") -> T:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    """The value as a field of type ``hint`` has it; ``where`` names the key in messages."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         return from_dict(typing.cast(type, hint), value, where)

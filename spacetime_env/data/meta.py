@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ import ale_py
 import yaml
 
 from spacetime_env import __version__
-from spacetime_env.config import ConfigError, DataConfig, MotionConfig, from_dict, to_dict
+from spacetime_env.config import (
+    ConfigError,
+    DataConfig,
+    MotionConfig,
+    Scope,
+    differences,
+    from_dict,
+    to_dict,
+)
 from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
 from spacetime_env.files import write_atomically
 
@@ -63,14 +72,25 @@ class SplitMeta:
         """``frames-00000.npz``."""
         return f"{kind}-{shard:05d}.npz"
 
+    def settings(self) -> dict[str, Any]:
+        """The settings that the split was recorded with, as a part of a config's tree (see :func:`to_dict`)."""
+        size = "size" if self.split == "train" else "eval_size"
+        agent = {"train": "agent", "validation": "eval_agent"}.get(self.split, "test_agent")
+        data = {name: getattr(self, name) for name in ("seed", "length", "shard_size", "order", "gap", "warmup")}
+        data |= {size: self.size, agent: self.agent, "subframes": self.subframes}
+        motion: dict[str, Any] = {"extent": "set", "foreground": "difference"}
+        if self.trail:
+            kind, _, frames = self.trail.partition(" of ")
+            motion |= {"extent": "trail", "background": kind, "trail": int(frames) if frames.isdecimal() else frames}
+        if self.window:
+            motion |= {"foreground": "rarity", "rarity": {"window": self.window}}
+        return {"game": self.game, "data": data, "motion": motion}
+
     def differences(self, other: SplitMeta) -> list[str]:
-        """What would make other data, in words; versions do not count."""
-        names = (f.name for f in fields(self) if f.name not in ("package", "ale", "classes"))
-        return [
-            f"{name} is {getattr(self, name)!r} there, {getattr(other, name)!r} asked for"
-            for name in names
-            if getattr(self, name) != getattr(other, name)
-        ]
+        """What makes the frames of two splits different, in words. Versions and the classes of labels do not count."""
+        facts = ("split", "agent_version", "native", "frameskip", "sticky", "labels", "format")
+        one, two = (meta.settings() | {name: getattr(meta, name) for name in facts} for meta in (self, other))
+        return differences(one, two, Scope.RECORDING)
 
 
 def read_meta(folder: Path) -> SplitMeta:
@@ -213,10 +233,19 @@ def require_same_settings(folder: Path, asked: SplitMeta) -> SplitMeta:
         DatasetError: it was recorded with other settings than ``asked``.
     """
     there = read_meta(folder)
-    differences = there.differences(asked)
-    if differences:
-        raise DatasetError(
-            f"{folder} was recorded with other settings: {'; '.join(differences)}. Ask for the same, delete "
-            "the folder, or give another one with --data-root (data.root)."
-        )
+    wrong = there.differences(asked)
+    if wrong:
+        raise DatasetError(other_settings(folder, wrong))
     return there
+
+
+def other_settings(folder: Path, wrong: Sequence[str]) -> str:
+    """The sentence on a split that was recorded with other settings.
+
+    Args:
+        wrong: as :func:`~spacetime_env.config.differences` gives them.
+    """
+    return (
+        f"{folder} was recorded with other settings: {'; '.join(wrong)}. Ask for the same, delete the folder, or give "
+        "another one with data.root=FOLDER (--data-root)."
+    )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
 from spacetime_env.space.encoders import HEAD, WHAT, GlimpseDecoder, GlimpseEncoder, ImageEncoder
+from spacetime_env.space.finite import require_finite
 from spacetime_env.space.latents import PRES_SCALE, Latents, Objects
 from spacetime_env.space.renderer import render
 from spacetime_env.space.transforms import extract_glimpses
@@ -175,8 +176,12 @@ class Foreground(nn.Module):
         With ``max_objects`` or ``min_presence`` set, only the most present cells are encoded and drawn, so that
         the cost follows the objects. It leaves out what absent cells would add (a relaxed sample of one is about
         0.03 at tau 2.5), so it is an approximation; without both it is exact.
+
+        Raises:
+            NotFiniteError: the network has diverged, and a box is nan or inf.
         """
         latents = self.infer(frames, hints, tau, sample, background)
+        require_finite({"z_where": latents.z_where})  # such a box cannot be drawn
         frame, cell = self._present(latents)
         latents = replace(latents, frame=frame, cell=cell)
         mean, std = self.encode_glimpses(frames, frame, latents.of_encoded(latents.z_where))

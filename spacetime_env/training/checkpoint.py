@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 
-from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
 from spacetime_env.files import write_atomically
 from spacetime_env.space import CountMismatch, Space
 
@@ -104,7 +101,7 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
         ConfigError: it belongs to other settings.
     """
     content = read_checkpoint(path)
-    changed = differences(content["config"], to_dict(config))
+    changed = differences(content["config"], config, Scope.CHECKPOINT)
     if changed:
         raise ConfigError(
             f"{path.parent} was started with other settings: {'; '.join(changed[:5])}. "
@@ -134,7 +131,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if broken is not None:
             raise ValueError(f"{broken} has another checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict) or not {"config", "space"} <= set(content):
+        if not isinstance(content, dict) or "space" not in content or not isinstance(content.get("config"), dict):
             raise ValueError("it holds something else")
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}.") from error
@@ -142,56 +139,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise CheckpointError(f"{path} is damaged: {reason}.") from error
     return content
-
-
-def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """Keys in which two configurations differ, as ``a.b: 1 then, 2 now``. How a run is watched may change."""
-    free = (
-        "name",
-        "data.root",
-        "data.eval_size",
-        "data.eval_agent",
-        "data.test_agent",
-        "data.workers",
-        *(f"train.{k}" for k in ("eval_every", "save_every", "log_every", "picture_every")),
-        *(f"train.{k}" for k in ("keep", "threads", "device")),
-    )
-    if isinstance(old, dict) and isinstance(new, dict):
-        found: list[str] = []
-        for name in sorted({*old, *new}):
-            path = f"{key}.{name}".lstrip(".")
-            if path not in free:
-                found += differences(old.get(name), new.get(name), path)
-        return found
-    if old in (None, {}) and new in (None, {}):  # a key that came later, such as games, and is not used
-        return []
-    return [] if old == new else [f"{key}: {old!r} then, {new!r} now"]
-
-
-class Interrupt:
-    """Turns Ctrl-C within its block into a flag, ``asked``, so that a step ends before the program does.
-
-    A half-done step cannot be resumed to the bit. A second Ctrl-C raises KeyboardInterrupt at once. In a
-    thread that gets no signals, and where someone else handles Ctrl-C, nothing changes.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._installed = False
-
-    def __enter__(self) -> Interrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
-            self._installed = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)

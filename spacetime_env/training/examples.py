@@ -39,6 +39,11 @@ class Examples:
         mask = tensor(self.masks).float().unsqueeze(1)
         return frames, Targets(tensor(self.z_pres), tensor(self.z_where), mask, self.frames.shape[1])
 
+    def set_background(self, space: Space) -> None:
+        """Give a network with a fixed background the image of the game."""
+        if isinstance(space.background, FixedBackground):
+            space.background.image.copy_(torch.from_numpy(self.background).float() / 255)
+
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
         """What :meth:`batch` takes, endlessly; see :func:`batches`."""
         return batches(len(self.frames), batch_size, seed, start)
@@ -64,6 +69,9 @@ class JointExamples:
         z_pres, z_where, mask = (torch.cat([one[i] for one in targets]) for i in range(3))
         behind = torch.cat(backgrounds) if backgrounds else None
         return torch.cat(frames), Targets(z_pres, z_where, mask, targets[0].length, behind)
+
+    def set_background(self, space: Space) -> None:
+        """Does nothing: with a fixed background, :meth:`batch` gives each frame that of its game."""
 
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
         """What :meth:`batch` takes, endlessly; see :func:`joint_batches`."""
@@ -164,11 +172,5 @@ def with_background(space: Space, examples: Examples) -> Space:
     if not isinstance(space.background, FixedBackground):
         return space
     copy = deepcopy(space)
-    set_background(copy, examples)
+    examples.set_background(copy)
     return copy
-
-
-def set_background(space: Space, examples: Examples) -> None:
-    """Give a network with a fixed background the image of its game."""
-    if isinstance(space.background, FixedBackground):
-        space.background.image.copy_(torch.from_numpy(examples.background).float() / 255)

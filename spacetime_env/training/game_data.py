@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spacetime_env.config import Config
+from spacetime_env.config import Config, Scope
+from spacetime_env.config.differences import settings_of
 from spacetime_env.data.players import Player
 from spacetime_env.data.split import Split
 from spacetime_env.training.examples import Examples, load_examples
@@ -51,6 +52,4 @@ def gather(config: Config, policy: Player, eval_policy: Player) -> GameData:
 
 def data_key(config: Config, policy: Player) -> str:
     """What :func:`gather` depends on, as text. Runs with the same text can share what it returns."""
-    model = config.model
-    shape = (model.frame_size, model.rows, model.color_order, model.grid, model.subframes)
-    return repr((config.game, policy.name, config.data, config.motion, config.scene, shape))
+    return repr((policy.name, settings_of(config, Scope.EXAMPLES)))

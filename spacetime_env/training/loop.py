@@ -1,32 +1,27 @@
-"""The training loop: steps, with scalars, pictures, validation and checkpoints on the way."""
+"""The training loop: step, log, validate, save."""
 
 from __future__ import annotations
 
-import math
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from spacetime_env.config import Config
 from spacetime_env.config.games import run_name
-from spacetime_env.data.split import Split
+from spacetime_env.interrupt import Interrupt
+from spacetime_env.space import Space, SpaceOutput, Targets
+from spacetime_env.space.finite import NotFiniteError, require_finite
 from spacetime_env.training import pictures
-from spacetime_env.training.checkpoint import (
-    Interrupt,
-    State,
-    save_checkpoint,
-)
-from spacetime_env.training.examples import (
-    Examples,
-    JointExamples,
-    with_background,
-)
+from spacetime_env.training.checkpoint import State, save_checkpoint
+from spacetime_env.training.examples import Examples, JointExamples
 from spacetime_env.training.step import train_step
-from spacetime_env.training.validation import mean_scores, quick_scores
+
+Validate = Callable[[Space], Mapping[str, float]]  # the scores of a network on validation data, with "motion_f1"
 
 
 class TrainingError(RuntimeError):
@@ -34,115 +29,108 @@ class TrainingError(RuntimeError):
 
 
 class Interrupted(TrainingError):
-    """Stopped by Ctrl-C; it is saved and can be resumed."""
+    """Stopped by Ctrl-C; the run is saved and can be resumed."""
 
 
 def train_loop(
-    config: Config,
-    state: State,
-    examples: Examples | JointExamples,
-    validation: Split | Mapping[str, Split],
-    run: Path,
+    config: Config, state: State, examples: Examples | JointExamples, validate: Validate, run: Path
 ) -> None:
-    """Train to the last step, with scalars, pictures, evaluations and checkpoints on the way.
+    """Train from ``state.step`` to the last step, with checkpoints and TensorBoard's logs in the folder ``run``.
 
-    Of several games, ``validation`` has a split for each.
+    Args:
+        state: changed in place.
+        validate: called every ``train.eval_every`` steps; the network with the best ``motion_f1`` becomes ``best.pt``.
 
     Raises:
-        TrainingError: NaN.
-        Interrupted: Ctrl-C; the step is finished and saved first.
+        TrainingError: a loss or a box became nan or inf.
+        Interrupted: Ctrl-C. The step under way is finished and saved first.
     """
-    steps, t = config.train.steps, config.train
-    folder = run / "checkpoints"
+    settings, steps, folder = config.train, config.train.steps, run / "checkpoints"
+    batches = examples.order(settings.batch_size, config.seed, state.step)
+    saved = state.step or -1  # the step of the last checkpoint; a new run has none
     before, began = state.seconds, time.perf_counter()
-    saved = state.step or -1  # the step of the last checkpoint
-    order = examples.order(t.batch_size, config.seed, state.step)
     state.space.train()
-
-    def save(best: bool) -> None:
-        nonlocal saved
-        state.seconds = before + time.perf_counter() - began
-        save_checkpoint(folder, state, config, t.keep, best)
-        saved = state.step
-
-    title = run_name(config) if config.games else config.game
-    bar = tqdm(total=steps, initial=state.step, desc=f"training {title}", unit="step", smoothing=0.1)
-    with (
-        SummaryWriter(str(run / "tensorboard"), purge_step=state.step) as writer,
-        bar,
-        Interrupt() as interrupt,
-    ):
+    with Log(config, state.step, run / "tensorboard") as log, Interrupt(signal.SIGINT) as interrupt:
         try:
             while state.step < steps:
-                frames, target = examples.batch(next(order), t.device)
-                try:
-                    logs, output = train_step(
-                        *(state.space, state.optimizers, state.mismatch, frames, target, config),
-                        progress=state.step / steps,
-                    )
-                except (ValueError, RuntimeError, IndexError):  # boxes that are not numbers cannot be drawn
-                    with torch.no_grad():
-                        known = state.space.image if target.backgrounds is None else target.backgrounds
-                        z_where = state.space.foreground.infer(frames, background=known).z_where
-                    require_finite({"z_where": z_where.sum().item()}, state.step, run)
-                    raise
-                values = {key: value.item() for key, value in logs.items()}
-                require_finite(values, state.step, run)
-                state.step += 1
-                bar.update()
-                done = state.step == steps
-                logging, evaluating, saving = (
-                    state.step % every == 0 or done for every in (t.log_every, t.eval_every, t.save_every)
+                frames, targets = examples.batch(next(batches), settings.device)
+                terms, output = train_step(
+                    state.space, state.optimizers, state.mismatch, frames, targets, config, state.step / steps
                 )
-                if logging:
-                    add_scalars(writer, "train", values, state.step)
-                    rate = (bar.format_dict["rate"] or 0) * len(frames)
-                    bar.set_postfix(loss=f"{values['total']:.0f}", frames_s=f"{rate:.0f}")
-                if state.step % t.picture_every == 0:
-                    picture = pictures.picture(frames, output, target, config.model.color_order)
-                    writer.add_image("pictures", picture, state.step, dataformats="HWC")
+                require_finite(terms)
+                state.step += 1
+                log.bar.update()
+                last = state.step == steps
+
+                if last or state.step % settings.log_every == 0:
+                    log.terms(terms, state.step, len(frames))
+                if state.step % settings.picture_every == 0:
+                    log.picture(frames, output, targets, state.step)
+
                 best = False
-                if evaluating:
-                    if isinstance(validation, Mapping):
-                        assert isinstance(examples, JointExamples)
-                        pairs = zip(validation, examples.games, strict=True)
-                        spaces = {game: with_background(state.space, own) for game, own in pairs}
-                        scores = mean_scores(config, spaces, validation)
-                    else:
-                        scores = quick_scores(config, state.space, validation)
-                    add_scalars(writer, "validation", scores, state.step)
+                if last or state.step % settings.eval_every == 0:
+                    scores = validate(state.space)
+                    log.scores(scores, state.step)
                     best = scores["motion_f1"] >= state.best
                     state.best = max(state.best, scores["motion_f1"])
-                    shown = (f"{k} {v:.3f}" for k, v in scores.items() if "/" not in k)  # not of each game
-                    tqdm.write(f"step {state.step}: {', '.join(shown)}")
-                if best or saving:
-                    save(best)
-                if interrupt.asked:  # in the last step too: another run may come after this one
+
+                state.seconds = before + time.perf_counter() - began
+                if last or best or state.step % settings.save_every == 0:
+                    save_checkpoint(folder, state, config, settings.keep, best)
+                    saved = state.step
+                if interrupt.asked:  # also after the last step: otherwise a sweep would begin its next run
                     raise KeyboardInterrupt
+        except NotFiniteError as error:
+            raise TrainingError(
+                f"{error} after step {state.step}. The checkpoints in {folder} are from before. Lower "
+                "train.learning_rate or train.clip_norm, or raise loss.sigma_fg, and use --restart."
+            ) from None
         except KeyboardInterrupt:
             if state.step != saved:
-                save(best=False)
+                save_checkpoint(folder, state, config, settings.keep, best=False)
             raise Interrupted(
                 f"interrupted at step {state.step} of {steps}, and saved in {folder}. The same command resumes it."
             ) from None
 
 
-def add_scalars(writer: SummaryWriter, group: str, values: dict[str, float], step: int) -> None:
-    """Write them to TensorBoard as ``group/name``."""
-    for key, value in values.items():
-        writer.add_scalar(f"{group}/{key}", value, step)
+class Log:
+    """What a training shows of itself: scalars and pictures in TensorBoard, and a progress bar.
 
-
-def require_finite(values: dict[str, float], step: int, run: Path) -> None:
-    """Stop at NaN with a sentence, before anything is judged or saved.
-
-    Raises:
-        TrainingError: a value is not finite.
+    Args:
+        step: the step that the training begins at; what TensorBoard has of later steps is dropped.
+        folder: of TensorBoard.
     """
-    broken = [key for key, value in values.items() if not math.isfinite(value)]
-    if broken:
-        raise TrainingError(
-            f"{', '.join(broken)} became {values[broken[0]]} after step {step}. The checkpoints in "
-            f"{run / 'checkpoints'} are from before. Lower train.learning_rate or train.clip_norm, or raise "
-            "loss.sigma_fg, and use --restart."
-        )
+
+    def __init__(self, config: Config, step: int, folder: Path) -> None:
+        self._color_order = config.model.color_order
+        self._writer = SummaryWriter(str(folder), purge_step=step)
+        title = f"training {run_name(config)}"
+        self.bar = tqdm(total=config.train.steps, initial=step, desc=title, unit="step", smoothing=0.1)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+        self._writer.close()
+
+    def terms(self, terms: Mapping[str, Tensor], step: int, frames: int) -> None:
+        """Losses and the norm of the gradient, scalar tensors, of a step on so many frames."""
+        self._scalars("train", {name: term.item() for name, term in terms.items()}, step)
+        rate = (self.bar.format_dict["rate"] or 0) * frames
+        self.bar.set_postfix(loss=f"{terms['total'].item():.0f}", frames_s=f"{rate:.0f}")
+
+    def picture(self, frames: Tensor, output: SpaceOutput, targets: Targets, step: int) -> None:
+        """A picture of a step, see :func:`spacetime_env.training.pictures.picture`."""
+        image = pictures.picture(frames, output, targets, self._color_order)
+        self._writer.add_image("pictures", image, step, dataformats="HWC")
+
+    def scores(self, scores: Mapping[str, float], step: int) -> None:
+        """Validation scores. Those of one game among several, such as ``Pong/f1``, are not printed."""
+        self._scalars("validation", scores, step)
+        shown = (f"{name} {score:.3f}" for name, score in scores.items() if "/" not in name)
+        tqdm.write(f"step {step}: {', '.join(shown)}")
+
+    def _scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(f"{group}/{name}", value, step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,27 +17,16 @@ from spacetime_env import files
 from spacetime_env.config import Config
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
-from spacetime_env.data.split import Split
 from spacetime_env.evaluation import figures_json
 from spacetime_env.space import CountMismatch, Space
-from spacetime_env.training.checkpoint import (
-    BEST,
-    CheckpointError,
-    State,
-    read_checkpoint,
-    resume,
-)
-from spacetime_env.training.examples import (
-    Examples,
-    JointExamples,
-    require_examples,
-    set_background,
-)
+from spacetime_env.training.checkpoint import BEST, CheckpointError, State, read_checkpoint, resume
+from spacetime_env.training.examples import Examples, JointExamples, require_examples, with_background
 from spacetime_env.training.finish import finish
 from spacetime_env.training.game_data import GameData, data_key, gather
-from spacetime_env.training.loop import train_loop
+from spacetime_env.training.loop import Validate, train_loop
 from spacetime_env.training.provenance import as_yaml, provenance
 from spacetime_env.training.step import make_optimizers, require_settings
+from spacetime_env.training.validation import mean_scores, quick_scores
 
 
 def pretrain(
@@ -72,47 +62,26 @@ def pretrain(
     """
     began = time.perf_counter()
     require_settings(config)
-    name, each = run_name(config), each_game(config)
-    policy = policy or policy_for(config.data.agent)
-    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
+    name = run_name(config)
     run = Path(run or Path("runs") / name)
     out = Path(out or Path("models") / name)
-    folder = run / "checkpoints"
+    checkpoints = run / "checkpoints"
     if restart:
         forget(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    files.sweep(folder, time.time() - 3600)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    files.sweep(checkpoints, time.time() - 3600)
     torch.set_num_threads(config.train.threads)
 
-    games: dict[str, GameData] = {}
-    gathered = {} if gathered is None else gathered
-    asked = {game: data_key(one, policy) for game, one in each.items()}
-    for key in set(gathered) - set(asked.values()):
-        del gathered[key]  # it may be gigabytes
-    for game, one in each.items():
-        if config.games:
-            print(f"{game}: {len(games) + 1} of {len(each)} games")
-        if asked[game] not in gathered:
-            gathered[asked[game]] = gather(one, policy, eval_policy)
-        games[game] = gathered[asked[game]].of(one)
-        require_examples(games[game].examples, one)
+    games = gather_games(config, policy or policy_for(config.data.agent), {} if gathered is None else gathered)
+    config, examples, validate = training_data(config, games)
     data_seconds = time.perf_counter() - began
-    examples: Examples | JointExamples
-    validation: Split | dict[str, Split]
-    if config.games:
-        fixed = config.model.background.kind == "fixed"
-        examples = JointExamples([data.examples for data in games.values()], fixed)
-        validation = {game: data.validation for game, data in games.items()}
-    else:
-        (data,) = games.values()
-        config, examples, validation = data.config, data.examples, data.validation
 
     state = start(config, examples)
-    if resume(folder, state, config) is not None:
+    if resume(checkpoints, state, config) is not None:
         print(f"resuming {run} at step {state.step} of {config.train.steps}")
     files.write_atomically(run / "run.yaml", as_yaml(provenance(config)))
-    train_loop(config, state, examples, validation, run)
-    use_best(folder, state)
+    train_loop(config, state, examples, validate, run)
+    use_best(checkpoints, state)
     return finish(config, state, games, out, run, data_seconds, command, export_classifier)
 
 
@@ -123,12 +92,54 @@ def forget(run: Path) -> None:
     (run / figures_json.NAME).unlink(missing_ok=True)
 
 
+def gather_games(config: Config, policy: Player, gathered: dict[str, GameData]) -> dict[str, GameData]:
+    """The data of each game of a run, by its name.
+
+    Args:
+        policy: the player of the training data.
+        gathered: the data of earlier runs. Those that this run does not use are removed, since they may be gigabytes,
+            and those that it reads are added.
+    """
+    each = each_game(config)
+    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
+    keys = {game: data_key(own, policy) for game, own in each.items()}
+    for key in set(gathered) - set(keys.values()):
+        del gathered[key]
+    games: dict[str, GameData] = {}
+    for game, own in each.items():
+        if config.games:
+            print(f"{game}: {len(games) + 1} of {len(each)} games")
+        if keys[game] not in gathered:
+            gathered[keys[game]] = gather(own, policy, eval_policy)
+        games[game] = gathered[keys[game]].of(own)
+        require_examples(games[game].examples, own)
+    return games
+
+
+def training_data(
+    config: Config, games: Mapping[str, GameData]
+) -> tuple[Config, Examples | JointExamples, Validate]:
+    """What :func:`~spacetime_env.training.loop.train_loop` needs: config, examples and scores on validation data.
+
+    Of one game, the config is its own, in which ``model.subframes`` is settled.
+    """
+    if not config.games:
+        (data,) = games.values()
+        return data.config, data.examples, lambda space: quick_scores(data.config, space, data.validation)
+
+    def validate(space: Space) -> dict[str, float]:
+        spaces = {game: with_background(space, data.examples) for game, data in games.items()}
+        return mean_scores(config, spaces, {game: data.validation for game, data in games.items()})
+
+    fixed = config.model.background.kind == "fixed"
+    return config, JointExamples([data.examples for data in games.values()], fixed), validate
+
+
 def start(config: Config, examples: Examples | JointExamples) -> State:
-    """A fresh network, its optimizers and the state of its schedule, from the seed."""
+    """A new network, its optimizers and the state of its schedule, from the seed."""
     torch.manual_seed(config.seed)
     space = Space(config.model)
-    if isinstance(examples, Examples):  # of several games, each frame brings its own
-        set_background(space, examples)
+    examples.set_background(space)
     space.to(config.train.device)
     return State(space, make_optimizers(space, config), CountMismatch(config.loss))
 

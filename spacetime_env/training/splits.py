@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
-from spacetime_env.config import Config, ConfigError
+from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
 from spacetime_env.data.labels import LabelsError
-from spacetime_env.data.meta import META, DatasetError, read_meta
+from spacetime_env.data.meta import META, DatasetError, other_settings, read_meta
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.recorder import record, split_folder
 from spacetime_env.data.split import Split, open_split
@@ -42,7 +42,7 @@ def prepare_split(config: Config, split: str, policy: Player | None = None) -> S
             print(f"no ground truth for {config.game}: {error} Objects will be named by clusters.")
             record(config.game, split, policy, config.data, config.motion, False, subframes=subframes, prepare=False)
         return open_split(folder, config.game, config.motion, subframes)
-    require_same(found, config, split)
+    require_same(found, config)
     return found
 
 
@@ -73,21 +73,17 @@ def test_splits(config: Config) -> list[Split]:
     return [split for split in found if split.meta.labels]
 
 
-def require_same(found: Split, config: Config, split: str) -> None:
-    """Refuse a split that was recorded with other settings than ``config.data`` asks for."""
-    data = config.data
-    asked = {"size": data.size if split == "train" else data.eval_size}
-    asked |= {"length": data.length, "seed": data.seed, "shard_size": data.shard_size}
-    wrong = [
-        f"{name} is {getattr(found.meta, name)} there, {value} asked for"
-        for name, value in asked.items()
-        if getattr(found.meta, name) != value
-    ]
+def require_same(found: Split, config: Config) -> None:
+    """Refuse a finished split whose stacks are not those that ``config.data`` asks for.
+
+    Raises:
+        DatasetError: naming the settings.
+    """
+    asked = to_dict(config)["data"]
+    recorded = asked | found.meta.settings()["data"]  # of a train split, eval_size is not known, and is not compared
+    wrong = differences({"data": recorded}, {"data": asked}, Scope.SPLIT)
     if wrong:
-        raise DatasetError(
-            f"{found.path} was recorded with other settings: {'; '.join(wrong)}. Ask for the same, delete "
-            "the folder, or give another one with data.root=FOLDER."
-        )
+        raise DatasetError(other_settings(found.path, wrong))
 
 
 def require_classes(config: Config, validation: Split) -> None:

@@ -22,24 +22,25 @@ import time
 import traceback
 from pathlib import Path
 
-from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, differences
 from spacetime_env.config.games import each_game
 from spacetime_env.data.meta import INDEX, DatasetError
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import figures_json
 from spacetime_env.files import write_atomically
-from spacetime_env.training.checkpoint import differences
 from spacetime_env.training.game_data import GameData
 from spacetime_env.training.loop import Interrupted, TrainingError
 from spacetime_env.training.pretrain import forget, pretrain
 from spacetime_env.training.splits import require_same
-from spacetime_env.training.sweep_plan import RECORD, Run, Sweep
+from spacetime_env.training.sweep_plan import RECORD, Sweep, SweepRun
 from spacetime_env.training.sweep_table import Row, as_csv, as_markdown
 
 ERROR = "error.txt"
 
 
-def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_classifier: bool = False) -> list[Run]:
+def run_sweep(
+    sweep: Sweep, restart: bool = False, command: str = "", export_classifier: bool = False
+) -> list[SweepRun]:
     """Do all runs that are not done, one after the other, and write the table after each.
 
     Args:
@@ -64,7 +65,7 @@ def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_cla
                 (run.folder / name).unlink(missing_ok=True)
         else:
             require_same_run(run)
-    failed: list[Run] = []
+    failed: list[SweepRun] = []
     gathered: dict[str, GameData] = {}
     for number, run in enumerate(sweep.runs, start=1):
         title = f"run {number} of {len(sweep.runs)}: {run.title}"
@@ -96,14 +97,13 @@ def run_sweep(sweep: Sweep, restart: bool = False, command: str = "", export_cla
     return failed
 
 
-def require_same_run(run: Run) -> None:
+def require_same_run(run: SweepRun) -> None:
     """Refuse a run that was begun with other settings than now: a table of both would compare nothing.
 
     Raises:
         ConfigError: naming the settings.
     """
-    now = to_dict(run.config)
-    changed = differences(run.record().get("config", now), now)
+    changed = differences(run.record().get("config", run.config), run.config, Scope.CHECKPOINT)
     if changed:
         raise ConfigError(
             f"{run.folder} was begun with other settings: {'; '.join(changed[:5])}. Use these to resume it, or "
@@ -111,7 +111,7 @@ def require_same_run(run: Run) -> None:
         )
 
 
-def do(run: Run, command: str, export_classifier: bool, gathered: dict[str, GameData]) -> None:
+def do(run: SweepRun, command: str, export_classifier: bool, gathered: dict[str, GameData]) -> None:
     """Do a run, or the rest of it, and note how long it took.
 
     Args:
@@ -137,7 +137,7 @@ def do(run: Run, command: str, export_classifier: bool, gathered: dict[str, Game
         run.write(before + time.perf_counter() - began, done)
 
 
-def share_data(run: Run) -> None:
+def share_data(run: SweepRun) -> None:
     """Copy into the run's own data root what it can use of the one that was asked for.
 
     That is the test splits, and validation splits of its settings: they may have ground truth that cannot be
@@ -156,7 +156,7 @@ def share_game(game: str, config: Config, source: str) -> None:
             continue
         if split.name.startswith("validation-"):
             try:
-                require_same(open_split(split, game, config.motion), config, "validation")
+                require_same(open_split(split, game, config.motion), config)
             except DatasetError:
                 continue
         half = here / f".{split.name}.tmp"

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from spacetime_env.config import Config, ConfigError, load_config, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, load_config, to_dict
+from spacetime_env.config.differences import settings_of
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import policy_for
 from spacetime_env.evaluation import figures_json
@@ -26,7 +27,7 @@ LONGEST = 60  # characters of a value in a folder's name
 
 
 @dataclass(frozen=True)
-class Run:
+class SweepRun:
     """One combination."""
 
     settings: Mapping[str, str]  # what is varied, by its shortest name, and the value as it was written
@@ -73,7 +74,7 @@ class Sweep:
 
     name: str
     folder: Path
-    runs: tuple[Run, ...]
+    runs: tuple[SweepRun, ...]
 
 
 def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder: str | Path | None = None) -> Sweep:
@@ -111,7 +112,7 @@ def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder:
     name = run_name(base)
     folder = Path(folder or Path("runs") / "sweep" / name)
     names = short_names(list(axes))
-    runs: list[Run] = []
+    runs: list[SweepRun] = []
     for combination in itertools.product(*reversed(axes.values())):  # the last varies fastest
         chosen = dict(zip(axes, reversed(combination), strict=True))
         settings = {names[key]: value for key, value in chosen.items()}
@@ -119,7 +120,7 @@ def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder:
         for other in runs:
             if other.config == asked:
                 raise ConfigError(f"--sweep: {other.title} and {titled(settings)} are the same run. Leave one out.")
-        runs.append(Run(settings, asked, folder / folder_name(settings), asked.data.root))
+        runs.append(SweepRun(settings, asked, folder / folder_name(settings), asked.data.root))
     return Sweep(name, folder, tuple(runs if "data.root" in axes else with_data(runs, folder)))
 
 
@@ -198,13 +199,14 @@ def folder_name(settings: Mapping[str, str]) -> str:
     return ",".join(parts)
 
 
-def with_data(runs: Sequence[Run], folder: Path) -> list[Run]:
+def with_data(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
     """Where runs ask for data of different settings, a data root in ``folder`` for each of them.
 
     A root holds one training split of a policy, so that such runs would refuse each other's.
     """
     asked = [data_settings(run.config) for run in runs]
-    varied = [name for name in asked[0] if len({one[name] for one in asked}) > 1]
+    names = dict.fromkeys(name for one in asked for name in one)
+    varied = [name for name in names if len({one.get(name) for one in asked}) > 1]
     if not varied:
         return list(runs)
     result = []
@@ -215,8 +217,11 @@ def with_data(runs: Sequence[Run], folder: Path) -> list[Run]:
 
 
 def data_settings(config: Config) -> dict[str, str]:
-    """What two splits in the same folder must have in common; the folder tells game and policy."""
-    names = ("size", "eval_size", "length", "shard_size", "seed", "order", "gap", "warmup")
-    found = {name: str(getattr(config.data, name)) for name in names}
-    trail = f"{config.motion.background}-{config.motion.trail}" if config.motion.extent == "trail" else "none"
-    return found | {"trail": trail}
+    """The settings that the splits in a data root have in common, by the names that they have in a folder's name.
+
+    The settings of the trail become one, ``trail``.
+    """
+    found = settings_of(config, Scope.DATA_ROOT)
+    extent, kind, frames = (found.pop(f"motion.{name}", "") for name in ("extent", "background", "trail"))
+    named = {name.removeprefix("data."): str(value) for name, value in found.items()}
+    return named | {"trail": f"{kind}-{frames}" if extent == "trail" else "none"}

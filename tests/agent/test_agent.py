@@ -22,14 +22,14 @@ from spacetime_env.agent import (
     AgentError,
     ObjectsExtractor,
     as_policy,
-    checkpoint,
     evaluate,
     folder,
     load_agent,
+    sb3_checkpoint,
 )
 from spacetime_env.agent import card as cards
 from spacetime_env.agent.envs import EnvMaker, RandomStart, derived_seed, make, make_envs
-from spacetime_env.agent.hyperparameters import algorithm, literal, parse, read, words
+from spacetime_env.agent.hyperparameters import algorithm, from_arguments, literal, parse, read
 from spacetime_env.agent.train import Options, train
 from tests.helpers.fakes import ColourModel, make_pong
 from tests.helpers.toy_env import Catch
@@ -55,7 +55,7 @@ def ship(path: Path, sha256: str = "a" * 64, **more: object) -> Path:
     """Write an agent folder of an untrained agent."""
     raw = {"policy": "spacetime_env.agent.ObjectsPolicy", **SMALL, **more}
     agent = agent_for(Catch(), **more)
-    checkpoint.save(path.parent / "made.zip", agent, checkpoint.Progress(timesteps=5))
+    sb3_checkpoint.save(path.parent / "made.zip", agent, sb3_checkpoint.Progress(timesteps=5))
     about = {
         "algo": "ppo",
         "env": "toy/Catch-v0",
@@ -156,7 +156,7 @@ def test_hyperparameters_are_read_as_rl_zoo3_writes_them(tmp_path: Path) -> None
 
 
 def test_words_are_literals_or_text() -> None:
-    assert words(["n_envs:8", "model:pong", "rate:lin_1e-3", "arch:[4, 4]"]) == {
+    assert from_arguments(["n_envs:8", "model:pong", "rate:lin_1e-3", "arch:[4, 4]"]) == {
         "n_envs": 8,
         "model": "pong",
         "rate": "lin_1e-3",
@@ -164,7 +164,7 @@ def test_words_are_literals_or_text() -> None:
     }
     assert literal("__import__('os').getcwd()") == "__import__('os').getcwd()"  # text, never run
     with pytest.raises(AgentError, match="name:value"):
-        words(["n_envs=8"])
+        from_arguments(["n_envs=8"])
 
 
 @pytest.mark.parametrize(
@@ -223,12 +223,12 @@ def test_checkpoint_brings_all_back(tmp_path: Path) -> None:
     envs = make_envs(EnvMaker("toy/Catch-v0", {}), 2, seed=5, kind="dummy")
     agent = agent_for(envs, normalize=True)
     agent.learn(40)
-    progress = checkpoint.Progress(40, 1.5, 2, [{"mean": 1.0}], 1.0)
-    checkpoint.save(tmp_path / "last.zip", agent, progress)
+    progress = sb3_checkpoint.Progress(40, 1.5, 2, [{"mean": 1.0}], 1.0)
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, progress)
     drawn = (torch.rand(3), np.random.rand(3))
 
     other = agent_for(make_envs(EnvMaker("toy/Catch-v0", {}), 2, seed=6, kind="dummy"), normalize=True)
-    assert checkpoint.restore(tmp_path / "last.zip", other) == progress
+    assert sb3_checkpoint.restore(tmp_path / "last.zip", other) == progress
     again = (torch.rand(3), np.random.rand(3))
     assert torch.equal(drawn[0], again[0]) and np.array_equal(drawn[1], again[1])
     assert other.num_timesteps == 40 and other._n_updates == agent._n_updates
@@ -246,8 +246,8 @@ def test_checkpoint_of_dqn_keeps_its_replay_buffer(tmp_path: Path) -> None:
     raw = {"policy": "spacetime_env.agent.ObjectsDQNPolicy", "buffer_size": 50, "learning_starts": 8}
     made = [folder.build("dqn", parse(raw, algorithm("dqn")), Catch(), seed=1) for _ in range(2)]
     made[0].learn(20)
-    checkpoint.save(tmp_path / "last.zip", made[0], checkpoint.Progress(20))
-    checkpoint.restore(tmp_path / "last.zip", made[1])
+    sb3_checkpoint.save(tmp_path / "last.zip", made[0], sb3_checkpoint.Progress(20))
+    sb3_checkpoint.restore(tmp_path / "last.zip", made[1])
     buffers = [agent.replay_buffer for agent in made]
     assert buffers[1].pos == 20
     np.testing.assert_array_equal(buffers[0].observations[:20], buffers[1].observations[:20])
@@ -256,7 +256,7 @@ def test_checkpoint_of_dqn_keeps_its_replay_buffer(tmp_path: Path) -> None:
 
 def test_checkpoint_is_one_that_sb3_reads(tmp_path: Path) -> None:
     agent = agent_for(Catch())
-    checkpoint.save(tmp_path / "last.zip", agent, checkpoint.Progress())
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress())
     observation = np.full((2, 7), 0.3, np.float32)
     loaded = PPO.load(tmp_path / "last.zip")
     assert (
@@ -267,33 +267,33 @@ def test_checkpoint_is_one_that_sb3_reads(tmp_path: Path) -> None:
 
 def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     agent = agent_for(Catch())
-    checkpoint.save(tmp_path / "last.zip", agent, checkpoint.Progress())
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress())
     whole = (tmp_path / "last.zip").read_bytes()
     for cut in (whole[: len(whole) // 2], b"", whole[:3000] + b"\0" * 50 + whole[3050:]):
         (tmp_path / "last.zip").write_bytes(cut)
         with pytest.raises(AgentError, match="damaged"):
-            checkpoint.restore(tmp_path / "last.zip", agent)
+            sb3_checkpoint.restore(tmp_path / "last.zip", agent)
     with pytest.raises(AgentError, match="no checkpoint"):
-        checkpoint.restore(tmp_path / "none.zip", agent)
+        sb3_checkpoint.restore(tmp_path / "none.zip", agent)
 
 
 def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "last.zip", agent_for(Catch()), checkpoint.Progress())
+    sb3_checkpoint.save(tmp_path / "last.zip", agent_for(Catch()), sb3_checkpoint.Progress())
     with pytest.raises(AgentError, match="do not fit this agent"):
-        checkpoint.restore(tmp_path / "last.zip", agent_for(Catch(), policy_kwargs={"net_arch": [5]}))
+        sb3_checkpoint.restore(tmp_path / "last.zip", agent_for(Catch(), policy_kwargs={"net_arch": [5]}))
 
 
 def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = agent_for(Catch())
-    checkpoint.save(tmp_path / "last.zip", agent, checkpoint.Progress(timesteps=7))
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress(timesteps=7))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.save(tmp_path / "last.zip", agent, checkpoint.Progress(timesteps=9))
-    assert checkpoint.progress_of(tmp_path / "last.zip").timesteps == 7
+        sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress(timesteps=9))
+    assert sb3_checkpoint.progress_of(tmp_path / "last.zip").timesteps == 7
     assert [path.name for path in tmp_path.iterdir()] == ["last.zip"]
 
 
@@ -374,7 +374,7 @@ def test_policy_records_its_own_game_only(tmp_path: Path) -> None:
 def test_policy_zip_holds_no_replay_buffer_when_shipped(tmp_path: Path) -> None:
     raw = {"policy": "spacetime_env.agent.ObjectsDQNPolicy", "buffer_size": 50}
     agent = folder.build("dqn", parse(raw, algorithm("dqn")), Catch())
-    checkpoint.save(tmp_path / "policy.zip", agent, checkpoint.Progress(), replay=False)
+    sb3_checkpoint.save(tmp_path / "policy.zip", agent, sb3_checkpoint.Progress(), replay=False)
     assert "replay.npz" not in zipfile.ZipFile(tmp_path / "policy.zip").namelist()
 
 

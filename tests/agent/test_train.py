@@ -17,7 +17,7 @@ import yaml
 from stable_baselines3 import PPO
 
 import tests.helpers.toy_env
-from spacetime_env.agent import checkpoint, load_agent, run
+from spacetime_env.agent import load_agent, run_folder, sb3_checkpoint
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
@@ -94,11 +94,11 @@ def test_interrupted_training_goes_on_with_the_same_command(
         stop_at(patch, 44)
         assert train(Options(**LITTLE)) is None
     assert "Stopped after 32 of 64 steps" in capsys.readouterr().out  # the rollout under way is lost
-    job = Path(f"logs/ppo/{run.slug(ENV)}_1")
-    assert checkpoint.progress_of(job / "last.zip").timesteps == 32
+    job = Path(f"logs/ppo/{run_folder.slug(ENV)}_1")
+    assert sb3_checkpoint.progress_of(job / "last.zip").timesteps == 32
     assert train(Options(**LITTLE)) == Path("agents/catch-ppo")
     assert f"Going on with {job}" in capsys.readouterr().out
-    progress = checkpoint.progress_of(job / "last.zip")
+    progress = sb3_checkpoint.progress_of(job / "last.zip")
     assert (progress.timesteps, progress.sittings) == (64, 2)
     assert [e["timesteps"] for e in progress.evaluations] == [32, 64]
     assert PPO.load(job / "last.zip")._current_progress_remaining == 0.0  # the schedule ended where it should
@@ -125,28 +125,28 @@ def test_kill_loses_no_more_than_the_work_since_the_last_save() -> None:
     flags = f"--env {ENV} -n 100000 --eval-freq -1 --save-freq 64 --seed 3 --verbose 0 -params".split()
     command = [sys.executable, str(ROOT / "train_agent.py"), *flags, *WORDS]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    last = Path(f"logs/ppo/{run.slug(ENV)}_1/last.zip")
+    last = Path(f"logs/ppo/{run_folder.slug(ENV)}_1/last.zip")
     process = subprocess.Popen(command, env=env)
     for _ in range(600):
-        if last.is_file() and checkpoint.progress_of(last).timesteps >= 128:
+        if last.is_file() and sb3_checkpoint.progress_of(last).timesteps >= 128:
             break
         time.sleep(0.1)
     process.kill()
     process.wait()
-    saved = checkpoint.progress_of(last)
+    saved = sb3_checkpoint.progress_of(last)
     assert saved.timesteps >= 128 and not Path("agents").exists()
     options = Options(env=ENV, trained_agent=str(last.parent), eval_freq=-1, verbose=0, final_episodes=2)
     with pytest.MonkeyPatch.context() as patch:
         stop_at(patch, saved.timesteps + 34)
         assert train(options) is None  # -i goes on with what run.yaml says
-    assert checkpoint.progress_of(last).timesteps == saved.timesteps + 32
+    assert sb3_checkpoint.progress_of(last).timesteps == saved.timesteps + 32
 
 
 def test_a_finished_training_is_not_gone_on_with() -> None:
     first = train(Options(**LITTLE))
     assert first is not None
     train(Options(**{**LITTLE, "trained_agent": str(first), "overwrite": True}))
-    asked = yaml.safe_load(Path(f"logs/ppo/{run.slug(ENV)}_2/run.yaml").read_text())["asked"]
+    asked = yaml.safe_load(Path(f"logs/ppo/{run_folder.slug(ENV)}_2/run.yaml").read_text())["asked"]
     assert asked["start"] == "agents/catch-ppo/policy.zip"
 
 
@@ -166,12 +166,12 @@ def test_an_agent_names_the_trainings_that_it_started_from() -> None:
 
 def test_two_processes_do_not_share_a_run() -> None:
     asked = {"algo": "ppo", "env": "a/B-v0"}
-    first, second = run.begin(Path("logs"), asked, 1), run.begin(Path("logs"), asked, 1)
+    first, second = run_folder.begin(Path("logs"), asked, 1), run_folder.begin(Path("logs"), asked, 1)
     assert [job.folder.name for job in (first, second)] == ["a-B-v0_1", "a-B-v0_2"]
     with pytest.raises(AgentError, match="another process trains"):
-        run.reopen(first.folder)
+        run_folder.reopen(first.folder)
     first.lock.close()
-    assert run.begin(Path("logs"), asked, 1).folder == first.folder
+    assert run_folder.begin(Path("logs"), asked, 1).folder == first.folder
 
 
 def test_an_agent_that_plays_better_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,7 @@ def test_an_agent_that_plays_better_is_kept(capsys: pytest.CaptureFixture[str]) 
     about["evaluation"]["mean"] = 1000.0
     (target / "agent.yaml").write_text(yaml.safe_dump(about))
     other = train(Options(**LITTLE))
-    assert other == Path(f"logs/ppo/{run.slug(ENV)}_2/catch-ppo")
+    assert other == Path(f"logs/ppo/{run_folder.slug(ENV)}_2/catch-ppo")
     assert "agents/catch-ppo holds an agent that plays better (1000.0)" in capsys.readouterr().out
     assert train(Options(**LITTLE, overwrite=True)) == target
 
@@ -193,18 +193,18 @@ def test_an_agent_that_plays_better_is_kept(capsys: pytest.CaptureFixture[str]) 
 def test_full_disk_does_not_end_the_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save = checkpoint.save
+    save = sb3_checkpoint.save
 
     def full(path: Path, *args: Any, **kwargs: Any) -> None:
         if 16 < args[1].timesteps < 64:
             raise OSError(28, "No space left on device")
         save(path, *args, **kwargs)
 
-    monkeypatch.setattr(checkpoint, "save", full)
+    monkeypatch.setattr(sb3_checkpoint, "save", full)
     assert train(Options(**LITTLE)) is not None
     assert "last.zip: No space left on device. The training goes on" in capsys.readouterr().out
 
-    monkeypatch.setattr(checkpoint, "save", lambda *_, **__: full(Path(), None, checkpoint.Progress(17)))
+    monkeypatch.setattr(sb3_checkpoint, "save", lambda *_, **__: full(Path(), None, sb3_checkpoint.Progress(17)))
     with pytest.raises(AgentError, match="make room"):
         train(Options(**{**LITTLE, "seed": 8}))
 

@@ -10,7 +10,6 @@ import pytest
 from spacetime_env.config import Config, ConfigError, SceneConfig, from_dict, load_config, to_dict
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.games import UnknownGameError
-from spacetime_env.training.checkpoint import differences
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -96,15 +95,6 @@ def test_what_is_wrong_is_named(folder: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(path)
-
-
-def test_checkpoints_from_before_there_were_several_games_fit() -> None:
-    now = to_dict(Config())
-    before = {key: value for key, value in now.items() if key != "games"}
-    assert differences(before, now) == []
-    two = to_dict(Config(game="", games={"Boxing": SceneConfig()}))
-    assert differences(before, two) == ["game: 'Pong' then, '' now", *differences({}, {"games": two["games"]})]
-    assert len(differences({}, {"games": two["games"]})) == 1
 
 
 def test_the_shipped_joint_config() -> None:

@@ -119,7 +119,7 @@ def test_a_mix_depends_on_neither_workers_nor_interruption(tmp_path: Path) -> No
     faster = StickyRandomPolicy(5)
     faster.name = StickyRandomPolicy.name  # else it has a folder of its own
     other = MixedPolicy([RandomPolicy(), faster])
-    with pytest.raises(DatasetError, match=r"agent_version is '.*sticky-random hold 8' there, '.*hold 5' asked for"):
+    with pytest.raises(DatasetError, match=r"agent_version: '.*sticky-random hold 8' then, '.*hold 5' now"):
         written(tmp_path / "cut", other)
 
 

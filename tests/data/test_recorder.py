@@ -125,11 +125,11 @@ def test_a_file_without_what_the_settings_say(folder: Path) -> None:
 
 def test_another_window_or_other_subframes_in_the_same_folder(folder: Path) -> None:
     root = folder.parent.parent
-    with pytest.raises(DatasetError, match=r"subframes is 2 there, 1 asked for"):
+    with pytest.raises(DatasetError, match=r"data\.subframes: 2 then, 1 now"):
         config = dataclasses.replace(DATA, root=str(root), subframes=1)
         record("Freeway", "train", Short(), config, RARITY, labels=False, progress=False)
     other = MotionConfig(foreground="rarity", rarity=RarityConfig(window=9))
-    with pytest.raises(DatasetError, match=r"window is 8 there, 9 asked for"):
+    with pytest.raises(DatasetError, match=r"motion\.rarity\.window: 8 then, 9 now"):
         config = dataclasses.replace(DATA, root=str(root))
         record("Freeway", "train", Short(), config, other, labels=False, progress=False)
 

@@ -236,7 +236,7 @@ def test_damaged_yaml_is_refused(copied: Path) -> None:
 def test_other_settings_in_the_same_folder(copied: Path, tmp_path: Path) -> None:
     before = contents(copied)
     with pytest.raises(
-        DatasetError, match=r"seed is 0 there, 3 asked for; gap is 6 there, 9 asked for\. Ask for"
+        DatasetError, match=r"data\.gap: 6 then, 9 now; data\.seed: 0 then, 3 now\. Ask for"
     ):
         tiny(tmp_path, gap=9, seed=3)
     (copied / "meta.yaml").unlink()
@@ -323,7 +323,7 @@ def test_the_trail_before_each_stack(tmp_path: Path) -> None:
     assert len(split.motion_boxes) == 12
     with pytest.raises(DatasetError, match=r"needs the mode of 64 frames before each stack.*has mode of 5"):
         open_split(folder, motion=MotionConfig(extent="trail"))
-    with pytest.raises(DatasetError, match="trail is 'mode of 5' there, 'mode of 4' asked for"):
+    with pytest.raises(DatasetError, match=r"motion\.trail: 5 then, 4 now"):
         tiny(tmp_path, motion=MotionConfig(extent="trail", trail=4), shard_size=3, order="sequential")
 
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from spacetime_env.config import Config, ConfigError, to_dict
+from spacetime_env.config import Config, ConfigError, Scope, differences
 from spacetime_env.space import CountMismatch
 from spacetime_env.training.checkpoint import (
     CheckpointError,
-    Interrupt,
     State,
     checkpoints,
-    differences,
     load_checkpoint,
     read_checkpoint,
     resume,
@@ -116,7 +112,8 @@ def test_a_damaged_one_falls_back_to_the_one_before(
 def test_something_else_in_its_place(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     torch.save({"step": 1}, tmp_path / "half.pt")
-    for name in ("list.pt", "half.pt"):
+    torch.save({"config": [1], "space": {}}, tmp_path / "other.pt")
+    for name in ("list.pt", "half.pt", "other.pt"):
         with pytest.raises(CheckpointError, match=f"{name} is damaged: it holds something else"):
             read_checkpoint(tmp_path / name)
     with pytest.raises(CheckpointError, match=r"cannot read .*none.pt: No such file"):
@@ -156,14 +153,14 @@ def test_how_a_run_is_watched_may_change(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, state(4), CONFIG, 2, best=False)
     train = replace(CONFIG.train, eval_every=1, save_every=9, log_every=7, picture_every=5, keep=3, threads=2)
     other = replace(CONFIG, name="other", data=replace(CONFIG.data, root="there", workers=5), train=train)
-    assert differences(to_dict(CONFIG), to_dict(other)) == []
+    assert differences(CONFIG, other, Scope.CHECKPOINT) == []
     assert resume(tmp_path, state(), other) is not None
 
 
 def test_differences_name_each_key() -> None:
     layers = replace(MODEL.encoder, layers=MODEL.encoder.layers[:2])
     other = replace(CONFIG, model=replace(MODEL, encoder=layers), scene=replace(CONFIG.scene, slots={"Ball": 2}))
-    found = differences(to_dict(CONFIG), to_dict(other))
+    found = differences(CONFIG, other, Scope.CHECKPOINT)
     assert len(found) == 2 and found[0].startswith("model.encoder.layers: [[6, 4, 2, 1, 0],")
     assert found[1] == "scene.slots.Ball: None then, 2 now"
 
@@ -186,35 +183,3 @@ except ValueError as error:
     assert done.stdout.startswith(f"CheckpointError cannot save a checkpoint to {tmp_path}: ")
     assert "The last one is still there" in done.stdout
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_the_first_ctrl_c_waits_and_the_second_does_not() -> None:
-    with Interrupt() as interrupt:
-        assert not interrupt.asked
-        os.kill(os.getpid(), signal.SIGINT)
-        assert interrupt.asked
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_who_handles_ctrl_c_already_is_left_alone() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interrupt():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-    errors = []
-
-    def inside() -> None:
-        try:
-            with Interrupt():
-                pass
-        except ValueError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=inside)
-    thread.start()
-    thread.join()
-    assert errors == []

@@ -37,7 +37,7 @@ from spacetime_env.training import naming, pretrain, splits
 from spacetime_env.training.checkpoint import read_checkpoint
 from spacetime_env.training.step import train_step
 from spacetime_env.training.sweep import share_data
-from spacetime_env.training.sweep_plan import Run, plan
+from spacetime_env.training.sweep_plan import SweepRun, plan
 from spacetime_env.training.validation import mean_scores
 from tests.helpers.tiny import JOINT_NATIVES, write_joint_data, write_split
 
@@ -152,7 +152,7 @@ def test_scores_during_training_are_on_each_games_background(
         seen.update({game: space.image.clone() for game, space in spaces.items()})
         return real(config, spaces, validation)
 
-    monkeypatch.setattr(training_loop, "mean_scores", watched)
+    monkeypatch.setattr(pretrain, "mean_scores", watched)
     encoder = replace(data.model.encoder, input="both")
     asked = replace(data, model=replace(data.model, encoder=encoder), train=replace(data.train, steps=1))
     folder = pretrain.pretrain(asked, tmp_path / "model", tmp_path / "run")
@@ -348,7 +348,7 @@ def test_a_sweep(data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert plan(path, [], ["seed=0,1"]).folder == Path("runs/sweep/joint")
     # Runs of other data have a root each; what they can use of the one that was asked for is copied, of each game.
     other = replace(data, data=replace(data.data, root=str(tmp_path / "own")))
-    share_data(Run({}, other, tmp_path, data.data.root))
+    share_data(SweepRun({}, other, tmp_path, data.data.root))
     for game in GAMES:
         assert sorted(one.name for one in (tmp_path / "own" / game).iterdir()) == ["test-random", "validation-random"]
 

@@ -43,6 +43,7 @@ from spacetime_env.training.examples import Examples, load_examples, within
 from spacetime_env.training.loop import Interrupted, TrainingError, train_loop
 from spacetime_env.training.splits import require_classes
 from spacetime_env.training.step import train_step
+from spacetime_env.training.validation import quick_scores
 from tests.helpers.tiny import CONFIG, NATIVE, make_space, write_data, write_split
 
 
@@ -190,7 +191,7 @@ def test_the_best_weights_are_used_and_not_the_last(
     data: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.25, 0.75, 0.5])
-    monkeypatch.setattr(training_loop, "quick_scores", lambda *_: {"motion_f1": next(scores)})
+    monkeypatch.setattr(pretrain, "quick_scores", lambda *_: {"motion_f1": next(scores)})
     pretrain.pretrain(with_train(data, eval_every=2), tmp_path / "model", tmp_path / "run")
     folder = tmp_path / "run" / "checkpoints"
     best = read_checkpoint(folder / "best.pt")
@@ -242,7 +243,7 @@ def loop(config: Config, examples: Examples, validation: Split, run: Path) -> St
     """What pretrain() does between its data and its end."""
     state = pretrain.start(config, examples)
     resume(run / "checkpoints", state, config)
-    train_loop(config, state, examples, validation, run)
+    train_loop(config, state, examples, lambda space: quick_scores(config, space, validation), run)
     return state
 
 
@@ -418,7 +419,7 @@ def test_a_network_that_explodes_stops_with_a_sentence(
     data: Config, examples: Examples, splits: tuple[Split, Split], tmp_path: Path
 ) -> None:
     config = with_train(data, learning_rate=1e30, log_every=6, eval_every=6, save_every=6)
-    with pytest.raises(TrainingError, match=r"became (nan|inf) after step 1\. .*use --restart"):
+    with pytest.raises(TrainingError, match=r"z_where became (nan|inf) after step 1\. .*use --restart"):
         loop(config, examples, splits[1], tmp_path)
     assert checkpoints(tmp_path / "checkpoints") == []
 
@@ -481,7 +482,7 @@ def test_data_of_another_game(tmp_path: Path) -> None:
     write_split(tmp_path, "train")
     (tmp_path / "Pong").rename(tmp_path / "Boxing")
     config = replace(CONFIG, game="Boxing", data=replace(CONFIG.data, root=str(tmp_path)))
-    with pytest.raises(DatasetError, match=r"train-random was recorded with other settings: game is 'Pong' there"):
+    with pytest.raises(DatasetError, match="train-random was recorded with other settings: game: 'Pong' then, 'Box"):
         prepare.prepare_split(config, "train")
 
 
@@ -505,9 +506,9 @@ def test_who_plays_each_split(tmp_path: Path) -> None:
 
 def test_data_of_other_settings(data: Config) -> None:
     other = replace(data, data=replace(data.data, size=7, seed=1))
-    with pytest.raises(DatasetError, match=r"size is 6 there, 7 asked for; seed is 0 there, 1 asked for\. Ask for"):
+    with pytest.raises(DatasetError, match=r"data\.seed: 0 then, 1 now; data\.size: 6 then, 7 now\. Ask for"):
         prepare.prepare_split(other, "train")
-    with pytest.raises(DatasetError, match="size is 4 there, 5 asked for"):
+    with pytest.raises(DatasetError, match=r"data\.eval_size: 4 then, 5 now"):
         prepare.prepare_split(replace(data, data=replace(data.data, eval_size=5)), "validation")
 
 
@@ -614,7 +615,7 @@ def test_where_things_go_by_default(data: Config, tmp_path: Path, monkeypatch: p
         (["scene.classes=[Bal]"], "Did you mean 'Ball'"),
         (["data.agent=agents/nobody"], "data.agent: no agent 'agents/nobody'"),
         (["data.eval_agent=random+"], "data.eval_agent: expected the name of a policy, got an empty one"),
-        (["data.size=9"], "size is 6 there, 9 asked for"),
+        (["data.size=9"], "data.size: 6 then, 9 now"),
     ],
 )
 def test_mistakes_are_sentences(

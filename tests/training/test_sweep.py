@@ -28,7 +28,7 @@ from spacetime_env.training.game_data import GameData, gather
 from spacetime_env.training.loop import Interrupted
 from spacetime_env.training.step import train_step
 from spacetime_env.training.sweep import run_sweep
-from spacetime_env.training.sweep_plan import Run, Sweep, plan
+from spacetime_env.training.sweep_plan import Sweep, SweepRun, plan
 from tests.helpers.tiny import write_data, write_split
 
 SWEEP = ("seed=0,1", "model.variant=space,space+motion")
@@ -323,7 +323,7 @@ def test_a_validation_split_of_other_settings_is_not_copied(asked: Config, tmp_p
     def shared(**changes: int) -> list[str]:
         root = tmp_path / "".join(changes)
         config = replace(asked, data=replace(asked.data, root=str(root), **changes))
-        sweep.share_data(Run({}, config, tmp_path, asked.data.root))
+        sweep.share_data(SweepRun({}, config, tmp_path, asked.data.root))
         return sorted(path.name for path in (root / "Pong").iterdir())
 
     assert shared(size=9) == ["test-random", "validation-random"]

@@ -1,8 +1,8 @@
-"""Checkpoints: one file that holds all that a training needs to go on, replaced in one move.
+"""Checkpoints of an agent's training: all that it needs to go on in one file, which is replaced in one step.
 
 The file is a zip that SB3's own ``load`` reads. Beside SB3's entries it holds ``spacetime.json`` (steps done,
-evaluations, random states), ``normalization.npz`` and, for algorithms that have one, ``replay.npz``. We read
-only the weights, which torch loads with ``weights_only=True``, and these three: nothing is unpickled.
+evaluations, random states), ``normalization.npz`` and, for algorithms with a replay buffer, ``replay.npz``. We read
+only these three and the weights, which torch loads with ``weights_only=True``: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Progress:
     """How far a training is.
 
     Attributes:
-        timesteps: env steps whose experience the weights hold.
-        seconds: wall time, over all sittings.
-        sittings: times the training was started: 1 where nothing interrupted it.
+        timesteps: env steps that the weights were trained on.
+        seconds: wall time, over all starts.
+        sittings: number of starts of the training; 1 if it was never interrupted.
         evaluations: a dict each with timesteps, mean, std, episodes, training_mean, seconds.
-        best: the best evaluation's mean.
+        best: the mean return of the best evaluation.
     """
 
     timesteps: int = 0
@@ -49,7 +49,14 @@ class Progress:
 
 
 def save(path: Path, model: BaseAlgorithm, progress: Progress, replay: bool = True) -> None:
-    """Write a checkpoint. ``replay=False`` leaves the replay buffer out, as an agent to ship does."""
+    """Write a checkpoint.
+
+    Args:
+        replay: with the replay buffer. An agent that is shipped goes without.
+
+    Raises:
+        OSError: it cannot be written; an older file of that name is unchanged.
+    """
     buffer = io.BytesIO()
     model.save(buffer)
     state: dict[str, Any] = {"progress": asdict(progress), "random": random_state()}
@@ -67,10 +74,10 @@ def save(path: Path, model: BaseAlgorithm, progress: Progress, replay: bool = Tr
 
 
 def restore(path: Path, model: BaseAlgorithm, counters: bool = True) -> Progress:
-    """Put a checkpoint into ``model`` (and into its ``VecNormalize``), which was made with the same settings.
+    """Load a checkpoint into ``model``, which was made with the same settings, and into its ``VecNormalize``.
 
     Args:
-        counters: also go on with its step count and random states; False: take what was learned only.
+        counters: True: also the step counts, the random states and the replay buffer. False: only what was learned.
 
     Raises:
         AgentError: the file is missing or damaged, or was made for other spaces or another network.

@@ -1,4 +1,8 @@
-"""The folder of one training: what was asked, how far it is, and who holds it."""
+"""The folder of one training of an agent: its settings in ``run.yaml``, its checkpoints, and a lock.
+
+The checkpoints are those of :mod:`spacetime_env.agent.sb3_checkpoint`. A run of pretraining has another folder, see
+:mod:`spacetime_env.training.checkpoint`.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,15 @@ RECORD, LAST, BEST, LOCK = "run.yaml", "last.zip", "best.zip", "lock"
 
 
 @dataclass
-class Run:
-    """A folder ``<log folder>/<algo>/<env>_<number>``.
+class RunFolder:
+    """A folder ``<log folder>/<algo>/<env>_<number>``, held by this process.
 
     Attributes:
-        folder: holds ``run.yaml``, ``last.zip``, ``best.zip``.
-        asked: what identifies the training: algo, env, seed, hyperparameters, env_kwargs, start.
-        seed: the seed in use; ``asked["seed"]`` is -1 where any will do.
-        resumed: whether an interrupted training is resumed.
+        folder: with ``run.yaml``, ``last.zip`` and ``best.zip``.
+        asked: the settings that identify the training: algo, env, seed, hyperparameters, env_kwargs, start.
+        seed: the seed in use; ``asked["seed"]`` is -1 if any seed will do.
+        resumed: an interrupted training is resumed.
+        lock: the locked file, see :func:`hold`; closing it lets other processes in.
     """
 
     folder: Path
@@ -48,14 +53,14 @@ class Run:
         write_atomically(self.folder / RECORD, yaml.safe_dump(record, sort_keys=False).encode())
 
 
-def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Mapping[str, Any]] = ()) -> Run:
+def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Mapping[str, Any]] = ()) -> RunFolder:
     """Resume an unfinished training of the same settings, or open a new folder.
 
     Args:
         root: the folder of all runs.
-        asked: see :class:`Run`.
-        seed: of a new training.
-        earlier: the trainings that a new one starts from; kept in ``run.yaml``.
+        asked: see :class:`RunFolder`.
+        seed: for a new training.
+        earlier: the trainings whose weights a new one starts from; kept in ``run.yaml``.
     """
     name = slug(str(asked["env"]))
     parent = root / str(asked["algo"])
@@ -66,23 +71,23 @@ def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Map
         try:
             record = read_record(folder)
         except AgentError:
-            continue  # not ours, or killed before it was written
+            continue  # not a run, or killed before run.yaml was written
         if record["asked"] == dict(asked) and not record.get("finished"):
             lock = hold(folder)
             if lock is not None:
-                return Run(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
+                return RunFolder(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
     folder = parent / f"{name}_{max(numbers, default=0) + 1}"
     folder.mkdir(parents=True)
-    run = Run(folder, dict(asked), seed, False, hold(folder))
+    run = RunFolder(folder, dict(asked), seed, False, hold(folder))
     run.write(earlier=[dict(one) for one in earlier])
     return run
 
 
-def reopen(folder: Path) -> Run | None:
-    """The unfinished training in ``folder``; None where there is none.
+def reopen(folder: Path) -> RunFolder | None:
+    """The unfinished training in ``folder``; None if there is none.
 
     Raises:
-        AgentError: another process is at it.
+        AgentError: another process holds it, or ``run.yaml`` is damaged.
     """
     if not (folder / RECORD).is_file():
         return None
@@ -92,11 +97,15 @@ def reopen(folder: Path) -> Run | None:
     lock = hold(folder)
     if lock is None:
         raise AgentError(f"another process trains in {folder} now. Wait for it, or stop it.")
-    return Run(folder, record["asked"], int(record["seed"]), (folder / LAST).is_file(), lock)
+    return RunFolder(folder, record["asked"], int(record["seed"]), (folder / LAST).is_file(), lock)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """``run.yaml``, checked."""
+    """The content of ``run.yaml``, with at least ``asked`` and ``seed``.
+
+    Raises:
+        AgentError: it is missing or damaged.
+    """
     try:
         record = yaml.safe_load((folder / RECORD).read_text())
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -107,9 +116,9 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def hold(folder: Path) -> Any:
-    """An open, locked file that keeps other processes out of ``folder``; None where one is in already.
+    """An open, locked file that keeps other processes out of ``folder``; None if another process holds it.
 
-    The lock ends with the process, however it ends. Where the system has no such locks, all are let in.
+    The lock ends with the process, however it ends. On a system without such locks every process gets in.
     """
     file = open(folder / LOCK, "a")  # noqa: SIM115  (open as long as the training)
     try:
@@ -130,7 +139,7 @@ def slug(env_id: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as YAML holds it: what is no number, text, list or dict becomes its type's name."""
+    """A value as YAML can hold it: numbers, text, lists and dicts; of any other value the name of its type."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
