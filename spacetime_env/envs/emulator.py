@@ -13,7 +13,7 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
-from spacetime_env.models.screens import ntsc
+from spacetime_env.models.screens import ntsc_colors
 
 
 class ScreenEnv(ale_py.AtariEnv):
@@ -26,9 +26,9 @@ class ScreenEnv(ale_py.AtariEnv):
 
 
 def has_ntsc_colors(env: ale_py.AtariEnv) -> bool:
-    """Whether what ``env`` shows now is in the colours of :func:`ntsc`."""
+    """Whether what ``env`` shows now is in the colours of :func:`ntsc_colors`."""
     ids = env.ale.getScreen()
-    return not (ids & 1).any() and bool((ntsc()[ids] == env.ale.getScreenRGB()).all())
+    return not (ids & 1).any() and bool((ntsc_colors()[ids] == env.ale.getScreenRGB()).all())
 
 
 class SubframeEnv(ScreenEnv):

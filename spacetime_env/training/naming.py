@@ -29,10 +29,7 @@ class NothingFoundError(ValueError):
 def as_model(
     config: Config, space: Space, native: tuple[int, int], classifier: LinearClassifier | None = None
 ) -> Model:
-    """A network in training as the model that a user would load; all is ``moving`` without a classifier.
-
-    It switches the network to evaluation.
-    """
+    """A network in training as the model that a user would load; all is ``moving`` without a classifier."""
     if classifier is None:
         zeros = np.zeros((1, config.model.z_what_dim), np.float32)
         classifier = LinearClassifier(zeros, np.zeros(1, np.float32), ("moving",))
