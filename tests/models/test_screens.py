@@ -8,7 +8,7 @@ import ale_py
 import numpy as np
 import pytest
 
-from spacetime_env.envs.emulator import ScreenEnv, SubframeEnv, has_ntsc_colors
+from spacetime_env.envs.emulator import EmulatorEnv, has_ntsc_colors, keep_subframes
 from spacetime_env.envs.env import make_env
 from spacetime_env.models import screens
 from spacetime_env.models.model import Model
@@ -65,8 +65,8 @@ def test_all_numbers_given_away() -> None:
 
 @pytest.mark.parametrize("game", ["space_invaders", "asteroids"])
 def test_mixtures_are_the_brighter_of_each_place(game: str) -> None:
-    env: Any = SubframeEnv(game, frameskip=4)
-    env.keep_ids = True
+    env: Any = keep_subframes(EmulatorEnv(game, frameskip=4))
+    keep_subframes(env, keep_ids=True)
     env.reset(seed=1)
     rng, palette, mixed = np.random.default_rng(0), Palette(), 0
     for _ in range(150):
@@ -78,8 +78,10 @@ def test_mixtures_are_the_brighter_of_each_place(game: str) -> None:
 
 
 def test_a_quiet_game_shows_nothing_and_plays_on() -> None:
-    for kind, settings in ((ScreenEnv, {"frameskip": 4}), (SubframeEnv, {"frameskip": (2, 5)})):
-        ours, theirs = kind("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
+    for keeps, settings in ((False, {"frameskip": 4}), (True, {"frameskip": (2, 5)})):
+        ours, theirs = EmulatorEnv("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
+        if keeps:
+            keep_subframes(ours)
         ours.reset(seed=3)
         theirs.reset(seed=3)
         for step in range(40):
