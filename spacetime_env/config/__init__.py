@@ -1,7 +1,11 @@
-"""What a run is made of: settings, from YAML and from ``key=value`` of a command line.
+"""The settings of a run: frozen dataclasses, read from YAML and from ``key=value`` words.
 
-In: a config file and settings. Out: a frozen :class:`Config`, checked key by key. :func:`each_game` makes of
-a run of several games the run of each alone.
+In: a config file and words that override it. Out: a :class:`Config`, whose every key and type is checked. An unknown
+key is a :class:`ConfigError` that names the nearest one.
+
+:func:`load_config` reads a file, :func:`from_dict` and :func:`to_dict` convert from and to plain data. For a run of
+several games, :func:`each_game` gives the settings of each game alone. A :class:`Schedule` is a value that changes
+during training.
 """
 
 from spacetime_env.config.games import each_game, run_name

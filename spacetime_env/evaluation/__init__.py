@@ -1,15 +1,15 @@
-"""Training, third part: how good a model is, measured on labelled splits.
+"""Third part of training: how good a model is, measured on splits with ground truth.
 
-In: a model and splits with ground truth. Out: an :class:`Evaluation`, the figures that tables, plots and cards show.
-:mod:`~spacetime_env.evaluation.boxes` asks what is found, :mod:`~spacetime_env.evaluation.latents` what z_what and the
-places tell apart, :mod:`~spacetime_env.evaluation.tracks` what happens from frame to frame.
+In: a model and its :func:`labelled_tests`. Out: an :class:`Evaluation`, the figures that tables, plots and cards show.
+
+:func:`evaluate_model` measures everything. :mod:`~spacetime_env.evaluation.boxes` compares found boxes with true ones,
+:mod:`~spacetime_env.evaluation.latents` measures how well z_what and places tell classes apart, and
+:mod:`~spacetime_env.evaluation.tracks` follows objects from frame to frame.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from spacetime_env.lazy import load
+from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "DetectionScores": "boxes",
@@ -29,11 +29,4 @@ _CONTENTS = {
 }
 
 __all__ = [*_CONTENTS]
-
-
-def __getattr__(name: str) -> Any:
-    return load(__name__, _CONTENTS, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__ = lazy_names(__name__, _CONTENTS)
