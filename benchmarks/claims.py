@@ -120,11 +120,11 @@ def constants() -> dict[str, float]:
     from spacetime_env.config import RarityConfig
     from spacetime_env.data.players import HOLD
     from spacetime_env.evaluation.kalman import SHOTS
-    from spacetime_env.space.sparse import LIMIT
+    from spacetime_env.space.sparse import MAX_CHANGED
     from spacetime_env.training.splits import FLICKER
 
     found = {"gap": RarityConfig().gap, "kalman": SHOTS, "hold": HOLD, "flicker": 100 * FLICKER}
-    return {**found, "limit": 100 * LIMIT}
+    return {**found, "limit": 100 * MAX_CHANGED}
 
 
 CLAIMS = (

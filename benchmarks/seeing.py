@@ -19,6 +19,7 @@ from spacetime_env.config import ModelConfig
 from spacetime_env.games import ale_spec
 from spacetime_env.space import Space
 from spacetime_env.space.foreground import Foreground
+from spacetime_env.space.latents import HEAD
 
 FRAMES = 64
 COUNTS = (1, 2, 4, 8, 16, 32, 64)  # frames in a call
@@ -133,8 +134,8 @@ def with_objects(frame: torch.Tensor, objects: int) -> Space:
     foreground: Foreground = space.foreground
     bias = foreground.encoder.head.bias
     assert bias is not None
-    said = foreground.encoder(frame.unsqueeze(0))[0, :, 8].sort(descending=True).values
-    bias[8] -= (said[objects - 1] + said[objects]) / 2 if objects < len(said) else said[-1] - 1
+    raw = foreground.encoder(frame.unsqueeze(0))[0, :, HEAD.pres.start].sort(descending=True).values
+    bias[HEAD.pres] -= (raw[objects - 1] + raw[objects]) / 2 if objects < len(raw) else raw[-1] - 1
     assert len(space.encode(frame.unsqueeze(0)).cell) == objects
     return space
 

@@ -3,19 +3,18 @@
 >>> import gymnasium as gym, spacetime_env
 >>> env = gym.make("SpaceTime/Pong-v5")
 
-Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and no more: torch is loaded
-when a model is, Stable-Baselines3 when an agent is.
+Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py. It is light: torch is imported when a
+model is loaded, and Stable-Baselines3 when an agent is.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
 
 from spacetime_env.games import ale_spec, canonical, games
-from spacetime_env.lazy import load as _load
+from spacetime_env.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from spacetime_env.envs.wrapper import SpaceTimeObservation
@@ -37,19 +36,9 @@ _LAZY = {
     "available_models": "models.folder",
     "load_model": "models.folder",
 }
-# spacetime_env.agent works without an import of its own, as the other rooms do.
+# ``spacetime_env.agent`` works after ``import spacetime_env``, and so do the other rooms.
 _ROOMS = ("agent", "commands", "config", "data", "envs", "evaluation", "models", "objects", "space", "training")
-
-
-def __getattr__(name: str) -> Any:
-    """Load the public names that need torch or more on their first use (PEP 562)."""
-    if name in _ROOMS:
-        return importlib.import_module(f"spacetime_env.{name}")
-    return _load(__name__, _LAZY, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_ROOMS})
+__getattr__, __dir__ = _lazy_names(__name__, _LAZY, _ROOMS)
 
 
 def register_envs() -> None:

@@ -1,9 +1,10 @@
-"""What all tests stand on."""
+"""Fixtures that tests of several rooms share."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -23,3 +24,26 @@ def threads_of_torch() -> Iterator[None]:
     torch.set_num_threads(THREADS)
     yield
     torch.set_num_threads(THREADS)
+
+
+@pytest.fixture
+def bundled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let every model that is loaded be a ColourModel, and "boxing" and "pong" the bundled ones.
+
+    A parameter (``parametrize("bundled", [2], indirect=True)``) is its number of subframes, otherwise 1.
+
+    Returns:
+        The names and paths of the models that were loaded.
+    """
+    import spacetime_env.models.folder
+    from tests.helpers.fakes import ColourModel
+
+    loaded: list[Any] = []
+
+    def load(name: Any) -> ColourModel:
+        loaded.append(name)
+        return ColourModel(subframes=getattr(request, "param", 1))
+
+    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
+    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("boxing", "pong"))
+    return loaded

@@ -72,6 +72,18 @@ def test_subpackages_without_an_import_of_their_own() -> None:
     assert spacetime_env.__getattr__("space") is space
 
 
+def test_the_names_of_a_room_are_loaded_when_they_are_used() -> None:
+    code = (
+        "import sys, spacetime_env.models as room\n"
+        "assert 'torch' not in sys.modules and {'Model', 'load_model', '__name__'} <= set(dir(room))\n"
+        "from spacetime_env.models import Model\n"
+        "print(Model.__module__, room.Model is Model, 'torch' in sys.modules)"
+    )
+    assert python(code) == "spacetime_env.models.model True True"
+    with pytest.raises(AttributeError, match=r"module 'spacetime_env.models' has no attribute 'Modle'"):
+        spacetime_env.models.Modle  # noqa: B018
+
+
 def test_an_unknown_name() -> None:
     with pytest.raises(AttributeError, match=r"module 'spacetime_env' has no attribute 'modle'"):
         spacetime_env.modle  # noqa: B018

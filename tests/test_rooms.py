@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).parents[1] / "spacetime_env"
 FLOORS = [  # from the ground up; those of one floor do not know each other
@@ -87,3 +91,18 @@ def test_the_root_is_small_and_no_module_is_long() -> None:
     long = {f"{MODULES[name]}: {count} lines" for name, count in lines.items() if count > 300 and name not in TOO_LONG}
     assert not long, "\n".join(sorted(long))
     assert all(lines[name] > 300 for name in TOO_LONG), "a module is short again: take it out of TOO_LONG"
+
+
+ROOMS = sorted(name for name, path in MODULES.items() if path.name == "__init__.py" and name and "." not in name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_goes_in_and_out_and_what_is_public(room: str) -> None:
+    module = importlib.import_module(f"spacetime_env.{room}")
+    page = module.__doc__ or ""
+    assert "\nIn: " in page and " Out:" in page.replace("\n", " "), page
+    assert 5 <= len(page.splitlines()) <= 20
+    for name in getattr(module, "__all__", ()):
+        assert getattr(module, name) is not None, name
+    for name in re.findall(r":(?:class|func|data):`(\w+)`", page):  # those named without a module are the room's own
+        assert name in module.__all__, f"the page of {room} names {name}"

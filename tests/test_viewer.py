@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import spacetime_env.models.folder
 from spacetime_env import viewer
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.objects.detections import Detections, table
 from spacetime_env.objects.drawing import COLOURS, draw, enlarge, side_by_side
-from tests.helpers.fakes import ColourModel, make_pong
+from tests.helpers.fakes import make_pong
 
 H, W = 40, 60
 
@@ -26,19 +25,6 @@ def detections(*boxes: tuple[float, ...], names: tuple[str, ...] = ("Player", "B
     confidence = np.linspace(0.9, 0.8, n, dtype=np.float32)
     z_what = np.zeros((n, 2), np.float32)
     return Detections(array, boxes_to_z_where(array, (H, W)), ids, confidence, z_what, names)
-
-
-@pytest.fixture
-def pong(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Let every model be a ColourModel; gives the names that were asked for."""
-    asked: list[Any] = []
-
-    def load(name: Any) -> ColourModel:
-        asked.append(name)
-        return ColourModel()
-
-    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
-    return asked
 
 
 @pytest.fixture
@@ -118,7 +104,7 @@ def test_table() -> None:
     assert table(detections()).endswith("nothing found")
 
 
-def test_watch(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch(tmp_path: Path, bundled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "--model",
         "some/folder",
@@ -132,7 +118,7 @@ def test_watch(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[st
         "2",
     ]
     assert viewer.main(words) == 0
-    assert pong == ["some/folder"]
+    assert bundled == ["some/folder"]
     out = capsys.readouterr().out
     assert out.count("name ") == 3 and "step 40" in out and "Player  " in out
     names = [f"{kind}-000{step:02d}.png" for kind in ("frame", "parts") for step in (0, 20, 40)]
@@ -145,7 +131,7 @@ def test_watch(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[st
         assert film.size == (320, 420) and 20 < film.n_frames <= 41  # PIL joins frames that are alike
 
 
-def test_watch_says_where_episodes_end(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch_says_where_episodes_end(tmp_path: Path, bundled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     gym.register("Short/Pong-v0", entry_point=make_pong, max_episode_steps=3, kwargs={"render_mode": "rgb_array"})
     try:
         env = gym.make("Short/Pong-v0")
@@ -181,7 +167,7 @@ def test_watch_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_was_seen_is_saved_when_it_is_stopped(
-    tmp_path: Path, pong: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bundled: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stop(self: Any, observation: Any) -> None:
         raise KeyboardInterrupt
@@ -194,14 +180,14 @@ def test_what_was_seen_is_saved_when_it_is_stopped(
 
 @pytest.mark.parametrize("size", [(210, 160), (105, 80), (420, 320)])
 def test_look_at_image(
-    tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str], size: tuple[int, int]
+    tmp_path: Path, bundled: list[Any], capsys: pytest.CaptureFixture[str], size: tuple[int, int]
 ) -> None:
     frame = np.full((*size, 3), (144, 72, 17), np.uint8)
     scale = size[0] / 210
     frame[int(100 * scale) : int(116 * scale), int(140 * scale) : int(144 * scale)] = (92, 186, 92)
     Image.fromarray(frame).save(tmp_path / "seen.png")
     assert viewer.main(["--image", str(tmp_path / "seen.png"), "--out", str(tmp_path / "out")]) == 0
-    assert pong == ["pong"]
+    assert bundled == ["pong"]
     out = capsys.readouterr().out
     assert ("resized" in out) == (size != (210, 160))
     if size != (105, 80):  # made larger, its colours are mixed
@@ -209,7 +195,7 @@ def test_look_at_image(
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["seen-frame.png", "seen-parts.png"]
 
 
-def test_bad_images(tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images(tmp_path: Path, bundled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     for name, message in (
         ("none.png", "there is no picture"),
@@ -226,7 +212,7 @@ def test_no_such_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "no model 'pnog'" in capsys.readouterr().err
 
 
-def test_no_display(no_screen: None, tmp_path: Path, pong: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_display(no_screen: None, tmp_path: Path, bundled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert viewer.main(["--human", "--out", str(tmp_path)]) == 1
     assert "no display to open a window on" in capsys.readouterr().err
 
@@ -241,7 +227,7 @@ def test_an_opencv_without_windows(no_screen: None, monkeypatch: pytest.MonkeyPa
         viewer.Window()
 
 
-def test_a_window_ends_the_play(tmp_path: Path, pong: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_ends_the_play(tmp_path: Path, bundled: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[np.ndarray] = []
     keys = iter([-1, -1, ord("q")])
     monkeypatch.setenv("DISPLAY", ":0")

@@ -1,8 +1,13 @@
-"""Agents: Stable-Baselines3 on the objects that SPACE-Time sees.
+"""Agents of Stable-Baselines3 that play on objects.
 
-:func:`load_agent` gives a shipped or a trained agent with the env it plays, :func:`evaluate` plays it,
-:func:`as_policy` lets it record data, and ``train_agent.py`` trains one (:mod:`spacetime_env.agent.train`).
-Importing this imports stable_baselines3; ``import spacetime_env`` alone does not.
+In: a ``SpaceTime/<Game>-v5`` environment and hyperparameters, or an agent folder. Out: an agent folder, or an agent
+that plays.
+
+:func:`load_agent` gives an agent, shipped or trained here, and the environment that it plays; :func:`evaluate` measures
+its return. :func:`as_policy` lets it record data. :mod:`spacetime_env.agent.train` trains one, with
+:class:`ObjectsPolicy` or :class:`ObjectsDQNPolicy`, whose features come from :class:`ObjectsExtractor`. A
+:class:`VectorEnvBridge` lets Stable-Baselines3 train on ``gym.make_vec``. Importing this room imports
+stable_baselines3; ``import spacetime_env`` does not.
 """
 
 from spacetime_env.agent.bridge import VectorEnvBridge

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 
 from spacetime_env.agent.bridge import VectorEnvBridge
 from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.envs.noop import do_nothing
 
 VECTOR = "spacetime_env.vector:SpaceTimeVectorEnv"
 NOOPS = 30  # most steps of doing nothing at the start of an episode
@@ -41,14 +42,11 @@ class RandomStart(gym.Wrapper):
         """Reset, then wait. A seed fixes the waits of this episode and of those that follow."""
         if seed is not None:
             self.rng = np.random.default_rng(seed)
-        observation, info = self.env.reset(seed=seed, options=options)
-        for _ in range(int(self.rng.integers(self.noops + 1))):
-            observation, _, terminated, truncated, info = self.env.step(
-                0
-            )  # ALE lists NOOP first in every game
-            if terminated or truncated:
-                observation, info = self.env.reset(options=options)
-        return observation, info
+        first = self.env.reset(seed=seed, options=options)
+        steps = int(self.rng.integers(self.noops + 1))
+        return do_nothing(
+            steps, first, self.env.step, lambda: self.env.reset(options=options), self.env.action_space
+        )
 
 
 class EnvMaker:

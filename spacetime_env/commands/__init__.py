@@ -1,6 +1,13 @@
-"""What a person starts: one module a command, with its command line and its exit status.
+"""The commands that a person starts: a module for each, with its command line and its exit status.
 
-``record`` is ``create_dataset.py``, ``pretrain`` is ``pretrain_space.py``, ``evaluate`` is ``evaluate.py``, and
-``train_agent`` is ``train_agent.py``. In: words of a command line. Out: an exit status, and files. No other room knows
-of this one.
+In: the words of a command line. Out: an exit status, what is printed, and files.
+
+==============  =====================  ==========================================
+module          command                what it does
+==============  =====================  ==========================================
+record          create_dataset.py      records frames of a game
+pretrain        pretrain_space.py      trains a model, or with --sweep several
+evaluate        evaluate.py            measures a model
+train_agent     train_agent.py         trains an agent on the objects
+==============  =====================  ==========================================
 """

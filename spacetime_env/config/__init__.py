@@ -1,7 +1,11 @@
-"""The settings of a run, from YAML and from ``key=value`` on a command line.
+"""The settings of a run: frozen dataclasses, read from YAML and from ``key=value`` settings.
 
-In: a config file and settings. Out: a frozen :class:`Config`, checked key by key. :func:`each_game` gives for a run of
-several games the config of each game alone. :func:`differences` compares two configs in a :class:`Scope`.
+In: a config file and settings that override it. Out: a :class:`Config`, whose every key and type is checked. An unknown
+key is a :class:`ConfigError` that names the nearest one.
+
+:func:`load_config` reads a file, :func:`from_dict` and :func:`to_dict` convert from and to plain data. For a run of
+several games, :func:`each_game` gives the settings of each game alone. :func:`differences` compares two configs in a
+:class:`Scope`. A :class:`Schedule` is a value that changes during training.
 """
 
 from spacetime_env.config.differences import differences

@@ -1,22 +1,21 @@
-"""Training, first part: recorded frames, and what moves in them.
+"""First part of training: frames of a game, recorded to disk, and what moves in them.
 
-In: a game and who plays it. Out: a split on disk, which :func:`open_split` opens as a :class:`Split`: frames,
-background, labels, and motion targets (:mod:`spacetime_env.data.motion`).
+In: a game and a :class:`Policy` that plays it. Out: a split on disk. Opened as a :class:`Split` it has frames, a
+background, labels if there are any, and motion targets (:mod:`spacetime_env.data.motion`).
 
 >>> folder = record("Pong", "train", RandomPolicy(), DataConfig(size=64))          # doctest: +SKIP
 >>> split = open_split(folder)                                                      # doctest: +SKIP
 >>> frames = split.small((128, 128))              # (stacks, T, 128, 128, 3) uint8  # doctest: +SKIP
 >>> z_pres, z_where = split.targets(16)           # (stacks, T, 256, 1 or 4)        # doctest: +SKIP
 
-Stacks come in random order. Each is T consecutive frames; between two of them a random number of steps is
-played; each shard starts at a random step and shuffles its stacks. :mod:`spacetime_env.data.shards` has the files.
+A split holds stacks of T consecutive frames, in random order. It is saved in shards, which are described in
+:mod:`spacetime_env.data.shards`. Each shard begins at a random step of a game, plays a random number of steps between
+two stacks, and shuffles its stacks.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from spacetime_env.lazy import load
+from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "SPLITS": "playing",
@@ -40,11 +39,4 @@ _CONTENTS = {
 }
 
 __all__ = [*_CONTENTS]
-
-
-def __getattr__(name: str) -> Any:
-    return load(__name__, _CONTENTS, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__ = lazy_names(__name__, _CONTENTS)

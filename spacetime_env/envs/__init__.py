@@ -1,34 +1,30 @@
-"""Play: environments that show the objects of a game, one or many at once.
+"""Environments whose observations are the objects of an Atari game, not its pixels: a single one, or many at once.
 
-In: a game's name and options, or an ALE environment to wrap. Out: observations, rows of objects. A
-:class:`Block` of environments has its frames looked at in one call; :class:`SpaceTimeVectorEnv` steps some blocks, in
-worker processes where there are cores for them.
+In: a game's name and options, or an ALE environment to wrap. Out: observations, a row of numbers for each object.
+
+:func:`make_env` makes ``SpaceTime/<Game>-v5``, a :class:`SpaceTimeEnv`: an :class:`EmulatorEnv`, which plays the game,
+in the wrapper :class:`SpaceTimeObservation`. The wrapper fits around environments that others made, too. An
+:class:`Observer` turns tracked objects into an observation of one of the :data:`OBS_FORMATS`. A
+:class:`SpaceTimeVectorEnv` has many environments. Each of its processes plays a :class:`Block` of them, and the model
+looks at all frames of a block in one call. :func:`keep_subframes` asks a game to keep the emulator's frame before the
+one that a step shows.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from spacetime_env.lazy import load
+from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "Block": "block",
+    "EmulatorEnv": "emulator",
     "OBS_FORMATS": "observation",
     "Observer": "observation",
     "SpaceTimeEnv": "env",
     "SpaceTimeObservation": "wrapper",
     "SpaceTimeVectorEnv": "vector",
-    "SubframeEnv": "emulator",
     "keep_subframes": "emulator",
     "make_env": "env",
 }
 
 __all__ = [*_CONTENTS]
-
-
-def __getattr__(name: str) -> Any:
-    return load(__name__, _CONTENTS, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__ = lazy_names(__name__, _CONTENTS)

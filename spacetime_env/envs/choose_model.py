@@ -1,4 +1,4 @@
-"""Which model an environment looks with: what it must be able to do, and finding and checking it."""
+"""Finds the model that an environment looks with, and checks that the two fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spacetime_env.models.watcher import ObjectModel
 
 
 def game_of(env: gym.Env[Any, Any]) -> str | None:
-    """The game that ``env`` plays; ``None`` if its spec does not say."""
+    """The game that ``env`` plays, such as ``"Pong"``; None if its spec does not say."""
     spec = env.unwrapped.spec
     try:
         return None if spec is None else canonical(spec.kwargs.get("game") or spec.id)
@@ -25,8 +25,8 @@ def default_model(game: str | None) -> str:
     """The name of the bundled model of a game.
 
     Raises:
-        ValueError: it is not known which game.
-        UnknownModelError: there is none.
+        ValueError: ``game`` is None: it is not known which game is played.
+        UnknownModelError: no model of the game is bundled.
     """
     from spacetime_env.models.folder import available_models
     from spacetime_env.shipped import UnknownModelError
@@ -43,7 +43,12 @@ def default_model(game: str | None) -> str:
 
 
 def load_for(model: str | ObjectModel, game: str | None) -> ObjectModel:
-    """The model; of one of several games, that of ``game``."""
+    """A model as :func:`~spacetime_env.models.folder.load_model` loads it; a loaded model is returned as it is.
+
+    Args:
+        model: name, path or loaded model.
+        game: the game that is asked for, if the model knows several.
+    """
     if not isinstance(model, str):
         return model
     from spacetime_env.models.folder import load_model
@@ -58,10 +63,16 @@ def load_for(model: str | ObjectModel, game: str | None) -> ObjectModel:
 
 
 def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:
-    """Refuse a model of another game, unless that is allowed, or of frames of another size.
+    """Check that a model fits an environment.
+
+    Args:
+        model: the model.
+        game: the game that the environment plays; None: unknown, and not checked.
+        size: H, W of the frames that the environment observes.
+        allow: accept a model of another game.
 
     Raises:
-        ValueError: saying which.
+        ValueError: the model is of another game, or of frames of another size.
     """
     if game is not None and canonical(model.game) != game and not allow:
         raise ValueError(
@@ -76,5 +87,5 @@ def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], a
 
 
 def with_classes(model: ObjectModel) -> SceneConfig:
-    """The scene of a model without labels: its classes are clusters, named when it was trained."""
+    """The scene of a model that was trained without labels: its classes are the clusters, ``object0`` and so on."""
     return replace(model.scene, classes=tuple(model.class_names))

@@ -1,7 +1,7 @@
-"""ALE's environment with what a model wants of the emulator: its screen, and its frame before the last.
+"""ALE's environment with access to the emulator: its screen, and its frame before the one that a step shows.
 
-An Atari draws few sprites a line, so many games draw some in one frame and some in the next; on a television
-both are seen. A step of ``ALE/<Game>-v5`` is four frames, of which the environment shows the last. What is drawn in
+An Atari draws few sprites a line, so many games draw some of them in one frame and some in the next; on a television
+both are seen. A step of ``ALE/<Game>-v5`` is four frames, and the environment shows the last one. What is drawn in
 every other frame is in one of the last two.
 """
 
@@ -13,95 +13,113 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
-from spacetime_env.models.screens import ntsc
+from spacetime_env.models.screens import ntsc_colors
 
 
-class ScreenEnv(ale_py.AtariEnv):
-    """ALE's environment, which leaves out its observation while it is ``quiet``: who asks for the screen needs none."""
+class EmulatorEnv(ale_py.AtariEnv):
+    """ALE's environment, which can keep the frame before the last, and leave out its observation.
 
-    quiet = False
+    Steps, rewards and random numbers are those of ``ale_py.AtariEnv``. To keep the frame before the last, a step is
+    taken in two parts. If the game ends within a step, the emulator stands still for the rest of it, and both frames
+    are the last one. After a reset both are the first one.
 
-    def _get_obs(self) -> Any:
-        return None if self.quiet else super()._get_obs()
-
-
-def has_ntsc_colors(env: ale_py.AtariEnv) -> bool:
-    """Whether what ``env`` shows now is in the colours of :func:`ntsc`."""
-    ids = env.ale.getScreen()
-    return not (ids & 1).any() and bool((ntsc()[ids] == env.ale.getScreenRGB()).all())
-
-
-class SubframeEnv(ScreenEnv):
-    """ALE's environment, which also keeps the emulator's frame before the one that it shows.
-
-    The same steps, rewards and random numbers as without: a step is taken in two parts. Where the game ends before
-    a step does, the emulator stands still for the rest of it, and both frames are the last.
+    Attributes:
+        keep_rgb: keep the frame before as :attr:`before`.
+        keep_ids: keep it as :attr:`before_ids`.
+        quiet: the observation of a step is None, and the frame before is kept as :attr:`before_ids` only. For callers
+            that read the screen from the emulator: making an RGB frame takes a tenth of a step's time.
+        before: (H, W, 3) uint8 RGB.
+        before_ids: (H, W) uint8 palette numbers.
     """
 
-    before: np.ndarray  # (H, W, 3) uint8 RGB, where keep_rgb
-    before_ids: np.ndarray  # (H, W) uint8 palette ids, where keep_ids
-    # Both, if two ask: what is recorded may be played by an agent that looks at both frames itself.
-    keep_rgb, keep_ids = True, False
+    keep_rgb = False
+    keep_ids = False
+    quiet = False
+    before: np.ndarray
+    before_ids: np.ndarray
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
-        """Resets the game. The frame before the first is taken to look like it."""
+        """Reset the game."""
         result = super().reset(seed=seed, options=options)
-        self._keep(result[0])
+        self.keep(result[0])
         return result
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
-        """Takes a step and keeps the frame before its last."""
+        """Take a step; keep the frame before its last, if that is asked for."""
+        if not (self.keep_rgb or self.keep_ids):
+            return super().step(action)
         skip: Any = self._frameskip  # type: ignore[has-type]
         frames = int(self.np_random.integers(*skip)) if isinstance(skip, tuple) else skip
         earned = 0.0
         try:
-            seen = None
+            observation = None
             if frames > 1:
                 self._frameskip = frames - 1
-                seen, earned, *_ = super().step(action)
-            self._keep(seen)
+                observation, earned, *_ = super().step(action)
+            self.keep(observation)
             self._frameskip = min(frames, 1)
             observation, reward, terminated, truncated, info = super().step(action)
         finally:
             self._frameskip = skip
         return observation, earned + float(reward), terminated, truncated, info
 
-    def _keep(self, seen: Any = None) -> None:
-        """Keep the frame that the emulator shows; ``seen`` is an observation of it, where there is one."""
-        if self.keep_rgb and not self.quiet:  # to ask the emulator once more would take a tenth of a step's time
-            shown = isinstance(seen, np.ndarray) and seen.ndim == 3
-            self.before = seen if shown else self.ale.getScreenRGB()
+    def keep(self, observation: Any = None) -> None:
+        """Keep the frame that the emulator shows now. ``observation`` is an observation of it, if there is one."""
+        if self.keep_rgb and not self.quiet:
+            is_rgb = isinstance(observation, np.ndarray) and observation.ndim == 3
+            self.before = observation if is_rgb else self.ale.getScreenRGB()
         if self.keep_ids or self.quiet:
             self.before_ids = self.ale.getScreen()
 
+    def _get_obs(self) -> Any:
+        return None if self.quiet else super()._get_obs()
 
-def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> SubframeEnv:
-    """Let the ALE environment under ``env`` keep its frame before the last: :class:`SubframeEnv`.
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies are made from the constructor's arguments (EzPickle), and keep what this one keeps."""
+        return {**super().__getstate__(), "keep_rgb": self.keep_rgb, "keep_ids": self.keep_ids}
 
-    ALE's environment is already made, perhaps with wrappers around it, so it is not replaced but given the class
-    that keeps the frame; the class has no state of its own but that.
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.keep_rgb, self.keep_ids = state["keep_rgb"], state["keep_ids"]
+
+
+def has_ntsc_colors(env: ale_py.AtariEnv) -> bool:
+    """Whether what ``env`` shows now is in the colours of :func:`~spacetime_env.models.screens.ntsc_colors`."""
+    ids = env.ale.getScreen()
+    return not (ids & 1).any() and bool((ntsc_colors()[ids] == env.ale.getScreenRGB()).all())
+
+
+def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> EmulatorEnv:
+    """Let the ALE environment under ``env`` keep its frame before the last.
+
+    Environments of this package have an :class:`EmulatorEnv` from the beginning. An environment that others made, such
+    as ``gym.make("ALE/Pong-v5")``, has an ``ale_py.AtariEnv`` under perhaps many wrappers, where it cannot be replaced.
+    So it is given the class :class:`EmulatorEnv`, here and nowhere else. That is safe: the class adds methods and flags
+    to ``AtariEnv``, and sets up nothing in a constructor.
 
     Args:
         env: an environment, wrapped or not.
-        keep_ids: keep its palette ids, as ``before_ids`` (H, W), instead of RGB, as ``before`` (H, W, 3). What is
-            kept already goes on being kept.
+        keep_ids: keep palette numbers as ``before_ids`` (H, W); otherwise RGB as ``before`` (H, W, 3). If one of them
+            is kept already, both are kept from now on.
+
+    Returns:
+        The environment under all wrappers.
 
     Raises:
-        ValueError: there is no ALE environment under it.
+        ValueError: it is not ALE's, or of a class that was derived from ALE's: what that changes would be lost.
     """
     found: Any = env.unwrapped
-    if not isinstance(found, SubframeEnv):
-        if type(found) not in (ale_py.AtariEnv, ScreenEnv):
+    if not isinstance(found, EmulatorEnv):
+        if type(found) is not ale_py.AtariEnv:
             raise ValueError(
                 f"this model looks at the last two frames of the emulator, which only ale_py's AtariEnv can give, "
                 f"and under this environment is {type(found).__name__}."
             )
-        found.__class__ = SubframeEnv
-        found.keep_rgb = False  # it takes a tenth of a step's time
-    assert isinstance(found, SubframeEnv)
+        found.__class__ = EmulatorEnv
+    assert isinstance(found, EmulatorEnv)
     if keep_ids:
         found.keep_ids = True
     else:
         found.keep_rgb = True
-    found._keep()
+    found.keep()
     return found

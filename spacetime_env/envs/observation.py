@@ -1,4 +1,4 @@
-"""From tracked rows to what an agent observes: the formats, the history, and their spaces."""
+"""Turns tracked rows into what an agent observes: the formats, the history of steps, and their spaces."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from spacetime_env.objects.tracker import FEATURES, Tracker
 
 OBS_FORMATS = ("objects", "flat", "dict", "latents")
 
-# z_what has a standard normal prior, and the KL term of its training keeps its mean near 0: a mean of 10
-# costs 50 nats. So 10 cuts off nothing that means something, and a space with ends can be sampled.
+# z_what has a standard normal prior, and the KL term of the loss keeps its mean near 0: a mean of 10 costs 50 nats.
+# So cutting at 10 loses nothing, and a space with limits can be sampled.
 LATENT_LIMIT = 10.0
 
 SCENE_INFO = (True, False, "arrays")  # what info["scene"] may be
@@ -46,18 +46,18 @@ class SceneForm:
 
 
 class Observer:
-    """Gives the rows of a tracker the form of an observation, and remembers those of the steps before.
+    """Makes the observation of each step from the rows of a tracker, and remembers the steps before.
 
     Args:
         obs_format: one of :data:`OBS_FORMATS`.
         slots: number of rows.
-        history: how many steps a row holds.
-        depth: of z_what, for ``"latents"``; else 0.
+        history: how many steps a row holds, 1 or more.
+        depth: D, the size of z_what, for ``"latents"``; 0 for the other formats.
 
     Attributes:
-        space: of the observations.
+        space: the space of the observations.
         feature_names: the name of each column.
-        latents: (slots, depth) float32, z_what of each slot; without columns where the format has none.
+        latents: (slots, depth) float32, z_what of each slot.
     """
 
     def __init__(self, obs_format: str, slots: int, history: int, depth: int) -> None:
@@ -81,18 +81,27 @@ class Observer:
         return objects
 
     def reset(self) -> None:
-        """Forget the steps before."""
+        """Forget the steps before: a new episode begins."""
         self._past.clear()
         self.latents[:] = 0
 
     def observe(self, rows: np.ndarray, tracker: Tracker, detections: Detections) -> ObsType:
-        """The observation of rows (slots, 7) that ``tracker`` has just made of ``detections``."""
+        """The observation of this step.
+
+        Args:
+            rows: (slots, 7) float32, what ``tracker`` made of ``detections``.
+            tracker: says which detection each row is of.
+            detections: the objects in the frame.
+
+        Returns:
+            Of the shape of :attr:`space`. In the format ``"objects"`` without history, it is ``rows`` itself.
+        """
         if self._obs_format == "objects" and self._past.maxlen == 1:
             return rows
         used = rows.any(axis=1)
         if self._obs_format == "latents":
             for slot, source in enumerate(tracker.sources):
-                if source >= 0:  # a lost object keeps its latents as it keeps its place
+                if source >= 0:  # an object that is not found keeps its latents, as it keeps its place
                     self.latents[slot] = detections.z_what[source].clip(-LATENT_LIMIT, LATENT_LIMIT)
             self.latents[~used] = 0
             rows = np.concatenate([rows, self.latents], axis=1)

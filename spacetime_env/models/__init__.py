@@ -1,15 +1,17 @@
 """A trained model, and the folder that it is kept in.
 
-In: the name of a bundled model, or a model folder. Out: a :class:`Model`, which finds the objects in frames;
-:class:`Watcher` asks it frame after frame. :func:`save_model` and :func:`save_joint` write a folder. Loading never
-unpickles anything.
+In: frames of a game, (H, W, 3) uint8 RGB or a :class:`Screen`. Out:
+:class:`~spacetime_env.objects.detections.Detections`, the named objects of each frame.
+
+:func:`load_model` loads a bundled model by its name, or a model folder by its path, as a :class:`Model`.
+:func:`available_models` lists the bundled ones, :func:`model_games` the games that one knows. A :class:`Watcher` gives
+a model the successive frames of some games. Environments take any model with the methods of :class:`ObjectModel`.
+:func:`save_model` and :func:`save_joint` write a folder. Loading never unpickles anything.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from spacetime_env.lazy import load
+from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "LinearClassifier": "classifier",
@@ -27,11 +29,4 @@ _CONTENTS = {
 }
 
 __all__ = [*_CONTENTS]
-
-
-def __getattr__(name: str) -> Any:
-    return load(__name__, _CONTENTS, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__ = lazy_names(__name__, _CONTENTS)

@@ -1,7 +1,7 @@
-"""Naming objects: a linear classifier on z_what, fitted on a few labels, or on none.
+"""A linear classifier that names objects by their z_what. It is fitted on a few labels, or by clustering without any.
 
-The published model fits scikit-learn's RidgeClassifier on 1, 4, 16 or 64 samples per class and pickles it. Here
-only its coefficients are kept, with the standardisation folded in, so a model folder holds no code.
+The published model fits scikit-learn's RidgeClassifier on 1, 4, 16 or 64 samples of each class and pickles it. Here
+only its coefficients are kept, with the standardisation folded in. So a model folder holds no code.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from spacetime_env.files import write_atomically
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """The class with the highest ``z_what @ coef.T + intercept``."""
+    """Gives an object the class with the highest ``z_what @ coef.T + intercept``.
+
+    Raises:
+        ValueError: ``coef`` or ``intercept`` has not a row for each class.
+    """
 
     coef: np.ndarray  # (C, D) float32
     intercept: np.ndarray  # (C,) float32
@@ -37,20 +41,20 @@ class LinearClassifier:
         return np.argmax(z_what @ self.coef.T + self.intercept, axis=1)
 
     def predict(self, z_what: np.ndarray) -> np.ndarray:
-        """(n, D) -> (n,) names; what ``Space.scene_description`` calls."""
+        """(n, D) -> (n,) names. :meth:`Space.scene_description` calls this."""
         return np.array(self.class_names)[self.class_ids(np.asarray(z_what))]
 
 
 def fit_ridge(z_what: np.ndarray, names: Sequence[str], class_names: Sequence[str]) -> LinearClassifier:
-    """Ridge classifier on standardised z_what.
+    """Fit a ridge classifier on standardised z_what.
 
     Args:
-        z_what: (n, D).
-        names: n class names.
-        class_names: the order of the classes; those without a sample are never predicted.
+        z_what: (n, D) of n labelled objects, n >= 1.
+        names: the class name of each.
+        class_names: all classes, in the order of their ids. A class without a sample is never predicted.
 
     Raises:
-        ValueError: no sample at all, or not one name for each, or a name that is not in ``class_names``.
+        ValueError: no sample, not one name for each, or a name that is not in ``class_names``.
     """
     from sklearn.linear_model import RidgeClassifier
 
@@ -78,18 +82,18 @@ def fit_ridge(z_what: np.ndarray, names: Sequence[str], class_names: Sequence[st
 
 
 def fit_clusters(z_what: np.ndarray, count: int, seed: int = 0) -> LinearClassifier:
-    """Classes without labels: k-means on standardised z_what; a class is its centroid, named ``object0`` ...
+    """Make classes without labels: the clusters that k-means finds in standardised z_what.
 
-    The nearest centroid is the highest ``z @ c - |c|^2 / 2``: a linear classifier too. Clusters are ordered
-    by how many objects they hold, so that ``object0`` is the most frequent.
+    The classes are named ``object0``, ``object1`` ..., the most frequent first. An object belongs to the cluster with
+    the nearest centroid c. That is the one with the highest ``z @ c - |c|^2 / 2``, so the classifier is linear.
 
     Args:
-        z_what: (n, D), n >= 1.
-        count: of clusters; fewer where there are fewer objects.
+        z_what: (n, D) of n objects, n >= 1.
+        count: how many clusters; fewer if there are fewer different objects.
         seed: of k-means.
 
     Raises:
-        ValueError: no object at all.
+        ValueError: no object.
     """
     from sklearn.cluster import KMeans
 
@@ -108,12 +112,13 @@ def fit_clusters(z_what: np.ndarray, count: int, seed: int = 0) -> LinearClassif
 
 
 def export_joblib(classifier: LinearClassifier, path: str | os.PathLike[str]) -> None:
-    """Write a scikit-learn RidgeClassifier with joblib, for code that expects the published pickle files.
+    """Write the classifier as a scikit-learn RidgeClassifier, for code that reads the published joblib files.
 
-    The published name is ``z_what-classifier_{n}.joblib.pkl``, n the samples per class it was fitted on.
+    The published name of such a file is ``z_what-classifier_{n}.joblib.pkl`` where n is the number of samples of each
+    class.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     import joblib
     from sklearn.linear_model import RidgeClassifier
@@ -121,25 +126,25 @@ def export_joblib(classifier: LinearClassifier, path: str | os.PathLike[str]) ->
     order = np.argsort(np.array(classifier.class_names))  # scikit-learn sorts classes by name
     coef = classifier.coef[order].astype(np.float64)
     intercept = classifier.intercept[order].astype(np.float64)
-    # Fitted on nothing, so that it has all that this version of scikit-learn expects of a fitted one.
+    # Fitted on zeros, so that it has every attribute that this version of scikit-learn expects of a fitted one.
     ridge = RidgeClassifier().fit(np.zeros_like(coef), np.array(classifier.class_names))
-    if len(order) == 2:  # scikit-learn keeps one row for two classes
+    if len(order) == 2:  # scikit-learn has one row for two classes: over 0 means the second
         coef, intercept = coef[1] - coef[0], intercept[1:] - intercept[:1]
-    elif len(order) == 1:  # and takes the first class where that row is not over 0
+    elif len(order) == 1:
         coef, intercept = np.zeros_like(coef), np.full(1, -1.0)
     ridge.coef_, ridge.intercept_ = coef.reshape(ridge.coef_.shape), intercept
     write_atomically(Path(path), lambda temporary: joblib.dump(ridge, temporary))
 
 
 def import_joblib(path: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> LinearClassifier:
-    """Read a linear scikit-learn classifier from joblib. This unpickles: only open files that you trust.
+    """Read a linear scikit-learn classifier from a joblib file. This unpickles: open only files that you trust.
 
     Args:
         path: such as ``z_what-classifier_16.joblib.pkl``.
-        class_names: names for its ``classes_``, in their order, where those are numbers.
+        class_names: names for its ``classes_``, in their order. None: ``classes_`` are the names.
 
     Raises:
-        ValueError: no such file, damaged, not a linear classifier, or not one name for each class.
+        ValueError: the file is missing or damaged, holds no linear classifier, or has not one name for each class.
     """
     import joblib
 
@@ -148,23 +153,17 @@ def import_joblib(path: str | os.PathLike[str], class_names: Sequence[str] | Non
     try:
         loaded: Any = joblib.load(path)
     except Exception as error:  # unpickling raises anything
-        raise ValueError(
-            f"{path} cannot be read as a joblib file ({type(error).__name__}: {error})."
-        ) from error
+        raise ValueError(f"{path} cannot be read as a joblib file ({type(error).__name__}: {error}).") from error
     if not all(hasattr(loaded, name) for name in ("coef_", "intercept_", "classes_")):
-        raise ValueError(
-            f"{path} holds a {type(loaded).__name__}; expected a linear scikit-learn classifier."
-        )
+        raise ValueError(f"{path} holds a {type(loaded).__name__}; expected a linear scikit-learn classifier.")
     names = tuple(str(name) for name in (loaded.classes_ if class_names is None else class_names))
     coef, intercept = _one_row_a_class(loaded.coef_, loaded.intercept_, len(loaded.classes_))
     return LinearClassifier(coef.astype(np.float32), intercept.astype(np.float32), names)
 
 
 def _one_row_a_class(coef: np.ndarray, intercept: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's coefficients as (C, D) and (C,); of two it keeps one row, flat in newer ones."""
+    """scikit-learn's coefficients, as (C, D) and (C,). Of two classes it has one row, flat in newer versions."""
     coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept)
     if classes == 2:
         return np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])
-    return np.ascontiguousarray(
-        coef
-    ), intercept  # scikit-learn's coef_ is Fortran-ordered; safetensors is not
+    return np.ascontiguousarray(coef), intercept  # coef_ is in Fortran's order, and safetensors wants C's

@@ -1,10 +1,11 @@
-"""Model folders: find, verify, load and save a SPACE-Time model with its classifier and scene settings.
+"""Loads and saves model folders.
 
-A folder holds ``model.safetensors`` (network and classifier), ``model.yaml`` (what they mean, and the SHA-256
-of the weights) and ``CARD.md``. Loading never unpickles anything and refuses what does not fit.
+A folder holds ``model.safetensors`` (the weights of network and classifier), ``model.yaml`` (the architecture, the
+scene's settings, and the SHA-256 of the weights) and ``CARD.md``. Loading never unpickles anything, and refuses a
+folder whose parts do not fit each other.
 
-A joint model is one network for several games: its folder has a classifier and a fixed background for each, and it is
-loaded for one game at a time. :func:`save_joint` writes it.
+A joint model is one network for several games. Its folder has a classifier and a fixed background for each game, and it
+is loaded for one game at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,23 +42,26 @@ def available_models() -> tuple[str, ...]:
 
 
 def model_games(name: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The games that a model knows: one, or several of a joint one. See :func:`load_model` for names and errors."""
+    """The games that a model knows: several if it is a joint model, otherwise one.
+
+    ``name`` and errors are as in :func:`load_model`.
+    """
     return read_settings(find("models", name)).names
 
 
 def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
-    """Load a bundled model by name (``"pong"``) or any model folder by path.
+    """Load a bundled model by its name, such as ``"pong"``, or any model folder by its path.
 
     Args:
-        name: of the model.
-        game: of a joint model, which of its games; any name that :func:`spacetime_env.games.canonical` knows. Of
-            other models it is their game, or left out.
+        name: name or path.
+        game: which game of a joint model; any name that :func:`spacetime_env.games.canonical` knows. For other models
+            it may be left out.
 
     Raises:
-        UnknownModelError: there is none.
-        SeveralGamesError: it is of several games, and none is asked for.
-        BundleError: it is not of that game, or a file is missing, truncated, changed, or does not fit the others.
-        UnknownGameError: no such game.
+        UnknownModelError: there is no such model.
+        SeveralGamesError: the model knows several games, and ``game`` is None.
+        BundleError: the model does not know the game; or a file is missing, damaged, or does not fit the others.
+        UnknownGameError: there is no such game.
     """
     folder = find("models", name)
     described = read_settings(folder)
@@ -69,15 +73,12 @@ def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
         space = Space(settings.model)
         shown_rows(settings.model.rows, settings.native)
         classifier = _classifier(tensors, settings)
-    except (
-        ValueError,
-        TypeError,
-        RuntimeError,
-        LookupError,
-        ArithmeticError,
-    ) as error:  # torch raises all of them
+    except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:  # torch raises all of them
         raise BundleError(f"{folder / SETTINGS} does not describe a network: {error}") from error
-    _load_checked(space, tensors, folder)
+    try:
+        space.load_tensors({key.removeprefix("space."): value for key, value in tensors.items()}, "its weights")
+    except ValueError as error:
+        raise BundleError(f"{folder} is damaged: {error} {SETTINGS} describes another network.") from None
     return Model(space, classifier, settings)
 
 
@@ -93,19 +94,22 @@ def save_model(
     card: str = "",
     extras: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write a model folder. On a full disk the old model stays as it was, and loads.
+    """Write the folder of a model of one game. If that fails, a model that was in the folder is unchanged.
 
     Args:
-        folder: made if it is missing.
-        space, classifier: what is trained.
-        game, native: the game and H, W of its frames.
-        scene_config: threshold, slots and ignored regions that the model is used with.
-        trained: how it was made, for the reader of ``model.yaml``.
-        card: ``CARD.md``.
-        extras: name -> content of further files.
+        folder: where to; it is made if it is missing.
+        space, classifier: the trained network and classifier.
+        game, native: the game, and H, W of its frames.
+        scene_config: threshold, slots and ignored regions.
+        trained: how the model was trained, for readers of ``model.yaml``.
+        card: the text of ``CARD.md``; "": no such file is written.
+        extras: further files, name -> content.
+
+    Returns:
+        The folder.
 
     Raises:
-        BundleError: it cannot be written.
+        BundleError: the folder cannot be written.
     """
     settings = Settings(
         game=game,
@@ -121,6 +125,11 @@ def save_model(
 
 
 def _classifier(tensors: dict[str, Tensor], settings: Settings) -> LinearClassifier:
+    """The classifier in the tensors of a folder; its tensors are taken out of them.
+
+    Raises:
+        ValueError: a tensor is missing or has another shape.
+    """
     try:
         coef, intercept = tensors.pop("classifier.coef"), tensors.pop("classifier.intercept")
     except KeyError as error:
@@ -132,28 +141,6 @@ def _classifier(tensors: dict[str, Tensor], settings: Settings) -> LinearClassif
     return LinearClassifier(coef.numpy(), intercept.numpy(), settings.class_names)
 
 
-def _load_checked(space: Space, tensors: dict[str, Tensor], folder: Path) -> None:
-    given = {k.removeprefix("space."): v for k, v in tensors.items()}
-    wanted = cast(dict[str, Tensor], space.state_dict())
-    unknown, missing = sorted(set(given) - set(wanted)), sorted(set(wanted) - set(given))
-    wrong = [
-        f"{k}: {tuple(given[k].shape)} instead of {tuple(wanted[k].shape)}"
-        for k in sorted(set(given) & set(wanted))
-        if given[k].shape != wanted[k].shape
-    ]
-    if unknown or missing or wrong:
-        raise BundleError(
-            f"the weights in {folder} do not fit its {SETTINGS}: "
-            + "; ".join(
-                f"{what} {', '.join(keys[:3])}"
-                for what, keys in (("unknown", unknown), ("missing", missing), ("of another shape", wrong))
-                if keys
-            )
-            + "."
-        )
-    space.load_state_dict(given)
-
-
 def save_joint(
     folder: str | os.PathLike[str],
     models: Sequence[Model],
@@ -162,17 +149,19 @@ def save_joint(
     card: str = "",
     extras: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write one folder for models of several games that share a network.
+    """Write the folder of a joint model: models of several games that share a network.
 
     Args:
-        folder: made if it is missing.
-        models: one for each game, 1 or more. Their networks are the same but for the image of a fixed background, and
-            their configurations but for ``subframes``.
-        trained, card, extras: see :func:`save_model`.
+        models: one for each game, 1 or more. Their networks are the same except for the image of a fixed background,
+            and their configurations except for ``subframes``.
+        folder, trained, card, extras: see :func:`save_model`.
+
+    Returns:
+        The folder.
 
     Raises:
-        BundleError: two are of the same game, their networks differ, or the folder cannot be written. What was there
-            stays as it was.
+        BundleError: two models are of the same game, their networks differ, or the folder cannot be written. A model
+            that was in the folder is then unchanged.
     """
     games: dict[str, GameSettings] = {}
     tensors: dict[str, Tensor] = {}
@@ -184,16 +173,16 @@ def save_joint(
             raise BundleError(f"the network of {model.game} is built in another way than that of {models[0].game}.")
         names = game_keys(model.game)
         for name, value in weights_of(model.space, model.classifier).items():
-            there = tensors.setdefault(names.get(name, name), value)
-            if not torch.equal(there, value):
+            first = tensors.setdefault(names.get(name, name), value)
+            if not torch.equal(first, value):
                 raise BundleError(f"the network of {model.game} has other weights than that of {models[0].game}.")
         settings = model.settings
         games[model.game] = GameSettings(model.native, model.class_names, settings.model.subframes, model.scene)
-    described = JointSettings(
+    joint = JointSettings(
         games=games,
         model=config,
         sha256="",
         version=__version__,
         trained={key: str(value) for key, value in (trained or {}).items()},
     )
-    return write_folder(Path(folder), described, tensors, card, extras)
+    return write_folder(Path(folder), joint, tensors, card, extras)

@@ -1,10 +1,10 @@
-"""A trained model: what it finds in frames, one by one or as games are played, and how it draws them again."""
+"""A trained model: it finds the objects in frames, single ones or those of games in play, and draws frames again."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -20,39 +20,51 @@ from spacetime_env.objects.describe import describe_all
 from spacetime_env.objects.detections import Detections
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
-from spacetime_env.space.sparse import Found, Known
+from spacetime_env.space.sparse import ObjectArrays, SparseState
 
 
-class Followed:
-    """What :meth:`Model.follow` remembers of some games."""
+class ModelMemory:
+    """What :meth:`Model.follow` remembers of some games: their last frames, and the features of these.
 
-    def __init__(self, sparse: SparseEncoder, streams: int) -> None:
+    RGB frames and screens are remembered apart from each other.
+    """
+
+    def __init__(self, sparse: SparseEncoder, games: int) -> None:
         self.palette = Palette()
-        self._begin = functools.partial(sparse.begin, streams)
-        self._known: dict[int, Known] = {}
+        self._sparse, self._games = sparse, games
+        self._states: dict[int, SparseState] = {}
 
-    def known(self, depth: int) -> Known:
-        """Of their frames with so many bytes a pixel."""
-        if depth not in self._known:
-            self._known[depth] = self._begin(depth)
-        return self._known[depth]
+    def state(self, depth: int) -> SparseState:
+        """The state of frames with ``depth`` bytes a pixel: 3 of RGB frames, 1 of screens."""
+        if depth not in self._states:
+            self._states[depth] = self._sparse.begin(self._games, depth)
+        return self._states[depth]
 
 
-@dataclass
 class Model:
-    """A trained model: the network, the classifier and what the scene needs. See :func:`load_model`."""
+    """A trained model of a game. :func:`~spacetime_env.models.folder.load_model` loads one.
 
-    space: Space
-    classifier: LinearClassifier
-    settings: Settings
+    The model keeps a copy of the network. So the network that was given stays as it is, in training mode for instance,
+    and what happens to it later does not change the model.
 
-    def __post_init__(self) -> None:
-        self.space.eval()
-        self._fast = self.space.fused()
-        self._sparse = SparseEncoder(self._fast) if SparseEncoder.fits(self._fast) else None
+    Args:
+        space: the network.
+        classifier: names objects by their z_what.
+        settings: the game, the size of its frames, and the scene's settings.
+
+    Attributes:
+        space: the model's copy of the network, in evaluation mode.
+    """
+
+    def __init__(self, space: Space, classifier: LinearClassifier, settings: Settings) -> None:
+        self.space = deepcopy(space).eval()
+        self.space.screen_height = settings.native[0]
+        self.classifier = classifier
+        self.settings = settings
+        self._fused = self.space.fused()
+        self._sparse = SparseEncoder(self._fused) if SparseEncoder.fits(self._fused) else None
         self._device = next(self.space.parameters()).device
         self._rows = shown_rows(self.config.rows, self.native)
-        self.space.screen = self.native[0]
 
     @property
     def game(self) -> str:
@@ -66,7 +78,7 @@ class Model:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names that :attr:`Detections.class_ids` index."""
+        """The names of the classes; :attr:`Detections.class_ids` are indices into them."""
         return self.settings.class_names
 
     @property
@@ -80,13 +92,13 @@ class Model:
         return self.space.config
 
     def detect(self, frames: np.ndarray | list[np.ndarray]) -> list[Detections]:
-        """Find and name the objects.
+        """Find and name the objects of frames that need not follow each other.
 
         Args:
-            frames: (N, H, W, 3) or (H, W, 3) uint8 RGB, in the game's native size; or a list of (H, W, 3).
+            frames: (N, H, W, 3) or (H, W, 3) uint8 RGB in the game's native size; or a list of (H, W, 3).
 
         Returns:
-            One :class:`~spacetime_env.objects.detections.Detections` a frame, most certain object first.
+            Of each frame its :class:`~spacetime_env.objects.detections.Detections`, the most certain object first.
 
         Raises:
             ValueError: frames of another shape, type or size.
@@ -97,45 +109,62 @@ class Model:
 
     @property
     def sees_screens(self) -> bool:
-        """Whether :meth:`follow` takes a :class:`~spacetime_env.models.screens.Screen`: nothing is resized."""
+        """Whether :meth:`follow` takes a :class:`~spacetime_env.models.screens.Screen`.
+
+        It does if the network sees the game's frames at their own size, so that none is resized.
+        """
         top, bottom = self._rows
         return self._sparse is not None and self.config.frame_size == (bottom - top, self.native[1])
 
-    def begin(self, streams: int) -> Followed | None:
-        """What :meth:`follow` knows of some games before their first frames; None if it is no faster."""
-        return None if self._sparse is None else Followed(self._sparse, streams)
+    def begin(self, games: int) -> ModelMemory | None:
+        """A memory for :meth:`follow`, before the first frames of some games.
+
+        None if the network's architecture has no fast form for successive frames; then use :meth:`detect`.
+        """
+        return None if self._sparse is None else ModelMemory(self._sparse, games)
 
     def follow(
-        self, frames: Sequence[np.ndarray | Screen], streams: Sequence[int], followed: Followed
+        self, frames: Sequence[np.ndarray | Screen], games: Sequence[int], memory: ModelMemory
     ) -> list[Detections]:
-        """As :meth:`detect`, of games that are played on: where nothing changed, nothing is computed.
+        """Find and name the objects in the next frames of some games. Only cells that changed are computed.
 
         Args:
-            frames: (H, W, 3) uint8 RGB each; or screens, of a model that :attr:`sees_screens`.
-            streams: of which game each is the next frame, numbers from 0; B different ones.
-            followed: as :meth:`begin` made it for so many games; brought up to date.
+            frames: B frames, (H, W, 3) uint8 RGB each; or B screens, if the model :attr:`sees_screens`.
+            games: the game that each frame belongs to: B different numbers from 0.
+            memory: of the games, see :meth:`begin`; it is updated.
+
+        Returns:
+            See :meth:`detect`.
+
+        Raises:
+            ValueError: frames of another shape, type or size.
         """
         assert self._sparse is not None
         screens = [one for one in frames if isinstance(one, Screen)]
         if not screens:
             pixels = self._pixels(self._require(cast(list[np.ndarray], list(frames))))
-            found = self._sparse.follow(pixels, streams, followed.known(3), self.scene.threshold)
+            found = self._sparse.follow(pixels, games, memory.state(3), self.scene.threshold)
             return self._describe(pixels, found)
         top, bottom = self._rows
-        palette, colors = followed.palette, followed.palette.colors
+        palette, colors = memory.palette, memory.palette.colors
         numbers = np.empty((len(screens), bottom - top, self.native[1]), np.uint8)
         for number, (ids, before) in zip(numbers, screens, strict=True):
             now = ids[top:bottom]
-            number[:] = now if before is None else palette.flat(now, before[top:bottom])
-        found = self._sparse.follow(numbers, streams, followed.known(1), self.scene.threshold, colors)
+            number[:] = now if before is None else palette.brighter(now, before[top:bottom])
+        found = self._sparse.follow(numbers, games, memory.state(1), self.scene.threshold, colors)
         return self._describe(numbers if found is not None else colors[numbers], found)
 
-    def _describe(self, pixels: np.ndarray, found: Found | None) -> list[Detections]:
-        """Detections of what was found in (N, h, w, 3) pixels; where that is None, by the whole network."""
+    def _describe(self, pixels: np.ndarray, found: ObjectArrays | None) -> list[Detections]:
+        """The detections in N frames.
+
+        Args:
+            pixels: (N, h, w, 3) uint8 RGB, as the network sees them; used if ``found`` is None.
+            found: the objects; None: the whole network finds them.
+        """
         if found is None:
-            objects = self._fast.encode(self._tensor(pixels), self.scene.threshold)
+            objects = self._fused.encode(self._tensor(pixels), self.scene.threshold)
             tensors = (objects.frame, objects.z_pres, objects.z_where, objects.z_what)
-            found = Found(*(tensor.cpu().numpy() for tensor in tensors))
+            found = ObjectArrays(*(tensor.cpu().numpy() for tensor in tensors))
         return describe_all(
             found.frame,
             len(pixels),
@@ -150,9 +179,17 @@ class Model:
 
     @torch.no_grad()
     def reconstruct(self, frames: np.ndarray) -> dict[str, np.ndarray]:
-        """What the network sees and draws, as uint8 RGB pictures (N, H, W, 3) in native size.
+        """What the network draws of frames, in pictures (N, H, W, 3) uint8 RGB in native size.
 
-        Keys: ``reconstruction``, ``foreground``, ``background``, ``alpha``.
+        Args:
+            frames: (N, H, W, 3) or (H, W, 3) uint8 RGB in native size.
+
+        Returns:
+            ``reconstruction``, ``foreground`` (objects over black), ``background`` and ``alpha`` (white where objects
+            are). Rows that the network does not see are black.
+
+        Raises:
+            ValueError: frames of another shape, type or size.
         """
         batch = self._require(frames)
         output = self.space(self.tensor(batch))
@@ -166,14 +203,14 @@ class Model:
         return {name: self._picture(picture) for name, picture in pictures.items()}
 
     def with_classifier(self, classifier: LinearClassifier) -> Model:
-        """The same network with other names for what it finds; a class new to the scene gets one slot.
+        """A model of the same network that names objects otherwise. A class without slots in the scene gets one.
 
         >>> from spacetime_env.models.classifier import import_joblib
         >>> ridge = import_joblib("z_what-classifier_16.joblib.pkl")          # doctest: +SKIP
         >>> model = load_model("pong").with_classifier(ridge)                 # doctest: +SKIP
 
         Raises:
-            BundleError: it reads z_what of another size than this network writes.
+            BundleError: the classifier reads z_what of another size than the network's.
         """
         if classifier.coef.shape[1] != self.config.z_what_dim:
             raise BundleError(
@@ -186,7 +223,7 @@ class Model:
         return Model(self.space, classifier, replace(self.settings, class_names=names, scene=renamed))
 
     def tensor(self, frames: np.ndarray | list[np.ndarray]) -> Tensor:
-        """(N, H, W, 3) uint8 RGB -> (N, 3, h, w) float in [0, 1], as the network takes them."""
+        """Frames as the network takes them: (N, H, W, 3) uint8 RGB -> (N, 3, h, w) float32 in [0, 1]."""
         return self._tensor(self._pixels(frames))
 
     def _tensor(self, pixels: np.ndarray) -> Tensor:
@@ -194,21 +231,23 @@ class Model:
         return to_tensor(pixels, config.frame_size, config.color_order, channels_last=channels_last).to(self._device)
 
     def _pixels(self, frames: np.ndarray | list[np.ndarray]) -> np.ndarray:
-        """(N, H, W, 3) uint8 RGB -> (N, h, w, 3), the rows that the network sees at its size."""
+        """(N, H, W, 3) uint8 RGB -> (N, h, w, 3): the rows that the network sees, at its size."""
         top, bottom = self._rows
         frames = [f[top:bottom] for f in frames] if isinstance(frames, list) else frames[..., top:bottom, :, :]
         return resize(frames, self.config.frame_size)
 
     def _picture(self, images: Tensor) -> np.ndarray:
+        """(N, 3, h, w) in [0, 1] as the network draws -> (N, H, W, 3) uint8 RGB in native size."""
         if self.config.color_order == "bgr":
             images = images.flip(1)
         pixels = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
         top, bottom = self._rows
-        out = np.zeros((len(pixels), *self.native, 3), np.uint8)  # what it does not see is black
+        out = np.zeros((len(pixels), *self.native, 3), np.uint8)
         out[:, top:bottom] = resize(pixels, (bottom - top, self.native[1]))
         return out
 
     def _require(self, frames: np.ndarray | list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+        """Check frames; returns (N, H, W, 3), or the list that was given."""
         if isinstance(frames, list):
             for frame in frames:
                 self._require(frame)

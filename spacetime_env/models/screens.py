@@ -1,7 +1,8 @@
-"""The screen as the emulator holds it: one byte for each pixel, the number of its colour. A third of RGB's memory.
+"""The screen as the emulator holds it: one byte for each pixel, the number of its colour in a palette.
 
-What an RGB frame costs, a tenth of a step's time to make and three bytes a pixel to compare and copy, a model that sees
-its game pixel by pixel need not pay: of the few cells that changed it looks the colours up.
+A screen has a third of the bytes of an RGB frame, so it is compared and copied faster, and the emulator does not spend
+a tenth of each step on making an RGB frame. A model that sees a game at its own size can take screens. It looks up the
+colours of the few cells that changed only.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if INSTALLED:
 
     loops = screens_compiled
 
-# The 128 colours of an NTSC console, as ALE shows them (measured: 83 of its games have these), of the even numbers;
-# odd ones are never on a screen. Games of consoles with other colours are seen as RGB.
+# The 128 colours of an NTSC console as ALE shows them, in order of their numbers 0, 2, 4 ... 254. No screen has odd
+# numbers. 83 of ALE's games have these colours (measured). The others are seen in RGB.
 _NTSC = (
     "0000004a4a4a6f6f6f8e8e8eaaaaaac0c0c0d6d6d6ececec48480069690f86861da2a22abbbb35d2d240e8e84afcfc547c2c00904811"
     "a26221b47a30c3903dd2a44adfb755ecc860901c00a33915b55328c66c3ad5824ae39759f0aa67fcbc74940000a71a1ab83232c84848"
@@ -33,34 +34,44 @@ _NTSC = (
 
 
 class Screen(NamedTuple):
-    """A frame. H x W as the game has it."""
+    """A frame of a game in palette numbers, H x W in its native size."""
 
     ids: np.ndarray  # (H, W) uint8: the number of each pixel's colour
-    before: np.ndarray | None = None  # (H, W) uint8: of the emulator's frame before, for a model that sees both
+    before: np.ndarray | None = None  # (H, W) uint8: the emulator's frame before, for a model that looks at both
 
 
-def ntsc() -> np.ndarray:
-    """(256, 3) uint8 RGB: the colour of each number, black where there is none."""
+def ntsc_colors() -> np.ndarray:
+    """(256, 3) uint8 RGB: the colour of each even number; black for odd ones."""
     colors = np.zeros((256, 3), np.uint8)
     colors[::2] = np.frombuffer(bytes.fromhex("".join(_NTSC)), np.uint8).reshape(128, 3)
     return colors
 
 
 class Palette:
-    """Colours, and the mixtures of two frames, which get numbers of their own.
+    """The console's colours, and further ones for two frames that are seen at once.
 
-    Two frames are seen at once as the brighter value of each place and channel, so a mixture may be a colour that the
-    console has not.
+    A model that looks at two frames sees the brighter value of each pixel and channel. So a pixel may have a colour
+    that the console does not have. Such a mixture gets one of the odd numbers.
+
+    Attributes:
+        colors: (256, 3) uint8 RGB, the colour of each number; black where there is none yet.
     """
 
     def __init__(self) -> None:
-        self.colors = ntsc()
+        self.colors = ntsc_colors()
         self._numbers = {tuple(color): number for number, color in enumerate(self.colors.tolist()) if number % 2 == 0}
-        self._free = list(range(1, 254, 2))  # 255 stays what no pixel is
-        self._mixed = np.full((256, 256), -1, np.int16)
+        self._free = list(range(1, 254, 2))  # without 255: SparseEncoder takes it as the number that no pixel has
+        self._mixed = np.full((256, 256), -1, np.int16)  # the number of each pair's mixture, -1: not known yet
 
-    def flat(self, ids: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """(H, W) uint8 numbers of two frames -> (H, W) uint8, of the brighter of both at each place."""
+    def brighter(self, ids: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Two frames seen at once: the brighter value of each pixel and channel.
+
+        Args:
+            ids, before: (H, W) uint8 palette numbers of the frames.
+
+        Returns:
+            (H, W) uint8 numbers of :attr:`colors`.
+        """
         one, other = ids.ravel(), before.ravel()
         if loops is not None:
             out, word = one.copy(), np.uint64 if len(one) % 8 == 0 else np.uint8
@@ -75,17 +86,19 @@ class Palette:
         if (new := self._mixed[pairs] < 0).any():
             for pair in set(zip(pairs[0][new].tolist(), pairs[1][new].tolist(), strict=True)):
                 self._add(*pair)
-        flat = one.copy()
-        flat[places] = self._mixed[pairs]
-        return flat.reshape(ids.shape)
+        mixed = one.copy()
+        mixed[places] = self._mixed[pairs]
+        return mixed.reshape(ids.shape)
 
     def _add(self, one: int, other: int) -> None:
-        self._mixed[one, other] = self._mix(int(one), int(other))
+        """Remember the number of a pair's mixture."""
+        self._mixed[one, other] = self._mixture(int(one), int(other))
 
-    def _mix(self, one: int, other: int) -> int:
+    def _mixture(self, one: int, other: int) -> int:
+        """The number of a pair's mixture; a new number if its colour has none."""
         color = tuple(np.maximum(self.colors[one], self.colors[other]).tolist())
         if color not in self._numbers:
-            if not self._free:  # 127 mixtures: no game has nearly so many
+            if not self._free:  # after 127 mixtures; no game has nearly so many
                 return one
             number = self._numbers[color] = self._free.pop(0)
             self.colors[number] = color

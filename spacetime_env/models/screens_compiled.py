@@ -1,4 +1,4 @@
-"""Two screens into one, compiled: the loop of :mod:`spacetime_env.models.screens`."""
+"""The inner loop of :meth:`spacetime_env.models.screens.Palette.brighter`, compiled."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from spacetime_env.compiled import compiled
 
 @compiled
 def mix(ids, before, words, words_before, numbers, out):  # type: ignore[no-untyped-def]
-    """Put the mixture of two frames into ``out``, which holds the later one.
+    """Put the mixture of two frames into ``out``.
 
     Args:
-        ids, before: (n,) uint8.
+        ids, before: (n,) uint8 palette numbers of the frames.
         words, words_before: the same, in words of several bytes.
-        numbers: (256, 256) the number of each pair, or -1.
-        out: (n,) uint8.
+        numbers: (256, 256) the number of each pair's mixture, or -1.
+        out: (n,) uint8, a copy of ``ids``; pixels that differ are changed.
 
     Returns:
-        a place whose pair has no number yet, or -1.
+        The last pixel whose pair has no number yet, or -1 if all have one.
     """
     missing, size = -1, len(ids) // len(words)
     for w in range(len(words)):

@@ -1,4 +1,4 @@
-"""``model.yaml``: what a model folder says of itself, of one game or of several."""
+"""``model.yaml``, the settings in a model folder: those of a model of one game, or of a joint model."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SETTINGS = "model.yaml"
 
 
 class SeveralGamesError(BundleError):
-    """A model of several games, and it was not said which is meant."""
+    """The model knows several games, and none of them was asked for."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``model.yaml`` of one game."""
+    """The settings of a model of one game."""
 
     game: str
     native: tuple[int, int]  # H, W of the frames it was trained on
@@ -38,7 +38,7 @@ class Settings:
         return (self.game,)
 
     def of(self, game: str | None, folder: str) -> Settings:
-        """These settings, if ``game`` is None or the model's.
+        """These settings, if ``game`` is None or the model's game. ``folder`` is for the error.
 
         Raises:
             BundleError: another game is asked for.
@@ -51,7 +51,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class GameSettings:
-    """What ``model.yaml`` says of one of several games."""
+    """The settings of one game of a joint model."""
 
     native: tuple[int, int]  # H, W of its frames
     class_names: tuple[str, ...]
@@ -61,10 +61,10 @@ class GameSettings:
 
 @dataclass(frozen=True)
 class JointSettings:
-    """``model.yaml`` of several games that share a network."""
+    """The settings of a joint model."""
 
     games: Mapping[str, GameSettings]
-    model: ModelConfig  # but for subframes, which each game has its own
+    model: ModelConfig  # its subframes are not used: each game has its own
     sha256: str  # of model.safetensors
     version: str  # of spacetime_env
     trained: dict[str, str] = field(default_factory=dict)  # seed, steps, commit ... for the reader
@@ -75,10 +75,10 @@ class JointSettings:
         return tuple(self.games)
 
     def of(self, game: str | None, folder: str) -> Settings:
-        """What ``model.yaml`` of a model of one of the games alone would say.
+        """The settings of one of the games, as a model of this game alone has them. ``folder`` is for the error.
 
         Raises:
-            SeveralGamesError: ``game`` is None, and there are several.
+            SeveralGamesError: ``game`` is None, and there are several games.
             BundleError: the model does not know that game.
             UnknownGameError: no such game.
         """
@@ -124,8 +124,6 @@ def read_settings(folder: Path) -> Settings | JointSettings:
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BundleError(
-            f"{path} is damaged: not YAML ({error}). Make or download the model again."
-        ) from None
+        raise BundleError(f"{path} is damaged: not YAML ({error}). Make or download the model again.") from None
     except ConfigError as error:
         raise BundleError(f"{error} The file is damaged, or of another version of spacetime_env.") from None

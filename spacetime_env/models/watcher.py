@@ -1,4 +1,4 @@
-"""What an environment asks of a model, and the watcher that asks it frame after frame."""
+"""The interface of a model that environments use, and a watcher that gives a model frame after frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spacetime_env.objects.detections import Detections
 
 
 class ObjectModel(Protocol):
-    """What :class:`SpaceTimeObservation` needs of a model; :class:`spacetime_env.models.model.Model` is one."""
+    """What :class:`SpaceTimeObservation` needs of a model. :class:`spacetime_env.models.model.Model` has it."""
 
     @property
     def game(self) -> str: ...
@@ -29,31 +29,36 @@ class ObjectModel(Protocol):
 
 
 class Watcher:
-    """Looks at the frames of some games as they are played, with a model that may remember the last ones.
+    """Has a model look at the successive frames of some games, and keeps the model's memory of them.
 
-    A model with ``begin`` and ``follow``, as :class:`spacetime_env.models.model.Model` has them, computes only what
-    changed; of another one, its ``detect`` is called. With a new model it begins anew.
+    A model with ``begin`` and ``follow`` (see :class:`spacetime_env.models.model.Model`) computes only what changed
+    since the last frame. Other models are asked with ``detect``. Where another model is given than before, the memory
+    begins anew.
 
     Args:
-        games: how many.
+        games: how many games there are.
     """
 
     def __init__(self, games: int) -> None:
         self.games = games
         self._model: ObjectModel | None = None
-        self._followed: Any = None
+        self._memory: Any = None
 
-    def detect(
-        self, model: ObjectModel, frames: list[np.ndarray | Screen], games: Sequence[int]
-    ) -> list[Detections]:
-        """The objects in the next frame of each of ``games``, numbers from 0. Screens, where the model sees them."""
+    def detect(self, model: ObjectModel, frames: list[np.ndarray | Screen], games: Sequence[int]) -> list[Detections]:
+        """The objects in the next frames of some games.
+
+        Args:
+            model: the model that looks.
+            frames: B frames, (H, W, 3) uint8 RGB each; or B screens, if the model takes them.
+            games: the game that each frame belongs to: B different numbers from 0.
+        """
         if model is not self._model:
             begin = getattr(model, "begin", None)
-            self._model, self._followed = model, None if begin is None else begin(self.games)
-        if self._followed is None:
+            self._model, self._memory = model, None if begin is None else begin(self.games)
+        if self._memory is None:
             return model.detect(cast(list[np.ndarray], frames))
         try:
-            return cast(Any, model).follow(frames, games, self._followed)
+            return cast(Any, model).follow(frames, games, self._memory)
         except BaseException:  # Ctrl-C too: what it remembers may be of this frame in part
             self._model = None
             raise

@@ -1,4 +1,4 @@
-"""The files of a model folder, and what its tensors are called. See :mod:`spacetime_env.models.folder`."""
+"""The files of a model folder, and the names of its tensors. See :mod:`spacetime_env.models.folder`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,21 @@ def write_folder(
     card: str,
     extras: Mapping[str, bytes] | None,
 ) -> Path:
-    """All files of a folder, together; ``settings`` get the hash of the weights."""
+    """Write all files of a folder together: either all of them are replaced, or none.
+
+    Args:
+        folder: where to; it is made if it is missing.
+        settings: of ``model.yaml``; the hash of the weights is put into them.
+        tensors: the weights.
+        card: the text of ``CARD.md``; "": no such file is written.
+        extras: further files, name -> content.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BundleError: it cannot be written.
+    """
     from safetensors.torch import save
 
     blob = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
@@ -49,7 +63,7 @@ def write_folder(
 
 
 def weights_of(space: Space, classifier: LinearClassifier) -> dict[str, Tensor]:
-    """What the weights file of one game holds: tensors by name."""
+    """The tensors of a model of one game, by the names that they have in its file."""
     tensors = {f"space.{name}": value for name, value in space.state_dict().items()}
     for name, value in (("coef", classifier.coef), ("intercept", classifier.intercept)):
         tensors[f"classifier.{name}"] = torch.from_numpy(np.ascontiguousarray(value))
@@ -57,7 +71,7 @@ def weights_of(space: Space, classifier: LinearClassifier) -> dict[str, Tensor]:
 
 
 def game_keys(game: str) -> dict[str, str]:
-    """What a joint model's file has for each game: the name in the file of a single game -> in that of several."""
+    """The tensors that a joint model has once a game: the name in a file of one game -> the name in a joint file."""
     return {
         "classifier.coef": f"classifier.{game}.coef",
         "classifier.intercept": f"classifier.{game}.intercept",
@@ -66,13 +80,18 @@ def game_keys(game: str) -> dict[str, str]:
 
 
 def of_game(tensors: Mapping[str, Tensor], games: Sequence[str], game: str) -> dict[str, Tensor]:
-    """The tensors of one of the games, under the names that the file of a single game has."""
+    """The tensors of one of the games of a joint model, by the names that they have in a file of one game."""
     others = {name for other in games if other != game for name in game_keys(other).values()}
     own = {name: plain for plain, name in game_keys(game).items()}
     return {own.get(name, name): value for name, value in tensors.items() if name not in others}
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Read the weights file of a folder.
+
+    Raises:
+        BundleError: it is missing, has another hash than ``sha256``, or is not a safetensors file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 

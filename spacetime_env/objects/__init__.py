@@ -1,14 +1,15 @@
-"""What a network says of a frame, as objects. Numpy only: no torch, no environment.
+"""Named objects, made of a network's latents, and rows in which each object keeps its place. Numpy only.
 
-In: the latents of the present cells of some frames. Out: :class:`Detections`, named objects of each frame, which
-:class:`Tracker` turns into rows that stay with their object. :mod:`spacetime_env.objects.drawing` shows them.
+In: the latents of the present cells of some frames. Out: of each frame its :class:`Detections`, named objects with
+boxes, and from these the rows of a :class:`Tracker`, (slots, 7) float32 with the columns :data:`FEATURES`.
+
+:func:`describe_all` makes the detections. :func:`scene_dict` gives their centres by class name. :func:`draw` and
+:func:`side_by_side` make pictures of them, and a :class:`Film` makes a GIF.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from spacetime_env.lazy import load
+from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "Detections": "detections",
@@ -23,11 +24,4 @@ _CONTENTS = {
 }
 
 __all__ = [*_CONTENTS]
-
-
-def __getattr__(name: str) -> Any:
-    return load(__name__, _CONTENTS, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__ = lazy_names(__name__, _CONTENTS)

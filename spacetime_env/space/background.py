@@ -1,4 +1,4 @@
-"""Backgrounds: K learned components (SPACE, arXiv 2001.02407, section 2.2), or one fixed image."""
+"""The background of frames: K learned components (SPACE, arXiv 2001.02407, section 2.2), or one fixed image."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spacetime_env.config import ConfigError, ModelConfig
 
 
 class BackgroundOutput(NamedTuple):
-    """What the background explains of a batch of frames."""
+    """The background of a batch of frames. Images are in [0, 1]."""
 
-    image: Tensor  # (B, 3, H, W)
-    components: Tensor  # (B, K, 3, H, W)
-    masks: Tensor  # (B, K, 1, H, W), sum to 1 over K
-    kl: Tensor  # (B,)
+    image: Tensor  # (B, 3, H, W): the sum of components * masks
+    components: Tensor  # (B, K, 3, H, W); K is 1 for a fixed image
+    masks: Tensor  # (B, K, 1, H, W) in [0, 1]; they sum to 1 over K
+    kl: Tensor  # (B,): KL divergence of the latents from their prior, 0 for a fixed image
 
 
 class FixedBackground(nn.Module):
-    """The mode image of the training frames: right for games whose background does not move.
+    """One image for all frames: the mode of the training frames. For games whose background does not move.
 
-    While several games are trained together, each frame brings the image of its game.
+    Where several games are trained together, the image of each frame's game is given with the frame.
     """
 
     image: Tensor
@@ -33,7 +33,16 @@ class FixedBackground(nn.Module):
         self.register_buffer("image", torch.zeros(3, *config.frame_size))
 
     def forward(self, frames: Tensor, sample: bool = False, images: Tensor | None = None) -> BackgroundOutput:
-        """The image, or for each of (B, 3, H, W) ``frames`` its own of ``images`` (B, 3, H, W), in [0, 1]."""
+        """The fixed image for every frame, or ``images`` where they are given.
+
+        Args:
+            frames: (B, 3, H, W) in [0, 1].
+            sample: not used: there is nothing to draw.
+            images: (B, 3, H, W) in [0, 1]: the background of each frame.
+
+        Raises:
+            ValueError: ``images`` of another shape than ``frames``.
+        """
         if images is not None and images.shape != frames.shape:
             raise ValueError(
                 f"expected a background for each frame, {tuple(frames.shape)}, got shape {tuple(images.shape)}."
@@ -44,8 +53,11 @@ class FixedBackground(nn.Module):
 
 
 class ComponentBackground(nn.Module):
-    """GENESIS-like: an LSTM infers K mask latents, a stick-breaking process makes masks of them, and a VAE per
-    component paints what each mask covers. The priors are autoregressive over the components."""
+    """A background of K components, as in GENESIS (arXiv 1907.13052).
+
+    An LSTM infers a mask latent for each component, and stick-breaking turns them into masks. A VAE paints what each
+    mask covers. The priors are autoregressive over the components.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -93,9 +105,15 @@ class ComponentBackground(nn.Module):
         )
 
     def forward(self, frames: Tensor, sample: bool = False) -> BackgroundOutput:
-        """(B, 3, H, W) in [0, 1] -> :class:`BackgroundOutput`; posterior means unless ``sample``.
+        """The background of (B, 3, H, W) frames in [0, 1].
 
-        While training (``sample``), as many frames in a row as ``background.share`` says share one.
+        Args:
+            frames: (B, 3, H, W) in [0, 1].
+            sample: draw from the posterior, as in training; otherwise its means are used. With ``sample``,
+                ``background.share`` consecutive frames share one background, that of their mean.
+
+        Raises:
+            ValueError: B is not a multiple of ``background.share``.
         """
         share = self.share if sample else 1
         if share == 1:
@@ -140,10 +158,11 @@ class ComponentBackground(nn.Module):
         return BackgroundOutput((components * masks).sum(dim=1), components, masks, kl)
 
     def _first_layer(self, z: Tensor, height: int, width: int) -> Tensor:
-        """The decoder's first convolution over a vector at every place and the place itself: (M, D) -> (M, 32, ...).
+        """The decoder's first convolution on (M, D) vectors: (M, 32, height - 2, width - 2).
 
-        The vector is the same everywhere, so its part of the convolution is one number a channel, and that of the
-        places is the same for all vectors. A quarter of the decoder's work is saved, exactly.
+        Its input at each pixel is the vector and the pixel's x and y (a spatial broadcast decoder). The vector is the
+        same at each pixel, so its share of the output is one number a channel. The share of x and y is the same for
+        all vectors. Computed so, the result is exact, and a quarter of the decoder's operations is saved.
         """
         first = self.comp_decoder[0]
         assert isinstance(first, nn.Conv2d)
@@ -153,7 +172,10 @@ class ComponentBackground(nn.Module):
 
 
 def stick_breaking(masks: Tensor) -> Tensor:
-    """(B, K, 1, H, W) in (0, 1) -> the same shape, summing to 1 over K: each mask takes its part of the rest."""
+    """(B, K, 1, H, W) in (0, 1) -> masks of the same shape that sum to 1 over K.
+
+    Each mask takes its fraction of what the masks before it left; the last one takes the rest.
+    """
     rest = torch.ones_like(masks[:, 0])
     parts = []
     for mask in masks[:, :-1].unbind(1):
@@ -182,6 +204,7 @@ class _Gaussian(nn.Module):
 
 
 def _elu_stack(channels: int, widths: tuple[int, ...], stride: int = 2, padding: int = 1) -> list[nn.Module]:
+    """3 x 3 convolution, BatchNorm and ELU, once for each of ``widths``."""
     modules: list[nn.Module] = []
     for width in widths:
         modules += [nn.Conv2d(channels, width, 3, stride, padding), nn.BatchNorm2d(width), nn.ELU()]
@@ -190,7 +213,7 @@ def _elu_stack(channels: int, widths: tuple[int, ...], stride: int = 2, padding:
 
 
 def _mask_decoder(channels: int, frame_size: tuple[int, int]) -> nn.Sequential:
-    """1x1 -> H x W in four PixelShuffles; the published one, whose factors 4, 2, 4, 4 give 128 x 128."""
+    """A latent at 1 x 1 -> a mask of H x W, in four PixelShuffles. The published factors 4, 2, 4, 4 give 128 x 128."""
     factors = {64: (4, 2, 4, 2), 128: (4, 2, 4, 4), 256: (4, 4, 4, 4)}.get(frame_size[0])
     if factors is None or frame_size[0] != frame_size[1]:
         raise ConfigError(
@@ -209,7 +232,7 @@ def _mask_decoder(channels: int, frame_size: tuple[int, int]) -> nn.Sequential:
 
 
 def _places(height: int, width: int, like: Tensor) -> Tensor:
-    """(1, 2, height, width): the x and y of each place, in [-1, 1]."""
+    """(1, 2, height, width): the x and y of each pixel, in [-1, 1]."""
     xs = torch.linspace(-1, 1, width, device=like.device)
     ys = torch.linspace(-1, 1, height, device=like.device)
     y, x = torch.meshgrid(ys, xs, indexing="ij")

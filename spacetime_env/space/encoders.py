@@ -1,4 +1,9 @@
-"""The encoders of the foreground, frame -> cells and glimpse -> z_what, and the decoder of glimpses."""
+"""The networks of the foreground.
+
+An :class:`ImageEncoder` turns a frame into what each cell of the grid says, a :class:`GlimpseEncoder` a glimpse into
+z_what, and a :class:`GlimpseDecoder` z_what into a glimpse. A :class:`FoldedEncoder` is an image encoder made faster
+for inference.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +13,15 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spacetime_env.config import ConfigError, ModelConfig
+from spacetime_env.space.latents import HEAD, POSTERIOR
 from spacetime_env.space.layers import conv_stack, size_after, upsampling_stack
-
-HEAD = (
-    2,
-    2,
-    2,
-    2,
-    1,
-    1,
-    1,
-)  # channels: scale mean, scale std, shift mean, shift std, pres, depth mean, depth std
-WHAT = sum(HEAD)  # z_what of the map comes after these
 
 
 class ImageEncoder(nn.Module):
-    """Frame -> the 11 posterior parameters of z_scale, z_shift, z_pres and z_depth in every cell, and with
-    ``z_what_from: map`` z_what as well."""
+    """Frames to the raw posterior parameters of every cell; with ``z_what_from: map`` z_what as well.
+
+    :class:`~spacetime_env.space.latents.HeadLayout` says which channel is which.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -38,18 +35,19 @@ class ImageEncoder(nn.Module):
         if encoder.lateral:  # the published residual and concat blocks, of the same width
             self.lateral = conv_stack(width, [(width, 3, 1, 1, 16)] * 2, encoder.norm)
             self.concat = conv_stack(width * 2, [(width, 3, 1, 1, 16)], encoder.norm)
-        self.head = nn.Conv2d(width, sum(HEAD) + (config.z_what_dim if config.z_what_from == "map" else 0), 1)
+        self.head = nn.Conv2d(width, POSTERIOR + (config.z_what_dim if config.z_what_from == "map" else 0), 1)
         if config.scale_bias:
             with torch.no_grad():
                 assert self.head.bias is not None
-                self.head.bias[:2] = config.scale_bias
+                self.head.bias[HEAD.scale_mean] = config.scale_bias
         self._require_grid(config)
 
     def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> (B, N, 11), or (B, N, 11 + D) with z_what, cells row-major.
+        """What the head says of each cell: (B, N, 11), or (B, N, 11 + D) with z_what; cells row-major.
 
         Args:
-            background: (3, H, W) or (B, 3, H, W) in [0, 1]; needed where ``encoder.input`` is both.
+            frames: (B, 3, H, W) in [0, 1].
+            background: (3, H, W) or (B, 3, H, W) in [0, 1]; needed with ``encoder.input: both``.
         """
         if self.both:
             assert background is not None
@@ -69,12 +67,14 @@ class ImageEncoder(nn.Module):
 
 
 class FoldedEncoder(nn.Module):
-    """An :class:`ImageEncoder` for inference: BatchNorm folded into the convolutions, weights as convolutions like
-    them best in memory, and no module calls in between, which cost as much as the arithmetic of one frame.
+    """An :class:`ImageEncoder` made faster for inference.
+
+    Every BatchNorm is folded into the convolution before it, weights are in channels-last memory, and the functions of
+    torch are called directly: for one frame, calling modules takes as long as the arithmetic.
 
     Args:
-        encoder: of ``norm: batch`` and without lateral blocks.
-        background: (3, H, W) in [0, 1]: what it is to be called with, where ``encoder.input`` is both.
+        encoder: with ``norm: batch`` and without lateral blocks.
+        background: (3, H, W) in [0, 1]; needed with ``encoder.input: both``.
     """
 
     offset: Tensor | None
@@ -89,7 +89,7 @@ class FoldedEncoder(nn.Module):
                 convolutions[-1] = fuse_conv_bn_eval(convolutions[-1], module)
         self.register_buffer("offset", self._difference(convolutions[0], background) if encoder.both else None)
         self.layers = nn.ModuleList(convolutions).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        device = encoder.head.weight.device  # it may be folded in the midst of a training on CUDA
+        device = encoder.head.weight.device  # CUDA, where validation folds a network in training
         self.head = nn.Linear(encoder.head.in_channels, encoder.head.out_channels, device=device)
         with torch.no_grad():
             self.head.weight.copy_(encoder.head.weight.flatten(1))
@@ -99,7 +99,11 @@ class FoldedEncoder(nn.Module):
     @staticmethod
     @torch.no_grad()
     def _difference(first: nn.Conv2d, background: Tensor | None) -> Tensor:
-        """Let the first convolution see the frame alone: of the difference, the background's part is a constant."""
+        """Reduce ``first``, which takes 6 channels, frame and frame - background, to the frame's 3.
+
+        The background is constant, so its share of the output is a constant too: it is returned, (1, C, h, w), to be
+        added to what ``first`` then gives.
+        """
         assert background is not None
         frame, difference = first.weight.chunk(2, dim=1)
         offset = -torch.conv2d(background[None], difference, None, first.stride, first.padding)
@@ -108,18 +112,18 @@ class FoldedEncoder(nn.Module):
         return offset
 
     def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:
-        """As :meth:`ImageEncoder.forward`, but for ``background``, which it knows."""
+        """As :meth:`ImageEncoder.forward`. ``background`` is not used: it was given to the constructor."""
         for i, (weight, bias, stride, padding) in enumerate(self._steps):
             frames = torch.conv2d(frames, weight, bias, stride, padding)
             if i == 0 and self.offset is not None:
                 frames += self.offset
             frames.relu_()
-        # A 1 x 1 convolution over channels-last memory is one matrix product; torch would take it frame by frame.
+        # The head is a 1 x 1 convolution: on channels-last memory one matrix product, faster than torch's convolution.
         return F.linear(frames.permute(0, 2, 3, 1).flatten(1, 2), self.head.weight, self.head.bias)
 
 
 class GlimpseEncoder(nn.Module):
-    """Glimpse (M, 3, g, g) -> mean and standard deviation of z_what, (M, D) each."""
+    """Glimpses (M, 3, g, g) in [0, 1] to the mean and standard deviation of z_what, (M, D) each."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -137,7 +141,7 @@ class GlimpseEncoder(nn.Module):
 
 
 class GlimpseDecoder(nn.Module):
-    """z_what (M, D) -> colours (M, 3, g, g) and alpha (M, 1, g, g), both in (0, 1)."""
+    """z_what (M, D) to colours (M, 3, g, g) and alpha (M, 1, g, g), both in (0, 1)."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()

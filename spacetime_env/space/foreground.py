@@ -11,30 +11,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
-from spacetime_env.space.encoders import HEAD, WHAT, GlimpseDecoder, GlimpseEncoder, ImageEncoder
+from spacetime_env.space.encoders import GlimpseDecoder, GlimpseEncoder, ImageEncoder
 from spacetime_env.space.finite import require_finite
-from spacetime_env.space.latents import PRES_SCALE, Latents, Objects
+from spacetime_env.space.latents import HEAD, PRES_SCALE, Latents, Objects
 from spacetime_env.space.renderer import render
 from spacetime_env.space.transforms import extract_glimpses
 
 
 class Hints(NamedTuple):
-    """Motion targets to blend into the posterior, and how much (1: motion alone, 0: the network alone)."""
+    """Motion targets that are blended into the posterior while training begins."""
 
     z_pres: Tensor  # (B, N, 1), 0 or 1
     z_where: Tensor  # (B, N, 4)
     mask: Tensor  # (B, 1, H, W) in [0, 1]: the motion mask
-    strength: float
+    strength: float  # 1: motion alone; 0: the network alone
 
 
 @dataclass(frozen=True)
 class ForegroundOutput:
-    """What the foreground explains of a batch of frames."""
+    """The objects of a batch of frames, and the picture that the decoder draws of them."""
 
     latents: Latents
     image: Tensor  # (B, 3, H, W): objects over black
-    alpha: Tensor  # (B, 1, H, W) in [0, 1], with the hinted motion mask blended in
-    alpha_pure: Tensor  # (B, 1, H, W), without it
+    alpha: Tensor  # (B, 1, H, W) in [0, 1]: how far objects cover each pixel; the hints' mask is blended in
+    alpha_pure: Tensor  # (B, 1, H, W) in [0, 1]: the same without hints
 
 
 class Foreground(nn.Module):
@@ -64,20 +64,20 @@ class Foreground(nn.Module):
         sample: bool = False,
         background: Tensor | None = None,
     ) -> Latents:
-        """Everything but z_what: (B, 3, H, W) in [0, 1] -> :class:`Latents` with z_what left at 0 cells.
+        """Infer all latents but z_what, which stays 0 in every cell.
 
         Args:
-            frames: in the model's colour order.
+            frames: (B, 3, H, W) in [0, 1], in the model's colour order.
             hints: motion targets to blend in.
-            tau: temperature of the relaxed Bernoulli, used where ``sample`` is true.
-            sample: draw from the posterior; otherwise its means, and z_pres is the probability.
+            tau: temperature of the relaxed Bernoulli; used with ``sample``.
+            sample: draw from the posterior. Otherwise the latents are its means, and z_pres is the probability.
             background: see :meth:`ImageEncoder.forward`.
         """
-        raw = self.encoder(frames, background).float()  # boxes and probabilities need more than bfloat16's three digits
-        raw, z_what_map = raw[..., :WHAT], raw[..., WHAT:]
-        scale_mean, scale_std, shift_mean, shift_std, pres, depth_mean, depth_std = raw.split(HEAD, dim=2)
-        scale_std, shift_std, depth_std = F.softplus(scale_std), F.softplus(shift_std), F.softplus(depth_std)
-        pres = torch.tanh(pres)
+        raw = self.encoder(frames, background).float()  # bfloat16's three digits are too few for boxes
+        scale_mean, scale_std = raw[..., HEAD.scale_mean], F.softplus(raw[..., HEAD.scale_std])
+        shift_mean, shift_std = raw[..., HEAD.shift_mean], F.softplus(raw[..., HEAD.shift_std])
+        depth_mean, depth_std = raw[..., HEAD.depth_mean], F.softplus(raw[..., HEAD.depth_std])
+        pres = torch.tanh(raw[..., HEAD.pres])
         scale, shift, depth = scale_mean, shift_mean, depth_mean
         if sample:
             scale = scale + scale_std * torch.randn_like(scale)
@@ -92,7 +92,7 @@ class Foreground(nn.Module):
             z_where = (1 - s) * z_where_pure + s * hints.z_where
         logit = PRES_SCALE * logit
         z_pres = torch.sigmoid((logit + _logistic(logit)) / tau) if sample else torch.sigmoid(logit)
-        everything = torch.ones(z_pres.shape[:2], dtype=torch.bool, device=z_pres.device).nonzero(as_tuple=True)
+        all_cells = torch.ones(z_pres.shape[:2], dtype=torch.bool, device=z_pres.device).nonzero(as_tuple=True)
         return Latents(
             z_pres=z_pres,
             z_pres_logit=logit,
@@ -101,8 +101,8 @@ class Foreground(nn.Module):
             z_where_pure=z_where_pure,
             z_depth=depth,
             z_what=frames.new_zeros(len(frames), z_pres.shape[1], self.config.z_what_dim),
-            frame=everything[0],
-            cell=everything[1],
+            frame=all_cells[0],
+            cell=all_cells[1],
             z_depth_mean=depth_mean,
             z_depth_std=depth_std,
             z_scale_mean=scale_mean,
@@ -111,36 +111,39 @@ class Foreground(nn.Module):
             z_shift_std=shift_std,
             z_what_mean=None,
             z_what_std=None,
-            z_what_map=z_what_map if self.config.z_what_from == "map" else None,
+            z_what_map=raw[..., HEAD.z_what] if self.config.z_what_from == "map" else None,
         )
 
     def find(self, frames: Tensor, threshold: float, background: Tensor | None = None) -> Objects:
-        """What :meth:`infer` and :meth:`encode_glimpses` say of the cells with z_pres over ``threshold``.
+        """The objects of some frames: posterior means of the cells with z_pres over ``threshold``.
 
-        The same numbers from far fewer operations: after the image encoder only present cells are touched.
+        The numbers are those of :meth:`infer` and :meth:`encode_glimpses`. It takes far fewer operations, because
+        after the image encoder only present cells are computed.
+
+        Args:
+            frames: (B, 3, H, W) in [0, 1], in the model's colour order.
+            threshold: a probability.
+            background: see :meth:`ImageEncoder.forward`.
         """
         raw = self.encoder(frames, background)
-        pres = raw[..., 8]  # the logit is 8.8 * tanh of it: only present cells need that
-        frame, cell = (pres > raw_presence(threshold)).nonzero(as_tuple=True)
-        found = raw[frame, cell]
-        scale_mean, _, shift_mean, _, pres, depth, _ = found[:, :WHAT].split(HEAD, dim=1)
-        center = (self.offset[cell] + torch.tanh(shift_mean)) * (2 / self.config.grid) - 1
-        z_where = torch.cat((torch.sigmoid(scale_mean), center), dim=1)
-        z_what = found[:, WHAT:]
+        # z_pres rises with its raw channel, so the raw channel is compared, and z_pres computed of present cells only.
+        frame, cell = (raw[..., HEAD.pres.start] > raw_presence(threshold)).nonzero(as_tuple=True)
+        raw = raw[frame, cell]  # (M, 11) or (M, 11 + D)
+        center = (self.offset[cell] + torch.tanh(raw[:, HEAD.shift_mean])) * (2 / self.config.grid) - 1
+        z_where = torch.cat((torch.sigmoid(raw[:, HEAD.scale_mean]), center), dim=1)
+        z_pres = torch.sigmoid(PRES_SCALE * torch.tanh(raw[:, HEAD.pres])).squeeze(1)
+        z_what = raw[:, HEAD.z_what]
         if self.config.z_what_from == "glimpse":
             z_what, _ = self.encode_glimpses(frames, frame, z_where)
-        return Objects(frame, cell, torch.sigmoid(PRES_SCALE * torch.tanh(pres)).squeeze(1), z_where, depth, z_what)
+        return Objects(frame, cell, z_pres, z_where, raw[:, HEAD.depth_mean], z_what)
 
     def encode_glimpses(self, frames: Tensor, frame: Tensor, z_where: Tensor) -> tuple[Tensor, Tensor]:
-        """z_what of given boxes.
+        """z_what of given boxes: mean and standard deviation of its posterior, (M, D) each.
 
         Args:
             frames: (B, 3, H, W) in [0, 1].
             frame: (M,) which frame each box lies in, ascending.
             z_where: (M, 4).
-
-        Returns:
-            mean and standard deviation, (M, D) each.
         """
         if not len(frame):
             nothing = frames.new_zeros(0, self.config.z_what_dim)
@@ -148,7 +151,15 @@ class Foreground(nn.Module):
         return self.glimpse_encoder(extract_glimpses(frames, frame, self._pad(z_where), self.config.glimpse.size))
 
     def draw(self, latents: Latents, z_what: Tensor) -> tuple[Tensor, Tensor]:
-        """Render the encoded cells. ``z_what`` is (M, D) -> image (B, 3, H, W), alpha (B, 1, H, W)."""
+        """Draw the encoded cells.
+
+        Args:
+            latents: of B frames, with M encoded cells.
+            z_what: (M, D).
+
+        Returns:
+            The image (B, 3, H, W) and alpha (B, 1, H, W), both in [0, 1].
+        """
         color, alpha = self.glimpse_decoder(z_what)
         alpha = alpha * latents.of_encoded(latents.z_pres)[..., None, None]
         importance = alpha * 100.0 * torch.sigmoid(-latents.of_encoded(latents.z_depth))[..., None, None]
@@ -171,11 +182,11 @@ class Foreground(nn.Module):
         sample: bool = False,
         background: Tensor | None = None,
     ) -> ForegroundOutput:
-        """Infer, encode and draw (B, 3, H, W) in [0, 1].
+        """Infer the latents of (B, 3, H, W) frames, encode z_what, and draw the objects. See :meth:`infer`.
 
-        With ``max_objects`` or ``min_presence`` set, only the most present cells are encoded and drawn, so that
-        the cost follows the objects. It leaves out what absent cells would add (a relaxed sample of one is about
-        0.03 at tau 2.5), so it is an approximation; without both it is exact.
+        With ``max_objects`` or ``min_presence`` set, only the most present cells are encoded and drawn. So the cost
+        grows with the number of objects. This is an approximation: what absent cells would draw is left out. (A
+        relaxed sample of an absent cell is about 0.03 at tau 2.5.) Without both settings all cells are drawn.
 
         Raises:
             NotFiniteError: the network has diverged, and a box is nan or inf.
@@ -196,14 +207,14 @@ class Foreground(nn.Module):
 
     @torch.no_grad()
     def _present(self, latents: Latents) -> tuple[Tensor, Tensor]:
-        """Frame and cell, (M,) each, of the cells to encode and draw: at least one."""
+        """The cells to encode and draw, at least one: their frame and their place in the grid, (M,) each."""
         z_pres = latents.z_pres.squeeze(2)
         limit, least = self.config.max_objects, self.config.min_presence
         chosen = torch.ones_like(z_pres, dtype=torch.bool)
         if 0 < limit < z_pres.shape[1]:
             best = z_pres.topk(limit, dim=1).indices
             chosen = torch.zeros_like(chosen).scatter_(1, best, True)
-        if least > 0:  # by the probability, not by its sample: noise alone is not worth a rendering
+        if least > 0:  # the probability decides and not its sample, which may be large by chance
             chosen &= latents.z_pres_logit.squeeze(2) > _logit(least)
             if not chosen.any():
                 chosen.view(-1)[z_pres.argmax()] = True
@@ -211,25 +222,26 @@ class Foreground(nn.Module):
         return frame, cell
 
     def _pad(self, z_where: Tensor) -> Tensor:
-        """A box with ``box_padding`` pixels more on each side: its edge, and a box a little off, stay in view."""
+        """(M, 4) boxes with ``box_padding`` pixels more on each side, so that an object's edge is inside."""
         if not self.config.box_padding:
             return z_where
         return z_where + z_where.new_tensor(self.padding)
 
 
 def _logit(probability: float) -> float:
-    """The logit that a probability stands for; beyond reach at 0 and 1."""
+    """log(p / (1 - p)); infinite at 0 and 1."""
     if not 0 < probability < 1:
         return -math.inf if probability <= 0 else math.inf
     return math.log(probability / (1 - probability))
 
 
 def raw_presence(probability: float) -> float:
-    """What the network must say, before ``8.8 * tanh``, for z_pres to have this probability."""
+    """The value of ``HEAD.pres`` at which z_pres has this probability; infinite where z_pres never has it."""
     share = _logit(probability) / PRES_SCALE
     return math.atanh(share) if abs(share) < 1 else math.copysign(math.inf, share)
 
 
 def _logistic(like: Tensor) -> Tensor:
+    """Noise of the standard logistic distribution, in the shape of ``like``."""
     uniform = torch.rand_like(like).clamp(1e-6, 1 - 1e-6)
     return torch.log(uniform) - torch.log1p(-uniform)

@@ -14,10 +14,10 @@ def conv_stack(channels: int, layers: Sequence[Conv], norm: str = "group") -> nn
 
     Args:
         channels: of the input.
-        layers: (output channels, kernel, stride, padding, GroupNorm groups) each; kernel and stride as one number or as
-            height and width.
-        norm: ``group``: conv, CELU, GroupNorm as published (no norm where groups is 0). ``batch``: conv,
-            BatchNorm, ReLU, which folds into the convolution at inference.
+        layers: of each, (output channels, kernel, stride, padding, GroupNorm groups). Kernel and stride are one number,
+            or height and width.
+        norm: ``group``: convolution, CELU, GroupNorm as published; no GroupNorm where groups is 0. ``batch``:
+            convolution, BatchNorm, ReLU; the BatchNorm can be folded into the convolution for inference.
     """
     modules: list[nn.Module] = []
     for width, kernel, stride, padding, groups in layers:
@@ -55,11 +55,11 @@ def size_after(size: tuple[int, int], layers: Sequence[Conv]) -> tuple[int, int]
 
 
 def upsampling_stack(channels: int, layers: Sequence[tuple[int, int]], refine: bool) -> nn.Sequential:
-    """A 1x1 convolution, then a doubling of height and width (PixelShuffle) for each further layer.
+    """A 1x1 convolution, then for each further layer a PixelShuffle that doubles height and width.
 
     Args:
         channels: of the input.
-        layers: (output channels, GroupNorm groups) each.
+        layers: of each, (output channels, GroupNorm groups).
         refine: a 3x3 convolution after each doubling.
     """
     width, groups = layers[0]

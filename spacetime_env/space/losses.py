@@ -1,7 +1,7 @@
-"""The losses: each a pure function that returns one scalar, a mean over frames. :func:`objective` weighs them.
+"""The losses. Each is a pure function that returns a scalar, a mean over frames; :func:`objective` adds them up.
 
-The published code (reference: arXiv 2211.09771 and its repository) sums the motion and continuity terms over the
-batch but averages the ELBO. Here every term is per frame, so that weights do not depend on the batch size.
+The published code (arXiv 2211.09771 and its repository) sums the motion and continuity terms over the batch and
+averages the ELBO. Here every term is a mean over frames, so that weights do not depend on the batch size.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _EPS = 1e-15
 
 
 class Targets(NamedTuple):
-    """Motion targets of a batch of B = (stacks * T) frames, stack by stack, and what else is known of them."""
+    """What a batch of B = stacks * T frames is trained against; stack by stack."""
 
     z_pres: Tensor  # (B, N, 1), 0 or 1
     z_where: Tensor  # (B, N, 4), 0 where z_pres is 0
     mask: Tensor  # (B, 1, H, W) in [0, 1]
     length: int  # T, frames in a stack
-    backgrounds: Tensor | None = None  # (B, 3, H, W) in [0, 1]: of each frame's game, where there are several
+    backgrounds: Tensor | None = None  # (B, 3, H, W) in [0, 1]: the background of each frame's game, if several
 
 
 @dataclass
 class CountMismatch:
     """How far predicted and moving objects differ; drives the dynamic schedule (arXiv 2211.09771, section 3).
 
-    Stateful: it remembers the last differences, and their variance counts as mismatch too. Its state belongs in a
-    checkpoint; the published code forgets it.
+    It remembers the last differences, because their variance counts as mismatch too. This state belongs in a
+    checkpoint. (The published code does not save it.)
     """
 
     config: LossConfig
@@ -45,7 +45,7 @@ class CountMismatch:
 
     @torch.no_grad()
     def update(self, latents: Latents, targets: Targets) -> float:
-        """The mismatch of this batch; 1000 where nothing is predicted or nothing moves, as published."""
+        """The mismatch of this batch. As published, it is 1000 if nothing is predicted or nothing moves."""
         predicted = latents.z_pres_pure.squeeze(2)
         hinted = targets.z_pres.squeeze(2)
         frame, cell = (predicted > 0.5).nonzero(as_tuple=True)
@@ -54,22 +54,17 @@ class CountMismatch:
             return 1000.0
         # A fifth coordinate keeps boxes of different frames apart in one distance matrix.
         boxes = torch.cat((latents.z_where_pure[frame, cell], 10.0 * frame.unsqueeze(1)), dim=1)
-        moving = torch.cat(
-            (targets.z_where[target_frame, target_cell], 10.0 * target_frame.unsqueeze(1)), dim=1
-        )
+        moving = torch.cat((targets.z_where[target_frame, target_cell], 10.0 * target_frame.unsqueeze(1)), dim=1)
         nearest = torch.cdist(moving, boxes, p=1).amin(dim=1).mean().item()
         difference = (predicted.mean() - hinted.mean()).item()
         surplus = (predicted.mean() - hinted.mean() * self.config.underestimating).item()
         value = max(0.0, (nearest - self.config.found_offset) * self.config.found_weight) + max(0.0, surplus)
-        if not self.values:  # stored twice, so that there is a variance from the start
-            self.values.append(difference)
-        self.values = [*self.values, difference][-self.config.variance_steps :]
+        before = self.values or [difference]  # the first is stored twice, so that there is a variance from the start
+        self.values = [*before, difference][-self.config.variance_steps :]
         return (value + torch.tensor(self.values).var().item()) * predicted.shape[1]
 
 
-def kl_normal(
-    mean: Tensor, std: Tensor, frames: int, prior_mean: float = 0.0, prior_std: float = 1.0
-) -> Tensor:
+def kl_normal(mean: Tensor, std: Tensor, frames: int, prior_mean: float = 0.0, prior_std: float = 1.0) -> Tensor:
     """KL(N(mean, std) || N(prior)) summed over cells and dimensions, mean over ``frames`` frames -> scalar."""
     ratio = (std / prior_std).square()
     kl = 0.5 * (ratio + ((mean - prior_mean) / prior_std).square() - 1 - ratio.clamp_min(1e-30).log())
@@ -91,13 +86,14 @@ def _log_normal(x: Tensor, mean: Tensor, sigma: float) -> Tensor:
 def negative_log_likelihood(
     frames: Tensor, fg: ForegroundOutput, background: BackgroundOutput, sigma_fg: float, sigma_bg: float
 ) -> Tensor:
-    """Mixture of foreground and background, summed over pixels and channels, mean over frames.
+    """-log p(frame) under the mixture of foreground and background, summed over pixels and channels.
 
-    A fixed background learns nothing, so pixels that no cell draws on add a constant; they are left out, which
-    saves most of the work. With learned components all pixels count.
+    A fixed background learns nothing, so a pixel that no cell draws on adds a constant. Such pixels are left out, which
+    saves most of the operations. With learned components all pixels count.
 
     Args:
         frames: (B, 3, H, W) in [0, 1].
+        sigma_fg, sigma_bg: standard deviations of the two Gaussians.
     """
     batch = len(frames)
     if background.components.requires_grad or background.components.shape[1] > 1:
@@ -115,59 +111,56 @@ def negative_log_likelihood(
 
 
 def motion_z_pres(z_pres: Tensor, target: Tensor) -> Tensor:
-    """Squared error of presence, summed over cells, mean over frames. (B, N, 1) probabilities and 0 / 1."""
+    """Squared error of z_pres, summed over cells, mean over frames. Both are (B, N, 1); the target is 0 or 1."""
     return (z_pres - target).square().sum() / len(z_pres)
 
 
 def motion_z_where(z_where: Tensor, z_pres: Tensor, target: Tensor, target_pres: Tensor) -> Tensor:
-    """The published box loss: squared error in hinted cells, plus squared error in predicted cells.
+    """The published box loss (``z_where_loss: squared``): squared error in target cells plus that in predicted cells.
 
-    So a cell that is both counts twice, and a cell that is predicted but not hinted is pulled to an empty box at
-    the centre of the screen. Kept for ``z_where_loss: squared``, which is the published model.
+    A cell that is both counts twice. A cell that is predicted and no target is pulled to an empty box at the centre of
+    the frame.
     """
     error = (z_where - target).square().sum(dim=2, keepdim=True)
     counted = (target_pres > 0.5).float() + (z_pres > 0.5).float()
     return (error * counted).sum() / len(z_where)
 
 
-def motion_z_where_relative(
-    z_where: Tensor, target: Tensor, target_pres: Tensor, beta: float = 0.1
-) -> Tensor:
-    """Smooth L1 in units of the target box's size, over hinted cells only: a pixel means more for a small box.
+def motion_z_where_relative(z_where: Tensor, target: Tensor, target_pres: Tensor, beta: float = 0.1) -> Tensor:
+    """Smooth L1 loss of boxes in target cells, in units of the target box's size.
 
-    In plain squared error the ball of Pong (2 x 4 pixels) weighs nothing beside a paddle and is not found.
+    So an error of one pixel counts more for a small box. With plain squared error the ball of Pong (2 x 4 pixels) adds
+    almost nothing to the loss beside a paddle, and is not found.
     """
     frame, cell = (target_pres.squeeze(2) > 0.5).nonzero(as_tuple=True)
     wanted = target[frame, cell]
     size = wanted[:, :2]
     unit = torch.cat((size, 2 * size), dim=1)  # x and y run over (-1, 1), sizes over (0, 1)
     difference = (z_where[frame, cell] - wanted) / unit
-    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=beta, reduction="sum") / len(
-        z_where
-    )
+    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=beta, reduction="sum") / len(z_where)
 
 
 def motion_alpha(alpha: Tensor, alpha_pure: Tensor) -> Tensor:
-    """Squared error between the hinted and the pure alpha map, summed over pixels, mean over frames.
+    """Squared error between the alpha maps with and without hints, summed over pixels, mean over frames.
 
-    With hint strength s this is s^2 (mask - alpha)^2: it fades as the hints do, as published.
+    With hints of strength s it is s^2 (mask - alpha)^2: as published, it fades with the hints.
     """
     return (alpha - alpha_pure).square().sum() / len(alpha)
 
 
 def object_continuity(latents: Latents, length: int, grid: int, match_weight: float, wrap: bool) -> Tensor:
-    """z_what of an object should be found again near by in the next frame, and only once (arXiv 2211.09771).
+    """Object continuity (arXiv 2211.09771): the next frame has one object near by with a similar z_what.
 
-    For each present cell, the present cells of its 3 x 3 neighbourhood one frame later are compared by cosine:
-    ``sum(similarity) - match_weight * max(similarity)``. Where there are several and the most similar is not also
-    the nearest, the cell is left out.
+    Each present cell is compared with the present cells of its 3 x 3 neighbourhood in the next frame, by cosine
+    similarity: ``sum(similarity) - match_weight * max(similarity)``. A cell does not count if the most similar
+    neighbour is not also the nearest.
 
     Args:
-        latents: of (stacks * T) frames.
+        latents: of stacks * T frames, stack by stack.
         length: T.
         grid: G.
-        match_weight: how much the best match counts.
-        wrap: neighbourhoods wrap around the screen, as published; otherwise they end at its edge.
+        match_weight: weight of the best match.
+        wrap: neighbourhoods wrap around the frame, as published. Otherwise they end at its edge.
     """
     cells = grid * grid
     z_pres = torch.sigmoid(latents.z_pres_logit).view(-1, length, cells)
@@ -196,15 +189,17 @@ def object_continuity(latents: Latents, length: int, grid: int, match_weight: fl
 
 
 def z_what_map(latents: Latents) -> Tensor:
-    """Squared error between the z_what that the image encoder says of a cell and the mean that the glimpse encoder
-    finds there, over encoded cells, mean over frames. The glimpse encoder teaches; it does not follow."""
+    """Squared error between z_what of the image encoder and of the glimpse encoder, over encoded cells.
+
+    The glimpse encoder is the teacher: no gradient flows into it. Mean over frames.
+    """
     assert latents.z_what_map is not None and latents.z_what_mean is not None
     error = latents.of_encoded(latents.z_what_map) - latents.z_what_mean.detach()
     return error.square().sum() / len(latents.z_pres)
 
 
 class Objective(NamedTuple):
-    """What is minimised, and each of its terms before weighting: all means over frames."""
+    """The loss that is minimised, and each of its terms before weighting. All are means over frames."""
 
     total: Tensor
     terms: dict[str, Tensor]
@@ -222,13 +217,36 @@ def elbo_terms(
         "nll": negative_log_likelihood(frames, fg, bg, config.sigma_fg, config.sigma_bg),
         "kl_z_what": kl_normal(latents.z_what_mean, latents.z_what_std, count),
         "kl_z_pres": kl_z_pres(latents.z_pres_logit, config.prior_z_pres.at(progress)),
-        "kl_z_scale": kl_normal(
-            latents.z_scale_mean, latents.z_scale_std, count, scale_mean, config.prior_scale_std
-        ),
+        "kl_z_scale": kl_normal(latents.z_scale_mean, latents.z_scale_std, count, scale_mean, config.prior_scale_std),
         "kl_z_shift": kl_normal(latents.z_shift_mean, latents.z_shift_std, count),
         "kl_z_depth": kl_normal(latents.z_depth_mean, latents.z_depth_std, count),
         "kl_background": bg.kl.mean(),
     }
+
+
+def motion_terms(fg: ForegroundOutput, targets: Targets, config: LossConfig) -> dict[str, Tensor]:
+    """The three motion losses, before weighting."""
+    z_where, z_pres = fg.latents.z_where_pure, fg.latents.z_pres_pure
+    if config.z_where_loss == "squared":
+        boxes = motion_z_where(z_where, z_pres, targets.z_where, targets.z_pres)
+    else:
+        boxes = motion_z_where_relative(z_where, targets.z_where, targets.z_pres)
+    return {
+        "motion_z_pres": motion_z_pres(z_pres, targets.z_pres),
+        "motion_z_where": boxes,
+        "motion_alpha": motion_alpha(fg.alpha, fg.alpha_pure),
+    }
+
+
+def scheduled_weights(
+    latents: Latents, targets: Targets, config: LossConfig, progress: float, mismatch: CountMismatch
+) -> tuple[float, float]:
+    """The weights of the motion losses and of continuity at this point of the training; ``mismatch`` is updated."""
+    motion = config.motion.at(progress)
+    if not config.dynamic_scheduling:
+        return motion, 1 - motion
+    continuity = config.steepness ** -mismatch.update(latents, targets)
+    return motion * (1 - continuity), continuity
 
 
 def objective(
@@ -241,16 +259,21 @@ def objective(
     progress: float,
     mismatch: CountMismatch,
 ) -> Objective:
-    """The weighted sum of all terms that the variant has.
+    """The weighted sum of the terms of ``model.variant``.
 
-    ``space``: the negative ELBO. ``space+motion``: and the motion losses. ``space+motion+continuity``: and object
-    continuity, which takes over as motion is matched.
+    ``space`` has the negative ELBO. ``space+motion`` adds the motion losses. ``space+motion+continuity`` adds object
+    continuity, whose weight rises as that of the motion losses falls.
 
     Args:
         frames: (B, 3, H, W) in [0, 1].
+        fg, bg: of these frames.
         targets: needed by all variants but ``space``.
+        model, config: the variant, and weights and schedules.
         progress: fraction of the training that is done, 0 to 1.
-        mismatch: state of the dynamic schedule.
+        mismatch: state of the dynamic schedule; updated.
+
+    Raises:
+        ValueError: no targets, and the variant needs them.
     """
     terms = elbo_terms(frames, fg, bg, config, progress)
     total = torch.stack(list(terms.values())).sum()
@@ -260,23 +283,9 @@ def objective(
     if model.variant == "space":
         return Objective(total, terms)
     if targets is None:
-        raise ValueError(
-            f"the variant {model.variant!r} learns from motion: pass targets, or use variant 'space'."
-        )
-    latents = fg.latents
-    terms["motion_z_pres"] = motion_z_pres(latents.z_pres_pure, targets.z_pres)
-    if config.z_where_loss == "squared":
-        boxes = motion_z_where(latents.z_where_pure, latents.z_pres_pure, targets.z_where, targets.z_pres)
-    else:
-        boxes = motion_z_where_relative(latents.z_where_pure, targets.z_where, targets.z_pres)
-    terms["motion_z_where"] = boxes
-    terms["motion_alpha"] = motion_alpha(fg.alpha, fg.alpha_pure)
-    motion_weight = config.motion.at(progress)
-    if config.dynamic_scheduling:
-        continuity_weight = config.steepness ** -mismatch.update(latents, targets)
-        motion_weight = motion_weight * (1 - continuity_weight)
-    else:
-        continuity_weight = 1 - motion_weight
+        raise ValueError(f"the variant {model.variant!r} learns from motion: pass targets, or use variant 'space'.")
+    terms |= motion_terms(fg, targets, config)
+    motion_weight, continuity_weight = scheduled_weights(fg.latents, targets, config, progress, mismatch)
     total = total + motion_weight * (
         config.motion_z_pres * terms["motion_z_pres"]
         + config.motion_z_where * terms["motion_z_where"]
@@ -284,7 +293,7 @@ def objective(
     )
     if model.variant == "space+motion+continuity":
         terms["continuity"] = object_continuity(
-            latents, targets.length, model.grid, config.match_weight, config.continuity_wrap
+            fg.latents, targets.length, model.grid, config.match_weight, config.continuity_wrap
         )
         total = total + config.continuity * continuity_weight * terms["continuity"]
     return Objective(total, terms)

@@ -1,8 +1,9 @@
-"""The whole network: foreground and background, and the call that a user makes of them."""
+"""The whole network: foreground and background, and what is asked of them together."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
+from spacetime_env.frames import from_rows
 from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
 from spacetime_env.space.encoders import FoldedEncoder
 from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
@@ -17,13 +19,13 @@ from spacetime_env.space.latents import Objects
 
 
 class Classifier(Protocol):
-    """What ``scene_description`` asks of a classifier; scikit-learn's classifiers have it."""
+    """The classifier that :meth:`Space.scene_description` takes: scikit-learn's are such."""
 
     def predict(self, z_encs: Any, **kwargs: Any) -> Any: ...
 
 
 class SpaceOutput(NamedTuple):
-    """A batch of frames, explained."""
+    """What :class:`Space` infers and draws of a batch of frames."""
 
     foreground: ForegroundOutput
     background: BackgroundOutput
@@ -31,16 +33,21 @@ class SpaceOutput(NamedTuple):
 
 
 class Space(nn.Module):
-    """SPACE (arXiv 2001.02407); trained with motion and continuity it is SPACE-Time (arXiv 2211.09771).
+    """The network SPACE (arXiv 2001.02407). Trained with motion and continuity it is SPACE-Time (arXiv 2211.09771).
 
     Frames are float tensors (B, 3, H, W) in [0, 1] in ``config.color_order``;
-    :func:`spacetime_env.frames.to_tensor` makes them.
+    :func:`spacetime_env.frames.to_tensor` makes them of pictures.
+
+    Attributes:
+        config: the architecture.
+        screen_height: of the game's frames in pixels, if it is known. The network may see some rows of them only
+            (``config.rows``); :meth:`scene_description` needs it to say where objects are in the whole frame.
     """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.screen: int | None = None  # height of the whole frame, of which config.rows may be a part, if known
+        self.screen_height: int | None = None
         self.foreground = Foreground(config)
         fixed = config.background.kind == "fixed"
         self.background: nn.Module = FixedBackground(config) if fixed else ComponentBackground(config)
@@ -54,40 +61,49 @@ class Space(nn.Module):
         backgrounds: Tensor | None = None,
         behind: Tensor | None = None,
     ) -> SpaceOutput:
-        """Infer and reconstruct (B, 3, H, W) in [0, 1]. Deterministic unless ``sample``.
+        """Infer the latents of frames and draw the frames again. Deterministic without ``sample``.
 
         Args:
-            backgrounds: (B, 3, H, W): of each frame, where the background is fixed and not the same for all.
-            behind: (B, 3, H, W): what is behind the objects, where that is not the background.
+            frames: (B, 3, H, W) in [0, 1].
+            hints, tau, sample: see :meth:`~spacetime_env.space.foreground.Foreground.infer`.
+            backgrounds: (B, 3, H, W) in [0, 1]: the fixed background of each frame, if they differ.
+            behind: (B, 3, H, W) in [0, 1]: what is drawn behind the objects, if that is not the background.
+
+        Raises:
+            ValueError: frames of another shape or type.
         """
         self.require_frames(frames)
-        known = self.image if backgrounds is None else backgrounds
-        images = () if behind is None and backgrounds is None else (known if behind is None else behind,)
+        seen = self.image if backgrounds is None else backgrounds
+        images = () if behind is None and backgrounds is None else (seen if behind is None else behind,)
         background = self.background(frames, sample, *images)
-        foreground = self.foreground(frames, hints, tau, sample, known)
+        foreground = self.foreground(frames, hints, tau, sample, seen)
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)
 
     @property
     def image(self) -> Tensor | None:
-        """The fixed background, (3, H, W) in [0, 1]; None of a network that learns its background."""
+        """The fixed background, (3, H, W) in [0, 1]; None if the background is learned."""
         return self.background.image if isinstance(self.background, FixedBackground) else None
 
     @torch.inference_mode()
     def encode(self, frames: Tensor, threshold: float = 0.5) -> Objects:
-        """The objects of each frame: the image encoder on all of it, the rest on present cells only.
-
-        No decoder, no background, no sampling: posterior means.
+        """The objects of each frame: posterior means of its present cells. Nothing is drawn and nothing is sampled.
 
         Args:
             frames: (B, 3, H, W) in [0, 1].
-            threshold: z_pres over this is an object.
+            threshold: a cell with z_pres over this holds an object.
+
+        Raises:
+            ValueError: frames of another shape or type.
         """
         self.require_frames(frames)
         return self.foreground.find(frames, threshold, self.image)
 
     def fused(self) -> Space:
-        """A copy for inference, with every BatchNorm folded into the convolution before it."""
+        """A copy for inference, in evaluation mode and without gradients.
+
+        Every BatchNorm of the image encoder is folded into the convolution before it, where the encoder has any.
+        """
         copy = deepcopy(self).eval()
         if self.config.encoder.norm == "batch" and not self.config.encoder.lateral:
             copy.foreground.encoder = FoldedEncoder(copy.foreground.encoder, copy.image)  # type: ignore[assignment]
@@ -101,25 +117,31 @@ class Space(nn.Module):
         size: bool = True,
         **kwargs: Any,
     ) -> dict[Any, list[tuple[float, ...]]] | tuple[Tensor, Tensor]:
-        """Describe one frame: where is what.
+        """The objects of one frame by class, as the published code's method of this name gives them.
 
         Args:
             x: (3, H, W) in [0, 1] in the model's colour order.
-            z_classifier: has ``predict(encodings) -> labels``; None returns encodings and positions instead.
-            only_z_what: classify by z_what; otherwise by z_where, z_depth and z_what side by side.
-            size: positions are (w, h, x, y); otherwise (x, y). (The published code returned (w, h) then.)
-            **kwargs: handed to ``z_classifier.predict``.
+            z_classifier: has ``predict(encodings) -> labels``. None: encodings and positions are returned.
+            only_z_what: classify by z_what. Otherwise by z_where, z_depth and z_what side by side.
+            size: positions are (w, h, x, y). Otherwise (x, y); the published code returned (w, h) then.
+            **kwargs: passed to ``z_classifier.predict``.
 
         Returns:
-            label -> positions of its objects. Centres x, y lie in (-1, 1), right and down; sizes w, h in (0, 1)
-            of the frame; of a network that sees some rows only (``config.rows``), of the whole frame if ``screen`` is
-            set, as :func:`spacetime_env.load_model` does. Without a classifier: encodings (n, D) and positions (n, 4)
-            or (n, 2).
+            label -> positions of its objects. Centres x, y lie in (-1, 1), right and down; sizes w, h are fractions
+            of the frame in (0, 1). They refer to the rows that the network sees (``config.rows``), or to the whole
+            frame where ``screen_height`` is set, as in models of :func:`spacetime_env.load_model`. Without a
+            classifier: encodings (n, D) and positions (n, 4) or (n, 2).
+
+        Raises:
+            ValueError: not one frame.
         """
         if x.dim() != 3:
             raise ValueError(f"expected one frame (3, H, W), got a tensor of shape {tuple(x.shape)}.")
         found = self.encode(x.unsqueeze(0))
-        z_what, z_where = found.z_what.cpu(), self._in_frame(found.z_where.cpu())
+        z_what, z_where = found.z_what.cpu(), found.z_where.cpu()
+        if self.screen_height is not None:
+            native = (self.screen_height, self.config.frame_size[1])  # the width does not matter
+            z_where = torch.from_numpy(from_rows(z_where.numpy(), self.config.rows, native))
         positions = z_where if size else z_where[:, 2:]
         encodings = z_what
         if not only_z_what:
@@ -133,17 +155,38 @@ class Space(nn.Module):
                 result[label].append(tuple(position))
         return result
 
-    def _in_frame(self, z_where: Tensor) -> Tensor:
-        """z_where (n, 4) of the rows that the network sees -> of the whole frame, where its height is known."""
-        top, bottom = self.config.rows
-        if self.screen is None or (top, bottom) == (0, 0):
-            return z_where
-        part = (bottom - top) / self.screen
-        scale, shift = z_where.new_tensor([1, part, 1, part]), (top + bottom) / self.screen - 1
-        return z_where * scale + z_where.new_tensor([0, 0, 0, shift])
+    def load_tensors(self, tensors: Mapping[str, Tensor], source: str) -> None:
+        """Load the weights, as :meth:`load_state_dict` does, if names and shapes fit.
+
+        Args:
+            tensors: by the names of :meth:`state_dict`.
+            source: where they are from, for the error: "the weights in models/pong".
+
+        Raises:
+            ValueError: unknown or missing tensors, or other shapes. Nothing is changed then.
+        """
+        own: Mapping[str, Tensor] = self.state_dict()
+        shapes = (
+            f"{name}: {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+            for name in sorted({*own} & {*tensors})
+            if tensors[name].shape != own[name].shape
+        )
+        wrong = {
+            "unknown": sorted({*tensors} - {*own}),
+            "missing": sorted({*own} - {*tensors}),
+            "of another shape": [*shapes],
+        }
+        reasons = "; ".join(f"{what} {', '.join(names[:3])}" for what, names in wrong.items() if names)
+        if reasons:
+            raise ValueError(f"{source} do not fit the network: {reasons}.")
+        self.load_state_dict(tensors)
 
     def require_frames(self, frames: Tensor) -> None:
-        """Refuse what the network cannot read, in a sentence."""
+        """Check that the network can read ``frames``.
+
+        Raises:
+            ValueError: not (B, 3, H, W) of ``config.frame_size``, or not floating-point numbers.
+        """
         height, width = self.config.frame_size
         if frames.dim() != 4 or frames.shape[1:] != (3, height, width):
             raise ValueError(

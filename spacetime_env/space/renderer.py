@@ -32,13 +32,13 @@ def render(
     """Put glimpses into their boxes; where boxes overlap, the more important one covers the other.
 
     Args:
-        color: (M, 3, g, g), already multiplied by ``alpha``; M >= 1.
-        alpha: (M, 1, g, g) in (0, 1), presence included.
+        color: (M, 3, g, g) in [0, 1], already multiplied by ``alpha``; M >= 1.
+        alpha: (M, 1, g, g) in (0, 1), already multiplied by z_pres.
         importance: (M, 1, g, g) in [0, 100].
         z_where: (M, 4).
         frame: (M,) which frame each glimpse belongs to.
         shape: (B, H, W) of the result.
-        cells: G * G, the number of cells in the softmax; those not passed in have presence 0.
+        cells: G * G, the number of cells in the softmax. Those that are not passed in have z_pres 0.
 
     Returns:
         foreground (B, 3, H, W) and alpha map (B, 1, H, W).
@@ -60,7 +60,7 @@ def render(
             pieces.append(_paint(maps[chosen], z_where[chosen], frame[chosen], side, (height, width)))
         previous, side = side, side * 2
     painted, pixel = (torch.cat(parts) for parts in zip(*pieces, strict=True))
-    # Only touched pixels are summed and divided; the rest of the frame stays 0 and costs nothing in backward.
+    # Only pixels that a box covers are summed and divided. The others stay 0 and have no part in the backward pass.
     flag = torch.zeros(batch * height * width, dtype=torch.bool, device=pixel.device)
     flag[pixel] = True
     touched = flag.nonzero().squeeze(1)
@@ -75,10 +75,11 @@ def render(
 def _paint(
     maps: Tensor, where: Tensor, frame: Tensor, side: int, frame_size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """What each of M boxes adds, through a window of at most ``side`` pixels.
+    """What M boxes add to the picture. Each is drawn in a window of at most ``side`` pixels.
 
     Returns:
-        (P, 5): importance-weighted colour and alpha, and the weight itself; and (P,) the pixels they go to.
+        (P, 5): importance-weighted colour and alpha, and the weight itself. (P,): the pixels that they are added to,
+        counted over all frames.
     """
     height, width = frame_size
     rows, columns = min(side, height), min(side, width)

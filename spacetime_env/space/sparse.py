@@ -1,10 +1,10 @@
-"""The image encoder where something changed: what is as it was costs nothing.
+"""An image encoder that computes only the cells that changed.
 
-Most of a game's screen looks as it always does, and most of the rest as it did a step ago. There the features of the
-first layers are known. So each layer is computed only in those cells of the grid whose own or neighbouring pixels
-changed, since the last frame of the same game or against the fixed background. And no object has its centre in a cell
-that looks like the background, so the last layer is left out there. Elsewhere the result is that of the whole encoder,
-up to the rounding of another order of sums.
+Most of a game's screen looks like the fixed background, and most of the rest like the frame before. In these cells the
+features of every layer are known already. So each layer is computed only in cells whose own or neighbouring pixels
+changed since the last frame of the same game. The head is computed only in cells that differ from the background,
+because no object has its centre elsewhere. In these cells the result is that of the whole encoder, up to rounding:
+sums are added up in another order.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if INSTALLED:
 
     loops = sparse_compiled
 
-LIMIT = 0.6  # with more of the cells than this, the whole grid at once is faster: fewer pieces to gather
-PATIENCE = 16  # after so many such calls one by one, what is known is brought up to date all the same
-FEW = 24  # cells
-AT_ONCE = 4  # frames: more, and what is gathered leaves the processor's cache
+MAX_CHANGED = 0.6  # if a larger fraction of the cells changed, the whole encoder is faster
+MAX_REFUSALS = 16  # after so many calls in a row that were left to the whole encoder, the state is updated all the same
+FEW_CELLS = 24  # up to so many cells the compiled loops are faster than torch's matrix product
+FRAMES_AT_ONCE = 4  # with more frames, the gathered features no longer fit into the processor's cache
 
 
-class Found(NamedTuple):
-    """The present cells of a batch of frames, frame by frame: as :class:`~spacetime_env.space.latents.Objects`."""
+class ObjectArrays(NamedTuple):
+    """The present cells of a batch of frames, frame by frame: numpy's :class:`~spacetime_env.space.latents.Objects`."""
 
     frame: np.ndarray  # (M,) int64
     z_pres: np.ndarray  # (M,) float32, in (0, 1)
@@ -47,28 +47,32 @@ class Found(NamedTuple):
     z_what: np.ndarray  # (M, D) float32
 
 
-class Known:
-    """Of some streams of frames, the last frame of each and what the layers made of it. P = G + 2, with a margin.
+class SparseState:
+    """What a :class:`SparseEncoder` remembers of S streams of frames: the last frame of each, and its features.
 
-    A stream of RGB begins with the background as its last frame, one of palette numbers with numbers that no pixel has.
+    Features are kept on a grid with a margin of one cell, P x P with P = G + 2, so that every cell has eight
+    neighbours.
+
+    Before the first frame of a stream of RGB frames, its last frame is the background. Of a stream of palette numbers
+    it has numbers that no pixel has, so that every cell of the first frame counts as changed.
     """
 
     def __init__(self, pixels: np.ndarray, features: Sequence[np.ndarray], outputs: int, streams: int) -> None:
         side = len(pixels) + 2
-        self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, bytes of a row)
-        self.begun = np.zeros(streams, bool)
-        # (S * P * P, C) each: what goes into each layer that looks at neighbours, 0 in the margin
+        self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, bytes of a row) uint8
+        self.begun = np.zeros(streams, bool)  # whether a stream had a frame
+        # (S * P * P, C) each: the input of each layer of 3 x 3, 0 in the margin
         self.features = [np.tile(one.reshape(side * side, -1), (streams, 1)) for one in features]
         self.differs = np.zeros(streams * side * side, bool)  # from the background
-        self.raw = np.zeros((streams * side * side, outputs), np.float32)  # of the head, where it differs
-        self.refused = 0  # calls one by one in which too much had changed
+        self.raw = np.zeros((streams * side * side, outputs), np.float32)  # of the head; valid where a cell differs
+        self.refusals = 0  # how many calls in a row were left to the whole encoder
 
 
 class SparseEncoder:
-    """:meth:`Space.encode` of pixels, at the cost of what changed.
+    """Finds the objects that :meth:`Space.encode` finds, in the time that the changed cells take.
 
     Args:
-        space: as :meth:`Space.fused` makes it, of a kind that :meth:`fits`.
+        space: a :meth:`Space.fused` network that :meth:`fits`.
     """
 
     def __init__(self, space: Space) -> None:
@@ -79,46 +83,49 @@ class SparseEncoder:
         self.grid = space.config.grid
         self.patch = (self.size[0] // self.grid, self.size[1] // self.grid)
         background = _pixels(image)
-        # Compared in the largest words that the rows of a patch, or of the frame, are made of; by bytes a pixel.
-        self._word = {depth: np.dtype(f"u{math.gcd(8, self.patch[1] * depth)}") for depth in (1, 3)}
-        self._longest = {depth: np.dtype(f"u{math.gcd(8, self.size[1] * depth)}") for depth in (1, 3)}
+        # Pixels are compared in the largest words that divide a row of a patch (or of the frame). By bytes a pixel.
+        self._patch_word = {depth: np.dtype(f"u{math.gcd(8, self.patch[1] * depth)}") for depth in (1, 3)}
+        self._frame_word = {depth: np.dtype(f"u{math.gcd(8, self.size[1] * depth)}") for depth in (1, 3)}
         self._first_pixels = {
             1: self._rows(np.full((1, *self.size), 255, np.uint8))[0],
             3: self._rows(background[None])[0],
         }
-        self._patches: list[tuple[tuple[int, int], Tensor, Tensor]] = []  # h, w; weight (h * w * C, C'); bias
-        self._around: list[tuple[Tensor, Tensor]] = []  # weight (9 * C, C'), bias
-        self._still: list[np.ndarray] = []  # (P, P, C): what goes into these where nothing moves
-        self._offset: Tensor | None = None
+        self._patch_layers: list[tuple[tuple[int, int], Tensor, Tensor]] = []  # h, w; weight (h * w * C, C'); bias
+        self._neighbour_layers: list[tuple[Tensor, Tensor]] = []  # weight (9 * C, C'), bias
+        self._background_features: list[np.ndarray] = []  # (P, P, C): the input of each neighbour layer
+        self._offset: Tensor | None = None  # (cells, pixels of a cell, C), added after the first layer
         features = image[None]
         for i, layer in enumerate(encoder.layers):
             weight, bias, stride, padding = layer.weight, layer.bias, layer.stride, layer.padding
             matrix = weight.permute(2, 3, 1, 0).reshape(-1, len(weight)).contiguous()
             if padding[0]:
-                self._still.append(nn.functional.pad(features[0], (1, 1, 1, 1)).permute(1, 2, 0).contiguous().numpy())
-                self._around.append((matrix, bias))
+                padded = nn.functional.pad(features[0], (1, 1, 1, 1))
+                self._background_features.append(padded.permute(1, 2, 0).contiguous().numpy())
+                self._neighbour_layers.append((matrix, bias))
             else:
-                self._patches.append(((weight.shape[2], weight.shape[3]), matrix / 255 if i == 0 else matrix, bias))
+                matrix = matrix / 255 if i == 0 else matrix  # the first layer is given bytes
+                self._patch_layers.append(((weight.shape[2], weight.shape[3]), matrix, bias))
             features = torch.conv2d(features, weight, bias, stride, padding)
             if i == 0 and encoder.offset is not None:
                 features = features + encoder.offset
                 self._offset = self._by_cell(encoder.offset[0])
             features = features.relu()
         self._head = (encoder.head.weight.t().contiguous(), encoder.head.bias)
-        side = self.grid + 2  # with a margin of one cell, where padding is
-        self._near = np.array([side * row + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
+        side = self.grid + 2
+        self._neighbours = np.array([side * row + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
         cut = background.reshape(self.grid, self.patch[0], self.grid, self.patch[1], 3).transpose(0, 2, 1, 3, 4)
         self._background_cells = cut.reshape(self.grid**2, -1)
-        _, weight, bias = self._patches[0]  # for the compiled form, with what `both` adds in each cell
-        each = bias.expand(self.grid**2, -1) if self._offset is None else self._offset[:, 0] + bias
-        self._first = (weight.numpy(), each.contiguous().numpy())
+        # The compiled first layer takes the bias of each cell: the layer's, and the offset if there is one.
+        _, weight, bias = self._patch_layers[0]
+        biases = bias.expand(self.grid**2, -1) if self._offset is None else self._offset[:, 0] + bias
+        self._first_layer = (weight.numpy(), biases.contiguous().numpy())
 
     @staticmethod
     def fits(space: Space) -> bool:
-        """Whether it can stand in for ``space``, a :meth:`Space.fused` one.
+        """Whether a network, made by :meth:`Space.fused`, is of the kind that this class can compute.
 
-        Its first layers must cut the frame into patches, as their strides are their kernels, the others be 3 x 3;
-        its background must be fixed, and of whole values of a byte.
+        Its first layers cut the frame into patches (their strides equal their kernels), and the others are 3 x 3. Its
+        background is fixed, and of values that a byte holds. z_what comes from the map.
         """
         config, image = space.config, space.image
         encoder: nn.Module = space.foreground.encoder
@@ -128,126 +135,135 @@ class SparseEncoder:
             return False
         return bool(np.allclose(image.permute(1, 2, 0).numpy() * 255, _pixels(image), atol=1e-3))
 
-    def begin(self, streams: int, depth: int = 3) -> Known:
-        """What is known of some streams of frames before their first: the background.
+    def begin(self, streams: int, depth: int = 3) -> SparseState:
+        """The state of some streams of frames before their first frame.
 
         Args:
             streams: how many.
-            depth: 3: frames are RGB. 1: numbers of colours.
+            depth: bytes a pixel. 3: frames are RGB. 1: frames are palette numbers.
         """
-        return Known(self._first_pixels[depth], self._still, len(self._head[1]), streams)
+        return SparseState(self._first_pixels[depth], self._background_features, len(self._head[1]), streams)
 
-    def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> Found | None:
-        """The objects of frames that have nothing to do with each other.
+    def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> ObjectArrays | None:
+        """The objects of frames that do not follow each other. Cells that look like the background are not computed.
 
         Args:
             pixels: (B, H, W, 3) uint8 RGB of ``frame_size``.
-            threshold: z_pres over this is an object.
+            threshold: a cell with z_pres over this holds an object.
 
         Returns:
-            None where so much differs from the background that the whole encoder would be faster.
+            The objects; or None if so much differs from the background that the whole encoder is faster.
+
+        Raises:
+            ValueError: frames of another shape or type.
         """
         parts = []
-        for start in range(0, max(len(pixels), 1), AT_ONCE):
-            part = pixels[start : start + AT_ONCE]
+        for start in range(0, max(len(pixels), 1), FRAMES_AT_ONCE):
+            part = pixels[start : start + FRAMES_AT_ONCE]
             found = self.follow(part, range(len(part)), self.begin(len(part)), threshold)
             if found is None:
                 return None
             parts.append(found._replace(frame=found.frame + start))
-        return parts[0] if len(parts) == 1 else Found(*map(np.concatenate, zip(*parts, strict=True)))
+        return parts[0] if len(parts) == 1 else ObjectArrays(*map(np.concatenate, zip(*parts, strict=True)))
 
     @torch.inference_mode()
     def follow(
         self,
         pixels: np.ndarray,
         streams: Sequence[int],
-        known: Known,
+        state: SparseState,
         threshold: float = 0.5,
         colors: np.ndarray | None = None,
-    ) -> Found | None:
-        """The objects of the next frames of some streams.
+    ) -> ObjectArrays | None:
+        """The objects of the next frames of some streams. Cells that did not change keep their features.
 
         Args:
-            pixels: (B, H, W, 3) uint8 RGB of ``frame_size``; or (B, H, W) uint8, numbers of ``colors``.
-            streams: of which each is the next, B different ones.
-            known: as :meth:`begin` made it; brought up to date.
-            threshold: z_pres over this is an object.
-            colors: (256, 3) uint8 RGB.
+            pixels: (B, H, W, 3) uint8 RGB of ``frame_size``; or (B, H, W) uint8 palette numbers, with ``colors``.
+            streams: the stream that each frame belongs to: B different numbers from 0.
+            state: of the streams, see :meth:`begin`; it is updated.
+            threshold: a cell with z_pres over this holds an object.
+            colors: (256, 3) uint8 RGB, the palette.
 
         Returns:
-            None where so much changed that the whole encoder would be faster; ``known`` is then as it was.
+            The objects; or None if so much changed that the whole encoder is faster. ``state`` is then not updated.
+
+        Raises:
+            ValueError: frames of another shape or type.
         """
         shape = self.size if colors is not None else (*self.size, 3)
         if pixels.shape[1:] != shape or pixels.dtype != np.uint8:
             wanted = ", ".join(map(str, shape))
             raise ValueError(f"expected uint8 frames (B, {wanted}), got {pixels.dtype} {pixels.shape}.")
-        rows, of = self._rows(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
-        cells = self._changed(rows, of, known, 3 if colors is None else 1)
-        much = len(cells) > LIMIT * len(pixels) * self.grid**2
-        if much and known.refused < PATIENCE and (colors is None or known.begun[of].all()):
-            known.refused += 1
+        rows, stream = self._rows(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
+        cells = self._changed(rows, stream, state, 3 if colors is None else 1)
+        much = len(cells) > MAX_CHANGED * len(pixels) * self.grid**2
+        if much and state.refusals < MAX_REFUSALS and (colors is None or state.begun[stream].all()):
+            state.refusals += 1
             return None
-        known.refused = 0
-        known.begun[of] = True
+        state.refusals = 0
+        state.begun[stream] = True
         if len(cells):
-            self._update(rows, cells, of, known, colors)
-        return self._present(of, known, threshold)
+            self._update(rows, cells, stream, state, colors)
+        return self._present(stream, state, threshold)
 
     def _update(
-        self, rows: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known, colors: np.ndarray | None
+        self, rows: np.ndarray, cells: np.ndarray, stream: np.ndarray, state: SparseState, colors: np.ndarray | None
     ) -> None:
-        """Compute anew what changes with the pixels of some cells, (M, 3)."""
+        """Compute again what depends on the pixels of some cells, (M, 3): frame, row, column."""
         cell = cells[:, 1] * self.grid + cells[:, 2]
-        cut = self._take_over(rows, cells, of, known)
+        cut = self._take_over(rows, cells, stream, state)
         if colors is not None:
             cut = colors.take(cut, axis=0).reshape(len(cut), -1)
-        here = ((of[cells[:, 0]] * (self.grid + 2) + cells[:, 1] + 1) * (self.grid + 2)) + cells[:, 2] + 1
-        known.differs[here] = (cut != self._background_cells[cell]).any(axis=1)
-        features = self._of_patches(cut, cell)
-        for i, (weight, bias) in enumerate(self._around, 1):
-            known.features[i - 1][here] = features
-            here = self._widened(here, known.differs, last=i == len(self._around))
-            features = self._of_neighbours(known.features[i - 1], here, weight, bias)
+        side = self.grid + 2
+        places = (stream[cells[:, 0]] * side + cells[:, 1] + 1) * side + cells[:, 2] + 1  # in (S * P * P)
+        state.differs[places] = (cut != self._background_cells[cell]).any(axis=1)
+        features = self._patch_features(cut, cell)
+        for i, (weight, bias) in enumerate(self._neighbour_layers, 1):
+            state.features[i - 1][places] = features
+            places = self._widened(places, state.differs, last=i == len(self._neighbour_layers))
+            features = self._neighbour_features(state.features[i - 1], places, weight, bias)
         weight, bias = self._head
-        known.raw[here] = torch.addmm(bias, torch.from_numpy(features), weight).numpy()
+        state.raw[places] = torch.addmm(bias, torch.from_numpy(features), weight).numpy()
 
-    # What follows calls the inner steps, in arrays or compiled.
+    # The methods below call the inner steps: the compiled ones with numba, otherwise those in arrays.
 
-    def _changed(self, rows: np.ndarray, of: np.ndarray, known: Known, depth: int) -> np.ndarray:
+    def _changed(self, rows: np.ndarray, stream: np.ndarray, state: SparseState, depth: int) -> np.ndarray:
         """(M, 3): frame, row and column of the cells that are not as in the last frame."""
         if loops is not None:
-            word = self._longest[depth]
-            words = rows.view(word), known.pixels.view(word)
-            return cast(np.ndarray, loops.changed_cells(rows, known.pixels, *words, of, self.grid))
-        return sparse_arrays.changed_cells(rows, known.pixels, of, self._word[depth], self.grid)
+            word = self._frame_word[depth]
+            words = rows.view(word), state.pixels.view(word)
+            return cast(np.ndarray, loops.changed_cells(rows, state.pixels, *words, stream, self.grid))
+        return sparse_arrays.changed_cells(rows, state.pixels, stream, self._patch_word[depth], self.grid)
 
-    def _take_over(self, rows: np.ndarray, cells: np.ndarray, of: np.ndarray, known: Known) -> np.ndarray:
-        """Remember the pixels of some cells; returns them, (M, patch height * bytes of a patch's row) uint8."""
+    def _take_over(self, rows: np.ndarray, cells: np.ndarray, stream: np.ndarray, state: SparseState) -> np.ndarray:
+        """Copy the pixels of some cells into the state; returns them, (M, patch height * bytes of a patch's row)."""
         take_over = sparse_arrays.take_over if loops is None else loops.take_over
-        return cast(np.ndarray, take_over(rows, known.pixels, of, cells, self.grid))
+        return cast(np.ndarray, take_over(rows, state.pixels, stream, cells, self.grid))
 
-    def _of_patches(self, cut: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        """(M, K) pixels of some cells, and which these are -> (M, C), what the layers that see a cell alone say."""
-        if loops is not None and len(self._patches) == 1 and len(cut) <= FEW:
-            return cast(np.ndarray, loops.of_patches(cut, cell, *self._first))
-        return sparse_arrays.of_patches(cut, cell, self.patch, self._patches, self._offset)
+    def _patch_features(self, cut: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """(M, K) uint8 pixels of some cells, and the (M,) cells -> (M, C) features of the patch layers."""
+        if loops is not None and len(self._patch_layers) == 1 and len(cut) <= FEW_CELLS:
+            return cast(np.ndarray, loops.patch_features(cut, cell, *self._first_layer))
+        return sparse_arrays.patch_features(cut, cell, self.patch, self._patch_layers, self._offset)
 
-    def _of_neighbours(self, features: np.ndarray, here: np.ndarray, weight: Tensor, bias: Tensor) -> np.ndarray:
-        """(S * P * P, C) and (M,) places -> (M, C'), what a layer of 3 x 3 makes of them there."""
-        if loops is not None and len(here) <= FEW:  # of more, a matrix product is faster all the same
-            return cast(np.ndarray, loops.around(features, here, self._near, weight.numpy(), bias.numpy()))
-        return sparse_arrays.around(features, here, self._near, weight, bias)
+    def _neighbour_features(self, features: np.ndarray, places: np.ndarray, weight: Tensor, bias: Tensor) -> np.ndarray:
+        """(S * P * P, C) and (M,) places -> (M, C'), the features of a layer of 3 x 3 there."""
+        if loops is not None and len(places) <= FEW_CELLS:
+            return cast(
+                np.ndarray, loops.neighbour_features(features, places, self._neighbours, weight.numpy(), bias.numpy())
+            )
+        return sparse_arrays.neighbour_features(features, places, self._neighbours, weight, bias)
 
-    def _widened(self, here: np.ndarray, differs: np.ndarray, last: bool) -> np.ndarray:
-        """Places and their neighbours, without margins; the ``last`` time, those that differ from the background."""
+    def _widened(self, places: np.ndarray, differs: np.ndarray, last: bool) -> np.ndarray:
+        """The places and their neighbours; with ``last`` only those that differ from the background."""
         widened = sparse_arrays.widened if loops is None else loops.widened
-        return cast(np.ndarray, widened(here, self._near, differs, self.grid, last))
+        return cast(np.ndarray, widened(places, self._neighbours, differs, self.grid, last))
 
-    def _present(self, of: np.ndarray, known: Known, threshold: float) -> Found:
-        """The objects of some streams: what Foreground.find makes of what the head said."""
+    def _present(self, stream: np.ndarray, state: SparseState, threshold: float) -> ObjectArrays:
+        """The objects of some streams, as :meth:`Foreground.find` makes them of the head's output."""
         limit = np.float32(raw_presence(threshold))
         present = sparse_arrays.present if loops is None else loops.present
-        return Found(*present(known.raw, known.differs, of, self.grid, limit, PRES_SCALE))
+        return ObjectArrays(*present(state.raw, state.differs, stream, self.grid, limit, PRES_SCALE))
 
     def _rows(self, pixels: np.ndarray) -> np.ndarray:
         """(B, H, W, 3) or (B, H, W) uint8 -> (B, G, patch height, bytes of a row)."""
@@ -268,13 +284,13 @@ def _pixels(image: Tensor) -> np.ndarray:
 
 
 def _is_local(config: ModelConfig) -> bool:
-    """Whether patches come first, as many as the grid has cells, and then layers that look at a cell's neighbours."""
-    (height, width), seen_around = config.frame_size, False
+    """Whether the first layers cut the frame into as many patches as the grid has cells, and all others are 3 x 3."""
+    (height, width), neighbours = config.frame_size, False
     for _, kernel, stride, padding, _ in config.encoder.layers:
         (high, wide), (down, across) = both_sides(kernel), both_sides(stride)
         if (high, wide, down, across, padding) == (3, 3, 1, 1, 1) and (height, width) == (config.grid, config.grid):
-            seen_around = True
-        elif (high, wide) != (down, across) or padding or seen_around or height % high or width % wide:
+            neighbours = True
+        elif (high, wide) != (down, across) or padding or neighbours or height % high or width % wide:
             return False
         height, width = height // down, width // across
     return (height, width) == (config.grid, config.grid)

@@ -1,7 +1,8 @@
-"""The inner steps of :mod:`spacetime_env.space.sparse` in arrays: the text of the rules.
+"""The inner steps of :mod:`spacetime_env.space.sparse`, written with numpy and torch.
 
-:mod:`spacetime_env.space.sparse_compiled` has the same, compiled. Of some streams of frames, B are looked at, each of
-a grid of G x G cells; P = G + 2, with a margin.
+:mod:`spacetime_env.space.sparse_compiled` has the same functions, compiled; this is the form to read. Of S streams of
+frames, B have a new one. Each has a grid of G x G cells. P = G + 2, with a margin. A place is an index into the
+(S * P * P) cells of all streams.
 """
 
 from __future__ import annotations
@@ -12,49 +13,59 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Patches = Sequence[tuple[tuple[int, int], Tensor, Tensor]]  # of each layer: h, w; weight (h * w * C, C'); bias
+from spacetime_env.space.latents import HEAD
+
+PatchLayers = Sequence[tuple[tuple[int, int], Tensor, Tensor]]  # h, w; weight (h * w * C, C'); bias
 
 
-def changed_cells(rows: np.ndarray, last: np.ndarray, of: np.ndarray, word: np.dtype, grid: int) -> np.ndarray:
-    """(M, 3): frame, row and column of the cells that are not as in the last frame.
+def changed_cells(rows: np.ndarray, last: np.ndarray, stream: np.ndarray, word: np.dtype, grid: int) -> np.ndarray:
+    """(M, 3): frame, row and column of the cells whose pixels are not those of the last frame.
 
     Args:
         rows: (B, G, patch height, bytes of a row) uint8, pixels of the new frames.
         last: (S, G, patch height, bytes of a row) uint8, of the last frames.
-        of: (B,) the stream of each.
-        word: the largest that the rows of a patch are made of.
+        stream: (B,) the stream of each new frame.
+        word: the largest integer that a row of a patch is made of.
         grid: G.
     """
-    # Those of all streams in order, the usual case, are looked at in place.
-    last = last if of.tolist() == list(range(len(last))) else last[of]
+    # The usual case is one new frame of each stream, in order: then ``last`` need not be copied.
+    last = last if stream.tolist() == list(range(len(last))) else last[stream]
     changed = np.bitwise_or.reduce(rows.view(word) ^ last.view(word), axis=2)
     shape = (len(rows), grid, grid, changed.shape[2] // grid)
     return np.argwhere(changed.reshape(shape).any(axis=3))
 
 
-def take_over(rows: np.ndarray, last: np.ndarray, of: np.ndarray, cells: np.ndarray, grid: int) -> np.ndarray:
-    """Put the pixels of some cells, (M, 3), into ``last``; returns them, (M, patch height * bytes of a patch's row)."""
+def take_over(rows: np.ndarray, last: np.ndarray, stream: np.ndarray, cells: np.ndarray, grid: int) -> np.ndarray:
+    """Copy the pixels of some cells, (M, 3), into ``last``.
+
+    Args:
+        rows, last, stream, grid: see :func:`changed_cells`.
+        cells: frame, row and column of each.
+
+    Returns:
+        (M, patch height * bytes of a patch's row) uint8, these pixels.
+    """
     frame, row, column = cells.T
     shape = (-1, grid, rows.shape[2], grid, rows.shape[3] // grid)
     cut = rows.reshape(shape)[frame, row, :, column]
-    last.reshape(shape)[of[frame], row, :, column] = cut
+    last.reshape(shape)[stream[frame], row, :, column] = cut
     return cut.reshape(len(cells), shape[2] * shape[4])
 
 
-def of_patches(
-    cut: np.ndarray, cell: np.ndarray, patch: tuple[int, int], patches: Patches, offset: Tensor | None
+def patch_features(
+    cut: np.ndarray, cell: np.ndarray, patch: tuple[int, int], layers: PatchLayers, offset: Tensor | None
 ) -> np.ndarray:
-    """(M, K) pixels of some cells, and which these are -> (M, C), what the layers that see a cell alone say.
+    """The features, (M, C), that the patch layers make of some cells. These layers look at one cell at a time.
 
     Args:
-        cut: uint8.
-        cell: (M,).
+        cut: (M, K) uint8, the cells' pixels.
+        cell: (M,) index of each in the grid, 0 to G * G - 1.
         patch: height and width of a cell in pixels.
-        patches: the layers.
+        layers: weights and biases.
         offset: (cells, places of a cell, C'), added after the first layer.
     """
     features = torch.from_numpy(cut.astype(np.float32)).reshape(-1, *patch, 3)
-    for i, ((down, across), weight, bias) in enumerate(patches):
+    for i, ((down, across), weight, bias) in enumerate(layers):
         _, high, wide, channels = features.shape
         high, wide = high // down, wide // across
         if high * wide > 1:
@@ -66,16 +77,33 @@ def of_patches(
     return features.flatten(1).numpy()
 
 
-def around(features: np.ndarray, here: np.ndarray, near: np.ndarray, weight: Tensor, bias: Tensor) -> np.ndarray:
-    """A 3 x 3 layer in some places: (S * P * P, C) features, (M,) places, (9,) steps to neighbours -> (M, C')."""
-    gathered = features.take(here[:, None] + near, axis=0).reshape(len(here), len(weight))
+def neighbour_features(
+    features: np.ndarray, places: np.ndarray, neighbours: np.ndarray, weight: Tensor, bias: Tensor
+) -> np.ndarray:
+    """The output of a 3 x 3 layer in some places, (M, C').
+
+    Args:
+        features: (S * P * P, C), its input.
+        places: (M,).
+        neighbours: (9,) what to add to a place to get each of its neighbours and itself.
+        weight: (9 * C, C').
+        bias: (C',).
+    """
+    gathered = features.take(places[:, None] + neighbours, axis=0).reshape(len(places), len(weight))
     return torch.addmm(bias, torch.from_numpy(gathered), weight).relu_().numpy()
 
 
-def widened(here: np.ndarray, near: np.ndarray, differs: np.ndarray, grid: int, last: bool) -> np.ndarray:
-    """Places and their neighbours, without margins; the ``last`` time, those that differ from the background."""
+def widened(places: np.ndarray, neighbours: np.ndarray, differs: np.ndarray, grid: int, last: bool) -> np.ndarray:
+    """The places and their neighbours, without margins: where a 3 x 3 layer gives other values than before.
+
+    Args:
+        places, neighbours: see :func:`neighbour_features`.
+        differs: (S * P * P,) bool, whether a cell differs from the background.
+        grid: G.
+        last: of the last layer; then only places that differ from the background are wanted.
+    """
     marked = np.zeros(len(differs), bool)
-    marked[here[:, None] + near] = True
+    marked[places[:, None] + neighbours] = True
     if last:
         marked &= differs
     else:
@@ -86,29 +114,31 @@ def widened(here: np.ndarray, near: np.ndarray, differs: np.ndarray, grid: int, 
 
 
 def present(
-    raw: np.ndarray, differs: np.ndarray, of: np.ndarray, grid: int, limit: np.float32, scale: float
+    raw: np.ndarray, differs: np.ndarray, stream: np.ndarray, grid: int, limit: np.float32, scale: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The objects of some streams: of the cells that differ, those of which the encoder says more than ``limit``.
+    """The objects of some streams: the cells that differ from the background and are present.
 
     Args:
-        raw: (S * P * P, 11 + D) what it says.
-        differs: (S * P * P,).
-        of: (B,) the streams.
+        raw: (S * P * P, 11 + D) of the head, see :class:`~spacetime_env.space.latents.HeadLayout`.
+        differs: (S * P * P,) bool, whether a cell differs from the background.
+        stream: (B,) the streams.
         grid: G.
-        limit: see :func:`spacetime_env.space.foreground.raw_presence`.
-        scale: of the logit of z_pres.
+        limit: a cell is present if ``HEAD.pres`` is over this; see
+            :func:`~spacetime_env.space.foreground.raw_presence`.
+        scale: :data:`~spacetime_env.space.latents.PRES_SCALE`.
 
     Returns:
         frame (M,), z_pres (M,), z_where (M, 4), z_what (M, D).
     """
-    side = grid + 2
-    there = (raw[:, 8] > limit) & differs
-    frame, place = there.reshape(-1, side * side)[of].nonzero()
-    said = raw[of[frame] * side**2 + place]
-    at = np.stack([place % side, place // side], axis=1) - np.float32(0.5)  # the margin is 1, a cell's centre 0.5
-    center = (at + np.tanh(said[:, 4:6])) * np.float32(2 / grid) - 1
-    z_where = np.concatenate([_sigmoid(said[:, :2]), center.astype(np.float32)], axis=1)
-    return frame, _sigmoid(scale * np.tanh(said[:, 8])), z_where, said[:, 11:]
+    side, pres = grid + 2, HEAD.pres.start
+    chosen = (raw[:, pres] > limit) & differs
+    frame, place = chosen.reshape(-1, side * side)[stream].nonzero()
+    raw = raw[stream[frame] * side**2 + place]
+    # A cell's centre, in cells: without the margin of 1, and 0.5 from the corner.
+    offset = np.stack([place % side, place // side], axis=1) - np.float32(0.5)
+    center = (offset + np.tanh(raw[:, HEAD.shift_mean])) * np.float32(2 / grid) - 1
+    z_where = np.concatenate([_sigmoid(raw[:, HEAD.scale_mean]), center.astype(np.float32)], axis=1)
+    return frame, _sigmoid(scale * np.tanh(raw[:, pres])), z_where, raw[:, HEAD.z_what]
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

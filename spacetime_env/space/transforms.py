@@ -1,7 +1,7 @@
-"""Spatial transforms between the frame and the glimpses: exact, without a copy of the frame per object.
+"""Spatial transforms between frames and glimpses, without a copy of the frame for each object.
 
-Both follow ``affine_grid`` / ``grid_sample`` with ``align_corners=True`` and zero padding, as the published
-model does: the outermost samples of a glimpse lie on the edges of its box.
+Both give what ``affine_grid`` and ``grid_sample`` give with ``align_corners=True`` and zero padding, as in the
+published model. So the outermost samples of a glimpse lie on the edges of its box.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import Tensor
 
 
 def extract_glimpses(frames: Tensor, frame: Tensor, z_where: Tensor, size: int) -> Tensor:
-    """Cut one glimpse per box out of its frame.
+    """Cut the glimpse of each box out of its frame.
 
-    The boxes of a frame are one tall sampling grid, so no frame is repeated per box. Frames with fewer boxes than
-    the fullest one get empty boxes, whose glimpses are left out again.
+    All boxes of a frame make one tall sampling grid, so the frame is not repeated for each box. Frames with fewer boxes
+    than others get empty boxes, whose glimpses are not returned.
 
     Args:
         frames: (B, C, H, W).
@@ -42,7 +42,7 @@ def extract_glimpses(frames: Tensor, frame: Tensor, z_where: Tensor, size: int) 
 
 
 def _sampling_grid(z_where: Tensor, size: int) -> Tensor:
-    """(M, 4) -> (M, size, size, 2): where each sample of a glimpse lies in the frame, x before y."""
+    """(M, 4) -> (M, size, size, 2): the place in the frame, x before y, of each sample of a glimpse."""
     line = torch.linspace(-1, 1, size, device=z_where.device, dtype=z_where.dtype)
     w, h, x, y = z_where.unsqueeze(-1).unbind(1)  # each (M, 1)
     columns = (x + w * line).unsqueeze(1).expand(-1, size, -1)

@@ -1,4 +1,4 @@
-"""Checkpoints of the published code: SPACE (zhixuan-lin/SPACE) and SPACE-Time (k4ntz/MOC)."""
+"""Reads checkpoints of the published code: SPACE (zhixuan-lin/SPACE) and SPACE-Time (k4ntz/MOC)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from spacetime_env.config import BackgroundConfig, EncoderConfig, ModelConfig
 from spacetime_env.space.network import Space
 
-# Upstream's name -> ours. The heads that we keep in one layer are joined afterwards.
+# Upstream's name -> ours. Heads that are one layer here are joined afterwards.
 _NAMES = (
     (r"^fg_module\.img_encoder\.enc\.", "foreground.encoder.layers."),
     (r"^fg_module\.img_encoder\.enc_lat\.", "foreground.encoder.lateral."),
@@ -35,7 +35,7 @@ _JOINED = {
     "foreground.encoder.head": ("z_scale_net", "z_shift_net", "z_pres_net", "z_depth_net"),
     "foreground.glimpse_decoder.head": ("dec_o", "dec_alpha"),
 }
-# Schedules' last values, grid offsets that we compute, and what upstream itself no longer uses.
+# Last values of schedules, grid offsets that are computed here, and tensors that upstream itself does not use.
 _UNUSED = re.compile(
     r"^(fg_module\.(tau|prior_\w+|boundary_filter\.weight|img_encoder\.offset)|zero|arch_type|area_object_weight)$"
 )
@@ -49,11 +49,11 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
 
     Args:
         source: a ``.pth`` file, read with ``weights_only=True``, or its state dict.
-        components: K of the background. The weights do not tell it, since all components share them; the
+        components: K of the background. It cannot be read from the weights, since all components share them. The
             published configs use 3 for Pong and 5 by default.
 
     Raises:
-        ValueError: not such a checkpoint, or one of a variant that we do not have.
+        ValueError: not such a checkpoint, or one of a variant that this package does not have.
     """
     state = _strip(source if isinstance(source, Mapping) else _read(Path(source)))
     if "fg_module.z_what_net.enc_what.weight" not in state or "fg_module.img_encoder.offset" not in state:
@@ -62,24 +62,11 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
             f"'space.fg_module.z_what_net.enc_what.weight', found {', '.join(list(state)[:3]) or 'none'}."
         )
     if "bg_module.comp_decoder.dec.0.weight" in state:
-        raise ValueError(
-            "this checkpoint has a background of one component (K=1, strong decoder); K >= 2 is needed."
-        )
+        raise ValueError("this checkpoint has a background of one component (K=1, strong decoder); K >= 2 is needed.")
     if state["fg_module.img_encoder.z_pres_net.weight"].shape[1] != 128:
-        raise ValueError(
-            "this checkpoint was trained with motion as an input (motion_input), which we do not have."
-        )
+        raise ValueError("this checkpoint was trained with motion as an input (motion_input), which is not supported.")
     space = Space(_config(state, components))
-    renamed = _rename(state)
-    ours = space.state_dict()
-    unknown, missing = sorted(set(renamed) - set(ours)), sorted(set(ours) - set(renamed))
-    wrong = sorted(k for k in set(ours) & set(renamed) if ours[k].shape != renamed[k].shape)
-    if unknown or missing or wrong:
-        raise ValueError(
-            "this checkpoint does not fit the published network: "
-            f"unknown keys {unknown[:3]}, missing keys {missing[:3]}, other shapes {wrong[:3]}."
-        )
-    space.load_state_dict(renamed)
+    space.load_tensors(_rename(state), "the weights of this checkpoint of the published code")
     return space.eval()
 
 
@@ -89,13 +76,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint of tensors ({type(error).__name__})."
-        ) from error
+        raise ValueError(f"{path} cannot be read as a checkpoint of tensors ({type(error).__name__}).") from error
 
 
 def _strip(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Unwrap what upstream's Checkpointer and DataParallel put around the weights; drop what has no use here."""
+    """The tensors alone, without what upstream's Checkpointer and DataParallel add, and without unused ones."""
     for wrapper in ("model", "state_dict"):
         if isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
@@ -105,6 +90,7 @@ def _strip(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _config(state: Mapping[str, Tensor], components: int) -> ModelConfig:
+    """The configuration of the published network that has these tensors."""
     grid = state["fg_module.img_encoder.offset"].shape[-1]
     layers = list(EncoderConfig().layers)
     for index, grids in ((4, (8, 4)), (3, (4,))):  # upstream strides its last 3x3 layers for coarser grids
@@ -129,6 +115,7 @@ def _config(state: Mapping[str, Tensor], components: int) -> ModelConfig:
 
 
 def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under the names of :class:`Space`, with those of ``_JOINED`` put together."""
     result: dict[str, Tensor] = {}
     parts = {name: target for target, names in _JOINED.items() for name in names}
     for key, value in state.items():
@@ -142,9 +129,7 @@ def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for target, names in _JOINED.items():
         for kind in ("weight", "bias"):
             prefix = "fg_module.img_encoder" if "encoder" in target else "fg_module.glimpse_dec"
-            values = [
-                state[f"{prefix}.{name}.{kind}"] for name in names if f"{prefix}.{name}.{kind}" in state
-            ]
+            values = [state[f"{prefix}.{name}.{kind}"] for name in names if f"{prefix}.{name}.{kind}" in state]
             if values:
                 result[f"{target}.{kind}"] = torch.cat(values)
     return result

@@ -1,15 +1,16 @@
-"""Training, second and fourth part: from recorded frames to a model folder.
+"""Second and fourth part of training: from recorded frames to a model folder.
 
-In: a :class:`~spacetime_env.config.Config`. Out: a model folder with its card, and the run's checkpoints, logs and
-tables. :func:`spacetime_env.training.pretrain.pretrain` reads from top to bottom; :func:`run_sweep` does several runs
-and compares them.
+In: a :class:`~spacetime_env.config.Config`. Out: a model folder with its card, and a folder of the run with
+checkpoints, logs and figures.
+
+:func:`spacetime_env.training.pretrain.pretrain` is a run from beginning to end: :func:`prepare_split` records data
+where they are missing, :class:`Examples` are the data in memory, and :func:`train_loop` calls :func:`train_step`.
+:func:`run_sweep` does the runs of a :func:`plan` one after the other and compares them.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from spacetime_env.lazy import load
+from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "CheckpointError": "checkpoint",
@@ -26,11 +27,4 @@ _CONTENTS = {
 }
 
 __all__ = [*_CONTENTS]
-
-
-def __getattr__(name: str) -> Any:
-    return load(__name__, _CONTENTS, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__ = lazy_names(__name__, _CONTENTS)

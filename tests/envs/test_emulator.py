@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import ale_py
@@ -11,7 +13,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from spacetime_env.envs.emulator import SubframeEnv, keep_subframes
+from spacetime_env.envs import emulator
+from spacetime_env.envs.emulator import EmulatorEnv, keep_subframes
+from spacetime_env.envs.env import make_env
+from tests.helpers.fakes import ColourModel
 
 gym.register_envs(ale_py)
 
@@ -25,6 +30,11 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(np.array_equal(one, other))
 
 
+def keeping(game: str, **settings: Any) -> EmulatorEnv:
+    """A game that keeps its frame before the last, in RGB."""
+    return keep_subframes(EmulatorEnv(game, **settings))
+
+
 @pytest.mark.parametrize(
     ("game", "frameskip", "limit"),
     [("breakout", 4, None), ("breakout", (2, 5), None), ("pong", 1, 400), ("breakout", 3, 250)],
@@ -32,7 +42,7 @@ def same(one: Any, other: Any) -> bool:
 def test_the_same_game_bit_for_bit(game: str, frameskip: Any, limit: int | None) -> None:
     """1200 steps with sticky actions, over ends by the game within a step and by the limit of frames."""
     settings = {"frameskip": frameskip, "repeat_action_probability": 0.25, "max_num_frames_per_episode": limit}
-    ours, theirs = SubframeEnv(game, **settings), ale_py.AtariEnv(game, **settings)
+    ours, theirs = keeping(game, **settings), ale_py.AtariEnv(game, **settings)
     actions = np.random.default_rng(1)
     assert same(ours.reset(seed=7), theirs.reset(seed=7))
     ends, earned = np.zeros(2, int), 0.0
@@ -51,7 +61,7 @@ def test_the_same_game_bit_for_bit(game: str, frameskip: Any, limit: int | None)
 
 def test_ram_and_continuous_actions_too() -> None:
     settings: dict[str, Any] = {"obs_type": "ram", "continuous": True, "frameskip": (2, 5)}
-    ours, theirs = SubframeEnv("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
+    ours, theirs = keeping("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
     rng = np.random.default_rng(0)
     assert same(ours.reset(seed=1), theirs.reset(seed=1))
     for _ in range(60):
@@ -64,7 +74,7 @@ def test_ram_and_continuous_actions_too() -> None:
 def test_before_is_the_emulators_frame_before_the_last(skip: int) -> None:
     """SpaceInvaders draws in every other frame: a frame taken one too early or too late would show."""
     settings: dict[str, Any] = {"repeat_action_probability": 0.0}
-    ours = SubframeEnv("space_invaders", frameskip=skip, **settings)
+    ours = keeping("space_invaders", frameskip=skip, **settings)
     slow = ale_py.AtariEnv("space_invaders", frameskip=1, **settings)
     keep_subframes(ours, keep_ids=True)
     first, last = ours.reset(seed=2)[0], slow.reset(seed=2)[0]
@@ -83,7 +93,7 @@ def test_before_is_the_emulators_frame_before_the_last(skip: int) -> None:
 
 
 def test_where_the_game_ends_within_a_step_both_are_its_last_frame() -> None:
-    env = SubframeEnv("breakout", frameskip=4, max_num_frames_per_episode=10)
+    env = keeping("breakout", frameskip=4, max_num_frames_per_episode=10)
     env.reset(seed=0)
     for _ in range(10):
         frame, _, _, truncated, info = env.step(1)
@@ -95,7 +105,7 @@ def test_where_the_game_ends_within_a_step_both_are_its_last_frame() -> None:
 def test_what_is_seen_of_a_wrapped_environment() -> None:
     env = gym.wrappers.TimeLimit(gym.make("ALE/Pong-v5"), 9)
     found = keep_subframes(env)
-    assert found is env.unwrapped and type(found) is SubframeEnv and isinstance(found, ale_py.AtariEnv)
+    assert found is env.unwrapped and type(found) is EmulatorEnv and isinstance(found, ale_py.AtariEnv)
     assert found.before.shape == (210, 160, 3)  # also before the first reset
     assert not hasattr(found, "before_ids")
     env.reset(seed=0)
@@ -126,7 +136,7 @@ def test_ids_and_rgb_of_one_environment() -> None:
 
 def test_what_is_kept_does_not_change_with_the_screen() -> None:
     """ALE gives a new array each time, not a view of the screen that it draws into; that is relied on."""
-    env = SubframeEnv("space_invaders", frameskip=(2, 5))
+    env = keeping("space_invaders", frameskip=(2, 5))
     keep_subframes(env, keep_ids=True)
     env.reset(seed=0)
     held, copies = [], []
@@ -139,16 +149,35 @@ def test_what_is_kept_does_not_change_with_the_screen() -> None:
         assert len({other[k].tobytes() for other in copies}) > 10
 
 
+@pytest.mark.parametrize("keep_ids", [False, True])
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
-def test_copies_keep_it_too(clone: Any) -> None:
+def test_copies_keep_it_too(clone: Any, keep_ids: bool) -> None:
     env = gym.make("ALE/Pong-v5")
-    keep_subframes(env)
+    keep_subframes(env, keep_ids)
     again = clone(env)
-    assert type(again.unwrapped) is SubframeEnv
+    assert type(again.unwrapped) is EmulatorEnv
     env.reset(seed=4), again.reset(seed=4)
     for _ in range(10):
         assert same(env.step(2), again.step(2))
-        assert (env.unwrapped.before == again.unwrapped.before).all()
+        one, other = env.unwrapped, again.unwrapped
+        assert (one.before_ids == other.before_ids).all() if keep_ids else (one.before == other.before).all()
+    assert hasattr(again.unwrapped, "before") != keep_ids  # and nothing else
+
+
+def test_environments_of_this_package_have_the_class_from_the_beginning() -> None:
+    """It is assigned at run time to those that others made, in one place."""
+    for model in (ColourModel(), ColourModel(subframes=2)):
+        assert type(make_env("Pong", model).unwrapped) is EmulatorEnv
+    package = Path(emulator.__file__).parents[1]
+    places = [path.name for path in package.rglob("*.py") for _ in re.findall(r"__class__ = ", path.read_text())]
+    assert places == ["emulator.py"]
+
+
+def test_one_that_keeps_nothing_takes_whole_steps() -> None:
+    env = EmulatorEnv("pong", frameskip=4)
+    env.reset(seed=0)
+    env.step(0)
+    assert not hasattr(env, "before") and not hasattr(env, "before_ids")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +199,7 @@ def test_a_class_of_ones_own_is_not_replaced() -> None:
 
 
 def test_an_error_in_a_step_leaves_the_frames_a_step_as_they_were() -> None:
-    env = SubframeEnv("pong", frameskip=(2, 5))
+    env = keeping("pong", frameskip=(2, 5))
     env.reset(seed=0)
     with pytest.raises(IndexError):
         env.step(99)

@@ -16,7 +16,6 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, ResizeObservation
 
-import spacetime_env.models.folder
 from spacetime_env.config import SceneConfig
 from spacetime_env.envs.env import SpaceTimeEnv, make_env
 from spacetime_env.envs.observation import LATENT_LIMIT
@@ -28,20 +27,6 @@ from tests.helpers.fakes import COLOURS, ColourModel, make_pong, play, same
 gym.register_envs(ale_py)
 # Making Pong takes ALE 0.2 s and each seed 0.1 s, so few formats stand for all. The render check has {}.
 FORMATS: list[dict[str, Any]] = [{"obs_format": "latents"}, {"obs_format": "dict", "history": 2}]
-
-
-@pytest.fixture
-def bundled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let "pong" be a bundled model; gives the names that were loaded."""
-    loaded: list[str] = []
-
-    def load(name: str) -> ColourModel:
-        loaded.append(name)
-        return ColourModel()
-
-    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
-    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("boxing", "pong"))
-    return loaded
 
 
 def test_observation_by_hand() -> None:

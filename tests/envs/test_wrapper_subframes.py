@@ -14,8 +14,7 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-import spacetime_env.models.folder
-from spacetime_env.envs.emulator import SubframeEnv, keep_subframes
+from spacetime_env.envs.emulator import EmulatorEnv, keep_subframes
 from spacetime_env.envs.wrapper import SpaceTimeObservation
 from spacetime_env.viewer import watch
 from tests.envs.test_vector import make, require_same
@@ -103,7 +102,7 @@ def test_many_environments_see_what_single_ones_see(mode: str, workers: int, gam
             require_same(ours, others.step(actions))
             ends += (ours[2] | ours[3]).sum()
             kept = others.envs[1].unwrapped
-            assert isinstance(kept, SubframeEnv)
+            assert isinstance(kept, EmulatorEnv) and kept.keep_rgb
             pooled += (kept.before != kept.ale.getScreenRGB()).any()
         assert ends >= 3 and pooled > 50
         require_same(envs.reset(seed=[9, 4, 2])[0], others.reset(seed=[9, 4, 2])[0])
@@ -112,15 +111,10 @@ def test_many_environments_see_what_single_ones_see(mode: str, workers: int, gam
         others.close()
 
 
-@pytest.fixture
-def bundled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spacetime_env.models.folder, "load_model", lambda _: ColourModel(subframes=2))
-    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("pong",))
-
-
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.usefixtures("bundled")
+@pytest.mark.parametrize("bundled", [2], indirect=True, ids=["two subframes"])
 def test_copies_see_both_frames_of_their_own_game(clone: Any, wrapped: bool) -> None:
     env = SpaceTimeObservation(gym.make("ALE/Pong-v5")) if wrapped else gym.make("SpaceTime/Pong-v5")
     play(env, 5)

@@ -14,24 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-import spacetime_env.models.folder
 from tests.helpers.fakes import COLOURS, ColourModel, make_pong, play, same
 
 gym.register_envs(ale_py)
-
-
-@pytest.fixture
-def bundled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let "pong" be a bundled model; gives the names that were loaded."""
-    loaded: list[str] = []
-
-    def load(name: str) -> ColourModel:
-        loaded.append(name)
-        return ColourModel()
-
-    monkeypatch.setattr(spacetime_env.models.folder, "load_model", load)
-    monkeypatch.setattr(spacetime_env.models.folder, "available_models", lambda: ("boxing", "pong"))
-    return loaded
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])

@@ -23,9 +23,8 @@ from safetensors.torch import load_file, save_file
 import spacetime_env
 from spacetime_env import shipped
 from spacetime_env.config import SceneConfig
-from spacetime_env.models import folder as bundle
 from spacetime_env.models.classifier import LinearClassifier
-from spacetime_env.models.folder import load_model, save_model
+from spacetime_env.models.folder import available_models, load_model, save_model
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
 from spacetime_env.shipped import BundleError, UnknownModelError, find
@@ -233,7 +232,7 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(saved, tmp_path / "shelf" / "pong")
     shutil.copytree(saved, tmp_path / "shelf" / "boxing")
     monkeypatch.setattr(shipped, "folders", lambda kind: [tmp_path / "shelf"] if kind == "models" else [])
-    assert bundle.available_models() == ("boxing", "pong")
+    assert available_models() == ("boxing", "pong")
     assert find("models", "pong") == tmp_path / "shelf" / "pong"
     assert load_model("pong").game == "Pong"
     with pytest.raises(
@@ -298,7 +297,7 @@ def test_weights_that_are_something_else(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.update(extra=torch.zeros(1)), "do not fit its model.yaml: unknown extra"),
+        (lambda t: t.update(extra=torch.zeros(1)), "its weights do not fit the network: unknown extra"),
         (lambda t: t.pop("space.foreground.encoder.head.bias"), "missing foreground.encoder.head.bias"),
         (
             lambda t: t.update({"space.foreground.encoder.head.bias": torch.zeros(7)}),

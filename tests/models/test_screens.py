@@ -8,11 +8,11 @@ import ale_py
 import numpy as np
 import pytest
 
-from spacetime_env.envs.emulator import ScreenEnv, SubframeEnv, has_ntsc_colors
+from spacetime_env.envs.emulator import EmulatorEnv, has_ntsc_colors, keep_subframes
 from spacetime_env.envs.env import make_env
 from spacetime_env.models import screens
 from spacetime_env.models.model import Model
-from spacetime_env.models.screens import Palette, Screen, ntsc
+from spacetime_env.models.screens import Palette, Screen, ntsc_colors
 from tests.helpers.forms import both_forms
 
 form = both_forms(screens)  # everything in both
@@ -26,7 +26,7 @@ def test_the_colours_are_those_of_the_emulator(game: str) -> None:
     for _ in range(60):
         frame = env.step(int(rng.integers(env.action_space.n)))[0]
         assert has_ntsc_colors(env)
-        assert (ntsc()[env.ale.getScreen()] == frame).all()
+        assert (ntsc_colors()[env.ale.getScreen()] == frame).all()
 
 
 def test_another_console_has_other_colours() -> None:
@@ -37,7 +37,7 @@ def test_another_console_has_other_colours() -> None:
 
 def test_two_that_are_alike_are_what_they_are() -> None:
     ids = np.array([[0, 2, 4], [6, 8, 254]], np.uint8)
-    assert (Palette().flat(ids, ids.copy()) == ids).all()
+    assert (Palette().brighter(ids, ids.copy()) == ids).all()
 
 
 def test_a_mixture_by_hand() -> None:
@@ -46,12 +46,12 @@ def test_a_mixture_by_hand() -> None:
     palette._numbers = {tuple(color): i for i, color in enumerate(palette.colors.tolist()) if i in (0, 2, 4, 6)}
     ids, before = np.array([[2, 2, 4], [0, 6, 4]], np.uint8), np.array([[2, 4, 2], [4, 2, 4]], np.uint8)
     given = ids.copy()
-    flat = palette.flat(ids, before)
+    flat = palette.brighter(ids, before)
     # Alike; mixed to (90, 200, 0), which gets a number of its own, in either order; over black; brighter in all; alike.
     assert flat[0, 1] == flat[1, 0] - 4 + flat[0, 2] and flat[0, 1] % 2 == 1
     assert flat.tolist() == [[2, flat[0, 1], flat[0, 1]], [4, 2, 4]]
     assert palette.colors[flat[0, 1]].tolist() == [90, 200, 0]
-    assert (palette.flat(ids, before) == flat).all()  # the same number again
+    assert (palette.brighter(ids, before) == flat).all()  # the same number again
     assert (ids == given).all()
 
 
@@ -60,26 +60,28 @@ def test_all_numbers_given_away() -> None:
     palette._free = []
     palette.colors[2], palette.colors[4] = (10, 200, 0), (90, 20, 0)
     ids, before = np.full((2, 3), 2, np.uint8), np.full((2, 3), 4, np.uint8)
-    assert (palette.flat(ids, before) == 2).all()
+    assert (palette.brighter(ids, before) == 2).all()
 
 
 @pytest.mark.parametrize("game", ["space_invaders", "asteroids"])
 def test_mixtures_are_the_brighter_of_each_place(game: str) -> None:
-    env: Any = SubframeEnv(game, frameskip=4)
-    env.keep_ids = True
+    env: Any = keep_subframes(EmulatorEnv(game, frameskip=4))
+    keep_subframes(env, keep_ids=True)
     env.reset(seed=1)
     rng, palette, mixed = np.random.default_rng(0), Palette(), 0
     for _ in range(150):
         frame = env.step(int(rng.integers(env.action_space.n)))[0]
-        flat = palette.flat(env.ale.getScreen(), env.before_ids)
+        flat = palette.brighter(env.ale.getScreen(), env.before_ids)
         assert (palette.colors[flat] == np.maximum(frame, env.before)).all()
         mixed += int((frame != env.before).any())
     assert mixed > 20  # there was something to mix
 
 
 def test_a_quiet_game_shows_nothing_and_plays_on() -> None:
-    for kind, settings in ((ScreenEnv, {"frameskip": 4}), (SubframeEnv, {"frameskip": (2, 5)})):
-        ours, theirs = kind("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
+    for keeps, settings in ((False, {"frameskip": 4}), (True, {"frameskip": (2, 5)})):
+        ours, theirs = EmulatorEnv("breakout", **settings), ale_py.AtariEnv("breakout", **settings)
+        if keeps:
+            keep_subframes(ours)
         ours.reset(seed=3)
         theirs.reset(seed=3)
         for step in range(40):

@@ -139,7 +139,7 @@ def test_scene_description_of_some_rows_is_of_the_whole_frame_if_its_height_is_k
     rows = Space(replace(TINY, rows=(5, 21))).eval()
     rows.load_state_dict(space.state_dict())
     assert np.allclose(rows.scene_description(frames(1)[0], Name())["thing"], seen)  # of what it sees
-    rows.screen = 40
+    rows.screen_height = 40
     found = np.array(rows.scene_description(frames(1)[0], Name())["thing"])
     assert len(found) and np.allclose(found[:, [0, 2]], seen[:, [0, 2]])
     assert np.allclose(found[:, 1] * 40, seen[:, 1] * 16, atol=1e-5)  # heights, and centres, in native rows
@@ -385,3 +385,22 @@ def test_glimpses_come_from_their_own_frames_where_frames_hold_different_numbers
     assert seen.shape == (5, 2, 3, 3)
     assert torch.allclose(seen, frame.view(5, 1, 1, 1).expand(5, 2, 3, 3).float())
 
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update(extra=torch.zeros(1)), "the weights in x do not fit the network: unknown extra"),
+        (lambda t: t.pop("foreground.encoder.head.bias"), "missing foreground.encoder.head.bias"),
+        (lambda t: t.update({"foreground.encoder.head.bias": torch.zeros(7)}), r"head.bias: \(7,\) instead of \(11,\)"),
+    ],
+)
+def test_weights_that_do_not_fit_change_nothing(space, change, message):
+    before = {name: value.clone() for name, value in space.state_dict().items()}
+    given = {name: value + 1 for name, value in before.items()}
+    space.load_tensors(given, "the weights in x")
+    assert all(torch.equal(given[name], value) for name, value in space.state_dict().items())
+    change(before)
+    with pytest.raises(ValueError, match=message):
+        space.load_tensors(before, "the weights in x")
+    assert all(torch.equal(given[name], value) for name, value in space.state_dict().items())

@@ -11,7 +11,7 @@ import torch
 from spacetime_env.config import BackgroundConfig, EncoderConfig
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space import sparse as module
-from spacetime_env.space.sparse import AT_ONCE, LIMIT, PATIENCE
+from spacetime_env.space.sparse import FRAMES_AT_ONCE, MAX_CHANGED, MAX_REFUSALS
 from tests.helpers.forms import both_forms
 from tests.space.test_losses import TINY
 
@@ -73,7 +73,7 @@ def tensor(frames: np.ndarray) -> torch.Tensor:
 def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
     space = make(layers, seen)
     assert SparseEncoder.fits(space)
-    frames, differ = some_frames(AT_ONCE * 4 + 3)
+    frames, differ = some_frames(FRAMES_AT_ONCE * 4 + 3)
     threshold = float(space.encode(tensor(frames), 0.0).z_pres.median())
     everywhere = space.encode(tensor(frames), threshold)
     wanted = differ.reshape(len(frames), -1)[everywhere.frame.numpy(), everywhere.cell.numpy()]
@@ -99,7 +99,7 @@ def test_the_background_holds_nothing_and_costs_nothing() -> None:
 def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
     sparse, patch = SparseEncoder(make()), SIDE // GRID
     frames = np.repeat(background()[None], 2, axis=0)
-    rows = int(LIMIT * 2 * GRID)  # of all rows of cells in both frames, so many may differ
+    rows = int(MAX_CHANGED * 2 * GRID)  # of all rows of cells in both frames, so many may differ
     frames.reshape(2 * GRID, patch, SIDE, 3)[:rows] ^= 255
     assert sparse.encode(frames) is not None
     frames.reshape(2 * GRID, patch, SIDE, 3)[rows] ^= 255
@@ -122,7 +122,7 @@ def test_streams_are_followed(layers, colors: bool) -> None:
     still = rng.integers(0, 20, (SIDE, SIDE)).astype(np.uint8)  # numbers; some cells will look like it again
     space = make(layers, image=palette[still])
     sparse, patch = SparseEncoder(space), SIDE // GRID
-    known = sparse.begin(3, 1 if colors else 3)
+    state = sparse.begin(3, 1 if colors else 3)
     numbers = np.repeat(still[None], 3, axis=0)
     threshold = float(space.encode(tensor(palette[numbers]), 0.0).z_pres.median())
     found_some = 0
@@ -135,7 +135,7 @@ def test_streams_are_followed(layers, colors: bool) -> None:
                 numbers[stream][place] = still[place] if back else rng.integers(20, 200, (patch, patch))
         pixels = palette[numbers[chosen]]
         given = (numbers[chosen], palette) if colors else (pixels, None)
-        found = sparse.follow(given[0], chosen.tolist(), known, threshold, given[1])
+        found = sparse.follow(given[0], chosen.tolist(), state, threshold, given[1])
         assert found is not None
         cells = (pixels != palette[still]).reshape(len(chosen), GRID, patch, GRID, patch, 3).any(axis=(2, 4, 5))
         for ours, theirs in zip(found, at(pixels, space, threshold, cells), strict=True):
@@ -160,14 +160,14 @@ def test_the_first_frame_of_numbers_is_new_everywhere(number: int) -> None:
 
 def test_too_much_at_once_is_left_to_the_whole_encoder_but_not_for_ever() -> None:
     space = make()
-    sparse, known = SparseEncoder(space), SparseEncoder(space).begin(1)
-    noise = np.random.default_rng(1).integers(0, 256, (PATIENCE + 3, 1, SIDE, SIDE, 3)).astype(np.uint8)
-    assert sparse.follow(background()[None], [0], known) is not None
-    answers = [sparse.follow(frame, [0], known) is not None for frame in noise[: PATIENCE + 2]]
-    assert answers == [False] * PATIENCE + [True] + [False]  # once brought up to date, it counts from there
-    found = sparse.follow(noise[PATIENCE], [0], known, 0.0)
+    sparse, state = SparseEncoder(space), SparseEncoder(space).begin(1)
+    noise = np.random.default_rng(1).integers(0, 256, (MAX_REFUSALS + 3, 1, SIDE, SIDE, 3)).astype(np.uint8)
+    assert sparse.follow(background()[None], [0], state) is not None
+    answers = [sparse.follow(frame, [0], state) is not None for frame in noise[: MAX_REFUSALS + 2]]
+    assert answers == [False] * MAX_REFUSALS + [True] + [False]  # once brought up to date, it counts from there
+    found = sparse.follow(noise[MAX_REFUSALS], [0], state, 0.0)
     assert found is not None
-    for ours, theirs in zip(found, at(noise[PATIENCE], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
+    for ours, theirs in zip(found, at(noise[MAX_REFUSALS], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     # Numbers of colours say nothing of a background: the first frame of a stream is new in every cell.
     numbers = np.zeros((1, SIDE, SIDE), np.uint8)
