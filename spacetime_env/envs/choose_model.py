@@ -50,6 +50,10 @@ def load_for(model: str | ObjectModel, game: str | None) -> ObjectModel:
         game: the game that is asked for, if the model knows several.
     """
     if not isinstance(model, str):
+        if not callable(getattr(model, "detect", None)):
+            raise ValueError(
+                f"expected model to be a name, a folder, or a loaded model with a method detect, got {model!r:.80}."
+            )
         return model
     from spacetime_env.models.folder import load_model
     from spacetime_env.models.settings import SeveralGamesError

@@ -26,6 +26,7 @@ class EmulatorEnv(ale_py.AtariEnv):
     Attributes:
         keep_rgb: keep the frame before as :attr:`before`.
         keep_ids: keep it as :attr:`before_ids`.
+        restored: whether somebody restored a state since the last step or reset.
         quiet: the observation of a step is None, and the frame before is kept as :attr:`before_ids` only. For callers
             that read the screen from the emulator: making an RGB frame takes a tenth of a step's time.
         before: (H, W, 3) uint8 RGB.
@@ -35,17 +36,44 @@ class EmulatorEnv(ale_py.AtariEnv):
     keep_rgb = False
     keep_ids = False
     quiet = False
+    restored = False
     before: np.ndarray
     before_ids: np.ndarray
+
+    def load_game(self) -> None:
+        """Load the game in the mode and difficulty that were asked for.
+
+        Raises:
+            ValueError: the game does not have them.
+        """
+        try:
+            super().load_game()
+        except RuntimeError:
+            for name, asked, there in (
+                ("mode", self._game_mode, self.ale.getAvailableModes()),
+                ("difficulty", self._game_difficulty, self.ale.getAvailableDifficulties()),
+            ):
+                if asked is not None and asked not in there:
+                    raise ValueError(
+                        f"expected {name} to be one that the game has, {sorted(there)}, got {asked}."
+                    ) from None
+            raise
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Reset the game."""
         result = super().reset(seed=seed, options=options)
+        self.restored = False
         self.keep(result[0])
         return result
 
+    def restore_state(self, state: Any) -> None:
+        """Put the emulator into a state of ``clone_state``."""
+        super().restore_state(state)
+        self.restored = True
+
     def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
         """Take a step; keep the frame before its last, if that is asked for."""
+        self.restored = False
         if not (self.keep_rgb or self.keep_ids):
             return super().step(action)
         skip: Any = self._frameskip  # type: ignore[has-type]
@@ -83,10 +111,16 @@ class EmulatorEnv(ale_py.AtariEnv):
         self.keep_rgb, self.keep_ids = state["keep_rgb"], state["keep_ids"]
 
 
-def has_ntsc_colors(env: ale_py.AtariEnv) -> bool:
-    """Whether what ``env`` shows now is in the colours of :func:`~spacetime_env.models.screens.ntsc_colors`."""
+def has_ntsc_colors(env: ale_py.AtariEnv) -> bool | None:
+    """Whether the game has the colours of :func:`~spacetime_env.models.screens.ntsc_colors`, as far as can be seen.
+
+    None if nothing in the screen tells: the greys, numbers under 16, are the same on other consoles, and some games
+    begin with a black screen.
+    """
     ids = env.ale.getScreen()
-    return not (ids & 1).any() and bool((ntsc_colors()[ids] == env.ale.getScreenRGB()).all())
+    if (ids & 1).any() or (ntsc_colors()[ids] != env.ale.getScreenRGB()).any():
+        return False
+    return True if (ids >= 16).any() else None
 
 
 def keep_subframes(env: gym.Env[Any, Any], keep_ids: bool = False) -> EmulatorEnv:

@@ -7,11 +7,11 @@ from typing import Any, SupportsFloat
 
 import ale_py
 import gymnasium as gym
-import numpy as np
 
 from spacetime_env.envs.choose_model import default_model
 from spacetime_env.envs.emulator import EmulatorEnv, has_ntsc_colors
 from spacetime_env.envs.noop import do_nothing
+from spacetime_env.envs.options import check_game, check_noops
 from spacetime_env.envs.wrapper import Frame, SpaceTimeObservation
 from spacetime_env.games import ale_spec, canonical
 from spacetime_env.models.screens import Screen
@@ -34,6 +34,7 @@ class SpaceTimeEnv(SpaceTimeObservation):
 
     noop_max = 0
     _screen: EmulatorEnv | None = None  # the game, if the model looks at its screen
+    _undecided = False  # whether it may do so as soon as a screen tells the colours of the console
 
     def begin(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Frame, dict[str, Any]]:
         """Reset the game and take the steps of doing nothing, but leave the first frame to :meth:`observe`."""
@@ -51,25 +52,33 @@ class SpaceTimeEnv(SpaceTimeObservation):
     def _reset_game(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Frame, dict[str, Any]]:
         self._screen = None
         frame, info = super()._reset_game(seed, options)
-        game = self.env
-        sees_screens = getattr(self.model, "sees_screens", False)
-        if not (sees_screens and isinstance(game, EmulatorEnv) and has_ntsc_colors(game)):
-            return frame, info
-        self._screen = game
-        if self._subframes is not None:
-            self._subframes.before_ids = game.ale.getScreen()
-        return self._shown(), info
+        self._undecided = getattr(self.model, "sees_screens", False) and isinstance(self.env, EmulatorEnv)
+        self._choose_screen()
+        return (frame if self._screen is None else self._shown()), info
 
-    def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step the game, but leave the new frame or screen to :meth:`observe`."""
+    def _play(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
         if self._screen is None:
-            return super().advance(action)
+            result = super()._play(action)
+            self._choose_screen()  # from the next frame on
+            return result
         self._screen.quiet = True  # the RGB frame is not needed; render() makes its own
         try:
             _, reward, terminated, truncated, info = self.env.step(action)
         finally:
             self._screen.quiet = False
         return self._shown(), reward, terminated, truncated, info
+
+    def _choose_screen(self) -> None:
+        """Let the model look at the screen from now on, if the game is known to have the colours of an NTSC console."""
+        if not self._undecided:
+            return
+        game: Any = self.env
+        ntsc = has_ntsc_colors(game)
+        self._undecided = ntsc is None
+        if ntsc:
+            self._screen = game
+            if self._subframes is not None:
+                self._subframes.before_ids = game.ale.getScreen()
 
     def _shown(self) -> Screen:
         """The screen of the game as it is now."""
@@ -106,10 +115,11 @@ def make_env(
 
     Raises:
         UnknownGameError: there is no such game.
-        ValueError: ``noop_max`` is not a whole number, 0 or more; see also :class:`SpaceTimeObservation`.
+        ValueError: there is no such option, or one has a value that it cannot have; see also
+            :class:`SpaceTimeObservation`.
     """
-    if isinstance(noop_max, bool) or not isinstance(noop_max, (int, np.integer)) or noop_max < 0:
-        raise ValueError(f"expected noop_max to be a whole number, 0 or more, got {noop_max!r}.")
+    check_noops(noop_max)
+    check_game(kwargs, make_env)
     spec = ale_spec(game)
     if isinstance(kwargs.get("frameskip"), list):  # JSON has no tuples
         kwargs["frameskip"] = tuple(kwargs["frameskip"])

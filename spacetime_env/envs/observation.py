@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -24,6 +24,13 @@ SCENE_INFO = (True, False, "arrays")  # what info["scene"] may be
 
 Scene: TypeAlias = "dict[str, list[tuple[float, float]]] | dict[str, np.ndarray]"
 ObsType: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
+
+
+class Past(NamedTuple):
+    """What an :class:`Observer` remembers of the steps before: copies."""
+
+    rows: tuple[np.ndarray, ...]  # (slots, features) each, the newest first
+    latents: np.ndarray  # (slots, depth)
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,25 @@ class Observer:
         """Forget the steps before: a new episode begins."""
         self._past.clear()
         self.latents[:] = 0
+
+    def remember(self) -> Past:
+        """What it remembers of the steps before."""
+        return Past(tuple(rows.copy() for rows in self._past), self.latents.copy())
+
+    def recall(self, past: Past) -> None:
+        """Remember what was remembered then.
+
+        Raises:
+            ValueError: it was remembered by an observer of other slots, latents or history.
+        """
+        if past.latents.shape != self.latents.shape or len(past.rows) not in (0, self._past.maxlen):
+            raise ValueError(
+                f"expected the state of {len(self.latents)} slots, {self.latents.shape[1]} latents and a history of "
+                f"{self._past.maxlen}, got {len(past.latents)}, {past.latents.shape[1]} and {len(past.rows)}."
+            )
+        self._past.clear()
+        self._past.extend(rows.copy() for rows in past.rows)
+        self.latents[:] = past.latents
 
     def observe(self, rows: np.ndarray, tracker: Tracker, detections: Detections) -> ObsType:
         """The observation of this step.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from typing import Any, SupportsFloat, TypeAlias
 
+import ale_py
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
 
 from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
 from spacetime_env.envs.emulator import keep_subframes
-from spacetime_env.envs.observation import OBS_FORMATS, SCENE_INFO, Observer, ObsType, SceneForm
+from spacetime_env.envs.episode import EpisodeState, clone, frame_number, restore
+from spacetime_env.envs.observation import Observer, ObsType, SceneForm
+from spacetime_env.envs.options import check_observation, frame_size
 from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import ObjectModel, Watcher
 from spacetime_env.objects.detections import Detections
@@ -115,20 +116,13 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
                 or the model was trained on another game, or on several others.
             spacetime_env.shipped.UnknownModelError: there is no such model, or none for this game.
         """
-        if obs_format not in OBS_FORMATS:
-            near = difflib.get_close_matches(str(obs_format), OBS_FORMATS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"expected obs_format to be one of {OBS_FORMATS}, got {obs_format!r}.{hint}")
-        if isinstance(history, bool) or not isinstance(history, (int, np.integer)) or history < 1:
-            raise ValueError(f"expected history to be a whole number, 1 or more, got {history!r}.")
-        if not isinstance(scene_info, (bool, str)) or scene_info not in SCENE_INFO:
-            raise ValueError(f"expected scene_info to be one of {SCENE_INFO}, got {scene_info!r}.")
+        check_observation(obs_format, history, scene_info, overlay=overlay, allow_game_mismatch=allow_game_mismatch)
         if overlay and env.render_mode not in ("rgb_array", "rgb_array_list"):
             gym.logger.warn(  # no error: check_env and others rebuild a spec with each render mode
                 f"overlay=True draws on the pictures of render_mode='rgb_array', got {env.render_mode!r}. "
                 "For a window, put gymnasium.wrappers.HumanRendering around an environment of that mode."
             )
-        size = _frame_size(env)
+        size = frame_size(env)
         given = os.fspath(model) if isinstance(model, os.PathLike) else model
         gym.utils.RecordConstructorArgs.__init__(
             self,
@@ -157,6 +151,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._observer = Observer(obs_format, len(self.slot_names), int(history), depth)
         self.feature_names: tuple[str, ...] = self._observer.feature_names
         self.detections: Detections | None = None
+        self._frame_number: int | None = None  # of the emulator after the last step; None before a reset
         self.observation_space = self._observer.space
 
     def reset(
@@ -179,14 +174,60 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     ) -> tuple[Frame, dict[str, Any]]:
         """Reset the environment and forget all objects, but leave the first frame to :meth:`observe`."""
         frame, info = self._reset_game(seed, options)
-        self._tracker.reset()
-        self._observer.reset()
+        self._forget()
+        self._frame_number = frame_number(self.env)
         return frame, info
 
     def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step the environment, but leave the new frame to :meth:`observe`."""
+        """Step the environment, but leave the new frame to :meth:`observe`.
+
+        Objects are forgotten if the emulator is at another frame than after the last step: somebody restored a state of
+        it.
+        """
+        if self._frame_number is not None and self._was_restored():
+            self._forget()
+        result = self._play(action)
+        self._frame_number = frame_number(self.env)
+        return result
+
+    def _play(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
         frame, reward, terminated, truncated, info = self.env.step(action)
         return self.pooled(frame), reward, terminated, truncated, info
+
+    def _was_restored(self) -> bool:
+        return self._frame_number != frame_number(self.env) or getattr(self.env.unwrapped, "restored", False)
+
+    def _forget(self) -> None:
+        self._tracker.reset()
+        self._observer.reset()
+
+    def clone_state(self, include_rng: bool = False) -> EpisodeState:
+        """The episode as it is now: the game, the tracked objects and the steps before. For planning.
+
+        Wrappers inside or outside of this one keep what they count, such as TimeLimit's steps.
+
+        Args:
+            include_rng: the random numbers too, on which sticky actions depend. So the same actions have the same
+                results as now.
+
+        Raises:
+            gymnasium.error.ResetNeeded: there is no episode yet.
+            TypeError: the environment is not ALE's.
+        """
+        if self._frame_number is None and isinstance(self.env.unwrapped, ale_py.AtariEnv):
+            raise gym.error.ResetNeeded("call reset before clone_state.")
+        return clone(self.env, self._tracker, self._observer, self.detections, include_rng)
+
+    def restore_state(self, state: EpisodeState) -> None:
+        """Go on from a state of :meth:`clone_state`, of this environment or of one with the same game and options.
+
+        Raises:
+            TypeError: it is no such state, or the environment is not ALE's.
+            ValueError: it is the state of an environment with other options.
+        """
+        restore(state, self.env, self._tracker, self._observer)
+        self.detections = state.detections
+        self._frame_number = frame_number(self.env)
 
     def _reset_game(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Frame, dict[str, Any]]:
         frame, info = self.env.reset(seed=seed, options=options)
@@ -232,24 +273,21 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         return draw(picture, self.detections)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A model that was given by name is loaded again, not copied: workers get a few bytes."""
+        """A copy goes on with the episode as this environment would: ALE's own copies begin anew.
+
+        A model that was given by name is loaded again, not copied: workers get a few bytes.
+        """
         state = {**self.__dict__, "_watcher": Watcher(1)}
+        if self._frame_number is not None:
+            state["_episode"] = self.clone_state(include_rng=True)
         if isinstance(self._given, str):
             del state["model"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        episode = state.pop("_episode", None)
         self.__dict__.update(state)
         if "model" not in state:
             self.model = load_for(self._given, self._game)
-
-
-def _frame_size(env: gym.Env[Any, Any]) -> tuple[int, int]:
-    """H, W of the frames that ``env`` observes; a ValueError if they are not RGB frames."""
-    space = env.observation_space
-    if isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3:
-        return space.shape[0], space.shape[1]
-    raise ValueError(
-        f"expected an environment with RGB frames, Box(0, 255, (H, W, 3), uint8), got {space}. Make it with "
-        "obs_type='rgb', and put SpaceTimeObservation inside wrappers that grey, resize or stack frames."
-    )
+        if episode is not None:
+            self.restore_state(episode)

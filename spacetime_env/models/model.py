@@ -14,7 +14,7 @@ from torch import Tensor
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, to_tensor
 from spacetime_env.models.classifier import LinearClassifier
-from spacetime_env.models.screens import Palette, Screen
+from spacetime_env.models.screens import Palette, PaletteFullError, Screen
 from spacetime_env.models.settings import Settings
 from spacetime_env.objects.describe import Describer
 from spacetime_env.objects.detections import Detections
@@ -33,6 +33,11 @@ class ModelMemory:
         self.palette = Palette()
         self._sparse, self._games = sparse, games
         self._states: dict[int, SparseState] = {}
+
+    def forget_screens(self) -> None:
+        """Forget the mixtures of colours, and the screens that were seen with them."""
+        self.palette = Palette()
+        self._states.pop(1, None)
 
     def state(self, depth: int) -> SparseState:
         """The state of frames with ``depth`` bytes a pixel: 3 of RGB frames, 1 of screens."""
@@ -146,14 +151,23 @@ class Model:
             pixels = self._pixels(self._require(cast(list[np.ndarray], list(frames))))
             found = self._sparse.follow(pixels, games, memory.state(3), self.scene.threshold)
             return self._describe(pixels, found)
+        try:
+            numbers = self._numbers(screens, memory.palette)
+        except PaletteFullError:  # a long time with many colours: the mixtures of these frames alone have room
+            memory.forget_screens()
+            numbers = self._numbers(screens, memory.palette)
+        colors = memory.palette.colors
+        found = self._sparse.follow(numbers, games, memory.state(1), self.scene.threshold, colors)
+        return self._describe(numbers if found is not None else colors[numbers], found)
+
+    def _numbers(self, screens: Sequence[Screen], palette: Palette) -> np.ndarray:
+        """Screens as the network sees them: (B, h, w) uint8 numbers of the palette's colours."""
         top, bottom = self._rows
-        palette, colors = memory.palette, memory.palette.colors
         numbers = np.empty((len(screens), bottom - top, self.native[1]), np.uint8)
         for number, (ids, before) in zip(numbers, screens, strict=True):
             now = ids[top:bottom]
             number[:] = now if before is None else palette.brighter(now, before[top:bottom])
-        found = self._sparse.follow(numbers, games, memory.state(1), self.scene.threshold, colors)
-        return self._describe(numbers if found is not None else colors[numbers], found)
+        return numbers
 
     def _describe(self, pixels: np.ndarray, found: ObjectArrays | None) -> list[Detections]:
         """The detections in N frames.

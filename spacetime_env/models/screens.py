@@ -47,6 +47,10 @@ def ntsc_colors() -> np.ndarray:
     return colors
 
 
+class PaletteFullError(RuntimeError):
+    """A :class:`Palette` has no number left for another mixture."""
+
+
 class Palette:
     """The console's colours, and further ones for two frames that are seen at once.
 
@@ -71,6 +75,9 @@ class Palette:
 
         Returns:
             (H, W) uint8 numbers of :attr:`colors`.
+
+        Raises:
+            PaletteFullError: they have a mixture that is new, after 127 others.
         """
         one, other = ids.ravel(), before.ravel()
         if loops is not None:
@@ -98,8 +105,8 @@ class Palette:
         """The number of a pair's mixture; a new number if its colour has none."""
         color = tuple(np.maximum(self.colors[one], self.colors[other]).tolist())
         if color not in self._numbers:
-            if not self._free:  # after 127 mixtures; no game has nearly so many
-                return one
+            if not self._free:
+                raise PaletteFullError
             number = self._numbers[color] = self._free.pop(0)
             self.colors[number] = color
         return self._numbers[color]

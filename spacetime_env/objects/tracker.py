@@ -10,7 +10,7 @@ that it sees for the first time.
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,14 @@ if INSTALLED:
     loops = slots_compiled
 
 FEATURES = ("presence", "x", "y", "width", "height", "dx", "dy")
+
+
+class Objects(NamedTuple):
+    """What a tracker knows: copies of its slots and of the detections that wait for one."""
+
+    slots: np.ndarray  # (S,) of spacetime_env.objects.slots.OBJECT
+    waiting: np.ndarray  # (k,) of spacetime_env.objects.slots.WAITING
+    class_names: tuple[str, ...] | None  # those that class_id counts
 
 
 class Tracker:
@@ -86,6 +94,22 @@ class Tracker:
         self._objects["alive"], self._objects["missed"] = False, 0
         self._waiting = np.zeros(0, slots.WAITING)
 
+    def remember(self) -> Objects:
+        """All that it knows of the objects."""
+        return Objects(self._objects.copy(), self._waiting.copy(), self._class_names)
+
+    def recall(self, objects: Objects) -> None:
+        """Know what was known then.
+
+        Raises:
+            ValueError: it has other slots.
+        """
+        if len(objects.slots) != len(self._objects):
+            raise ValueError(f"expected the state of {len(self._objects)} slots, got {len(objects.slots)}.")
+        self._objects, self._waiting, self._class_names = objects.slots.copy(), objects.waiting.copy(), None
+        if objects.class_names is not None:
+            self._know(objects.class_names)
+
     @property
     def sources(self) -> tuple[int, ...]:
         """For each slot, the index of its detection in the last frame, or -1."""
@@ -105,10 +129,14 @@ class Tracker:
             [-1, 1]. After the call ``sources`` holds, for each slot, the index of its detection, or -1.
         """
         if detections.class_names is not self._class_names:  # one tuple a model: the first frame only
-            known = self._class_names = detections.class_names
-            self._objects["class_id"] = [known.index(name) if name in known else -1 for name in self._classes]
+            self._know(detections.class_names)
         out = np.empty((len(self._objects), len(FEATURES)), np.float32)
         step = loops.step if self.compiled else slots.step
         seen = detections.boxes, detections.class_ids, detections.confidence
         self._waiting = step(self._objects, self._waiting, *seen, self._rules, out)
         return out
+
+    def _know(self, class_names: tuple[str, ...]) -> None:
+        """Take the numbers of classes as indices into ``class_names``."""
+        self._class_names = class_names
+        self._objects["class_id"] = [class_names.index(name) if name in class_names else -1 for name in self._classes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import ale_py
 import numpy as np
@@ -12,7 +12,9 @@ from spacetime_env.envs.emulator import EmulatorEnv, has_ntsc_colors, keep_subfr
 from spacetime_env.envs.env import make_env
 from spacetime_env.models import screens
 from spacetime_env.models.model import Model
-from spacetime_env.models.screens import Palette, Screen, ntsc_colors
+from spacetime_env.models.screens import Palette, PaletteFullError, Screen, ntsc_colors
+from spacetime_env.objects.detections import from_boxes
+from tests.helpers.fakes import ColourModel
 from tests.helpers.forms import both_forms
 
 form = both_forms(screens)  # everything in both
@@ -58,9 +60,53 @@ def test_a_mixture_by_hand() -> None:
 def test_all_numbers_given_away() -> None:
     palette = Palette()
     palette._free = []
-    palette.colors[2], palette.colors[4] = (10, 200, 0), (90, 20, 0)
-    ids, before = np.full((2, 3), 2, np.uint8), np.full((2, 3), 4, np.uint8)
-    assert (palette.brighter(ids, before) == 2).all()
+    ids, before = np.full((2, 3), 0x42, np.uint8), np.full((2, 3), 0x84, np.uint8)
+    with pytest.raises(PaletteFullError):
+        palette.brighter(ids, before)
+    assert (palette.brighter(ids, ids) == ids).all()  # no mixture
+
+
+def test_a_model_goes_on_when_all_numbers_are_given_away() -> None:
+    env = make_env("SpaceInvaders")
+    model: Any = env.model
+    frame, _ = env.begin(seed=0)
+    assert isinstance(frame, Screen) and frame.before is not None
+    frames = [frame, *(env.advance(action)[0] for action in (0, 1, 2, 3, 1, 0))]
+    memory, full = model.begin(1), model.begin(1)
+    for i, frame in enumerate(frames):
+        if i == 3:
+            full.palette._free, full.palette._numbers = [], {}
+            full.palette._mixed[:] = -1
+        (one,), (other,) = (model.follow([frame], [0], of) for of in (memory, full))
+        assert len(one) > 10 and one.names == other.names
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-4)
+
+
+def test_a_black_screen_does_not_tell_the_console() -> None:
+    """SirLancelot begins with one, and then has the colours of a PAL console: its frames are seen in RGB."""
+
+    class Seeing(ColourModel):
+        game, native, sees_screens = "SirLancelot", (250, 160), True
+        seen: ClassVar[list[type]] = []
+
+        def detect(self, frames: Any) -> list[Any]:
+            self.seen.extend(type(frame) for frame in frames)
+            return [from_boxes(np.zeros((0, 4)), self.native) for _ in frames]
+
+    game: Any = EmulatorEnv("sir_lancelot")
+    game.reset(seed=0)
+    assert has_ntsc_colors(game) is None
+    env = make_env("SirLancelot", Seeing())
+    env.reset(seed=0)
+    for _ in range(40):
+        env.step(0)
+    assert has_ntsc_colors(env.unwrapped) is False and set(Seeing.seen) == {np.ndarray}
+    pong = Seeing()
+    pong.game, pong.native = "Pong", (210, 160)  # type: ignore[misc]
+    Seeing.seen.clear()
+    env = make_env("Pong", pong)
+    env.reset(seed=0)
+    assert Seeing.seen == [Screen]
 
 
 @pytest.mark.parametrize("game", ["space_invaders", "asteroids"])
