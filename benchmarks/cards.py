@@ -23,10 +23,9 @@ from spacetime_env.models.folder import available_models, load_model, model_game
 from spacetime_env.models.weights import CARD
 from spacetime_env.shipped import find
 from spacetime_env.training.card import joint_score_lines, last_scores, score_lines
-from spacetime_env.training.finish import joint_pictures
 from spacetime_env.training.limits import Limits, joint_limit_lines, limit_lines
 from spacetime_env.training.naming import known_samples
-from spacetime_env.training.pictures import model_pictures
+from spacetime_env.training.pictures import joint_pictures, model_pictures
 from spacetime_env.training.provenance import commit
 from spacetime_env.training.splits import prepare_split, test_splits
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spacetime_env.data.meta import META, read_meta
 from spacetime_env.data.split import open_split
-from spacetime_env.evaluation import plots, tables
+from spacetime_env.evaluation import game_tables, plots, tables
 from spacetime_env.evaluation.crops import save_crops
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
 from spacetime_env.evaluation.run_model import (
@@ -105,8 +105,8 @@ def run_games(folder: Path, games: Sequence[str], options: argparse.Namespace, n
             missing.append(str(error))
     if not done:
         raise EvaluationError(f"none of the model's games has a labelled test split. {missing[0]}")
-    print("\n".join([tables.games_markdown(name, done), *missing]))
-    print(f"wrote {', '.join(map(str, tables.write_games(name, done, out)))}")
+    print("\n".join([game_tables.markdown(name, done), *missing]))
+    print(f"wrote {', '.join(map(str, game_tables.write(name, done, out)))}")
 
 
 def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) -> Evaluation:

@@ -1,4 +1,4 @@
-"""Views of an evaluation: a row of a CSV file, a Markdown table, TensorBoard scalars; tables of several games."""
+"""Views of an evaluation: a row of a CSV file, a Markdown table, TensorBoard scalars."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import datetime
 import io
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,14 +59,15 @@ def csv_row(evaluation: Evaluation, time: str = "") -> dict[str, str]:
         "sha256": evaluation.sha256,
         "splits": " ".join(evaluation.splits),
         "frames": str(evaluation.frames),
-        "reconstruction_mse": _exact(evaluation.reconstruction_mse),
+        "reconstruction_mse": csv_number(evaluation.reconstruction_mse),
     }
     for group in (evaluation.sets, evaluation.classes):
-        row |= {f"{key}/{metric}": _exact(value) for key, values in group.items() for metric, value in values.items()}
+        for key, values in group.items():
+            row |= {f"{key}/{metric}": csv_number(value) for metric, value in values.items()}
     return row
 
 
-def _exact(value: float) -> str:
+def csv_number(value: float) -> str:
     """Eight significant digits; NaN is empty."""
     return "" if math.isnan(value) else f"{value:.8g}"
 
@@ -138,77 +138,6 @@ def _cell(metric: str, values: Mapping[str, float]) -> str:
         return str(int(value))
     spread = values.get(f"{metric}_std")
     return f"{value:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
-
-
-GAMES = {  # columns of the table of several games: (set, metric) -> title
-    ("moving", "f1"): "F1 at IoU 0.5",
-    ("moving", "precision"): "precision",
-    ("moving", "recall"): "recall",
-    ("moving", "ap"): "AP",
-    ("moving", "center_f1"): "F1 by centre distance",
-    ("relevant", "f1"): "F1, all else is false",
-    ("moving", "name_accuracy"): "name accuracy",
-    ("moving", "few_shot_16"): "ridge accuracy, 16 a class",
-}
-MEAN = "mean"
-
-
-def game_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
-    """Game -> ``<set>/<metric>`` -> value, and as the last row ``mean``.
-
-    The mean of a metric is over the games that have it. A metric that no game has is not in that row.
-
-    Args:
-        evaluations: game -> its evaluation.
-    """
-    rows = {}
-    for game, one in evaluations.items():
-        each = {f"{key}/{metric}": value for key, values in one.sets.items() for metric, value in values.items()}
-        rows[game] = {"frames": one.frames, "reconstruction_mse": one.reconstruction_mse, **each}
-    names = dict.fromkeys(name for row in rows.values() for name, value in row.items() if not math.isnan(value))
-    found: dict[str, list[float]] = {
-        name: [row[name] for row in rows.values() if not math.isnan(row.get(name, math.nan))] for name in names
-    }
-    return rows | {MEAN: {name: statistics.fmean(values) for name, values in found.items()}}
-
-
-def games_markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
-    """A line for each game, and one for the mean over the games."""
-    rows = game_rows(evaluations)
-    lines = [
-        f"# {model}: {len(evaluations)} games",
-        "",
-        "Of what moves, where nothing else is said. The mean is over the games that have a figure.",
-        "",
-        f"| game | frames | {' | '.join(GAMES.values())} |",
-        "|---|---|" + "---|" * len(GAMES),
-    ]
-    for game, row in rows.items():
-        values = (row.get("/".join(key), math.nan) for key in GAMES)
-        frames = "" if game == MEAN else str(int(row["frames"]))
-        lines.append(f"| {game} | {frames} | {' | '.join('-' if math.isnan(v) else f'{v:.4f}' for v in values)} |")
-    return "\n".join(lines) + "\n"
-
-
-def write_games(model: str, evaluations: Mapping[str, Evaluation], out: Path) -> list[Path]:
-    """Write ``games.csv`` and ``games.md``, a row for each game and one for the mean, into a folder.
-
-    Returns:
-        The two files.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    rows = game_rows(evaluations)
-    names = list(rows[MEAN])
-    lines = [["model", "game", "splits", *names]]
-    for game, row in rows.items():
-        splits = " ".join(evaluations[game].splits) if game in evaluations else ""
-        lines.append([model, game, splits, *(_exact(row.get(name, math.nan)) for name in names)])
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "games.csv", csv_text(lines).encode())
-    write_atomically(out / "games.md", games_markdown(model, evaluations).encode())
-    return [out / "games.csv", out / "games.md"]
 
 
 def add_scalars(writer: SummaryWriter, evaluation: Evaluation, step: int) -> None:

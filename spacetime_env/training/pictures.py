@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -44,6 +45,11 @@ def model_pictures(
     if tests:
         drawn["errors.png"] = errors(tests[0], predictions[0], scene)
     return {name: cv2.imencode(".png", one[..., ::-1])[1].tobytes() for name, one in drawn.items()}
+
+
+def joint_pictures(games: Mapping[str, Mapping[str, bytes]]) -> dict[str, bytes]:
+    """The pictures of each game under their names in a folder of several games: ``example-Pong.png``."""
+    return {f"{Path(name).stem}-{game}.png": png for game, own in games.items() for name, png in own.items()}
 
 
 def example(model: Model, frames: np.ndarray, detections: Sequence[Detections]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Splits of the made-up game, and an untrained model folder."""
+"""Splits of the made-up game."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from tests.helpers.tiny import write_data
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_data(folder, test=True)
-    return folder
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the game, with its splits."""
+    return Path(write_data(tmp_path_factory.mktemp("data"), test=True).data.root) / "Pong"
 
 
 @pytest.fixture(scope="module")
-def test(root: Path) -> Split:
-    return open_split(root / "Pong" / "test-random")
+def test(recorded: Path) -> Split:
+    return open_split(recorded / "test-random")
 
 
 @pytest.fixture(scope="module")
-def validation(root: Path) -> Split:
-    return open_split(root / "Pong" / "validation-random")
+def validation(recorded: Path) -> Split:
+    return open_split(recorded / "validation-random")

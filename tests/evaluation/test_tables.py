@@ -104,28 +104,3 @@ def test_write(tmp_path: Path) -> None:
     assert event.step == 70 and event.value == pytest.approx(2 / 3)
     _, said = tables.write(replace(ONE, sets={"all": SETS["all"]}), out, 70)
     assert said == [f"evaluation.csv has other columns, so the row is in {out / 'evaluation-2.csv'}."]
-
-
-def test_a_row_a_game_and_their_mean(tmp_path: Path) -> None:
-    other = replace(ONE, frames=8, splits=("test-c",), sets={"moving": {"f1": 1 / 3, "few_shot_16": 0.5}})
-    table = tables.game_rows({"Boxing": ONE, "Pong": other})
-    assert list(table) == ["Boxing", "Pong", "mean"]
-    # Over the games that have it; what none has is not there.
-    assert table["mean"]["moving/f1"] == pytest.approx(0.5) and table["mean"]["moving/few_shot_16"] == 0.5
-    assert table["mean"]["frames"] == 10 and "all/identity_switches" not in table["mean"]
-    assert tables.write_games("both", {"Boxing": ONE, "Pong": other}, tmp_path / "new") == [
-        tmp_path / "new" / "games.csv",
-        tmp_path / "new" / "games.md",
-    ]
-    found = rows(tmp_path / "new" / "games.csv")
-    assert [row["game"] for row in found] == ["Boxing", "Pong", "mean"]
-    assert [row["splits"] for row in found] == ["test-a test-b", "test-c", ""]
-    assert [row["moving/f1"] for row in found] == ["0.66666667", "0.33333333", "0.5"]
-    assert [row["all/f1"] for row in found] == ["0.5", "", "0.5"] and found[0]["model"] == "both"
-    lines = (tmp_path / "new" / "games.md").read_text().splitlines()
-    assert lines[0] == "# both: 2 games" and lines[4].startswith("| game | frames | F1 at IoU 0.5 | precision |")
-    assert lines[6:] == [
-        "| Boxing | 12 | 0.6667 | - | - | - | - | - | - | - |",
-        "| Pong | 8 | 0.3333 | - | - | - | - | - | - | 0.5000 |",
-        "| mean |  | 0.5000 | - | - | - | - | - | - | 0.5000 |",
-    ]
