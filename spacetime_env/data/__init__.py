@@ -8,8 +8,9 @@ background, labels, and motion targets (:mod:`spacetime_env.data.motion`).
 >>> frames = split.small((128, 128))              # (stacks, T, 128, 128, 3) uint8  # doctest: +SKIP
 >>> z_pres, z_where = split.targets(16)           # (stacks, T, 256, 1 or 4)        # doctest: +SKIP
 
-Stacks come in random order. Each is T consecutive frames; between two of them a random number of steps is
-played; each shard starts at a random step and shuffles its stacks. :mod:`spacetime_env.data.shards` has the files.
+A split consists of stacks, each of T consecutive frames. By default a random number of steps is played between two
+stacks, each shard starts at a random step, and its stacks are shuffled. :mod:`spacetime_env.data.shards` describes the
+files.
 """
 
 from __future__ import annotations
