@@ -1,4 +1,4 @@
-"""The command ``pretrain_space.py``: one run, or with ``--sweep`` one for every combination of settings."""
+"""The command ``pretrain_space.py``: one run, or with ``--sweep`` a run for every combination of settings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument(
         "--run", help="checkpoints, logs and settings of the run (default: runs/<name>; of a sweep runs/sweep/<name>)"
     )
-    make.add_argument("--restart", action="store_true", help="throw away the run that is there; all runs of a sweep")
+    make.add_argument("--restart", action="store_true", help="delete the run that is there; all runs of a sweep")
     make.add_argument(
         "--export-classifier",
         action="store_true",
@@ -62,34 +62,37 @@ def parser() -> argparse.ArgumentParser:
 
 
 def config_of(game: str) -> tuple[Path, list[str]]:
-    """The shipped file for a game, and the settings that override it.
+    """The shipped config file for a game, and the settings that override it.
 
     Raises:
         UnknownGameError: no such game.
-        ConfigError: no file is there at all.
+        ConfigError: there is no such file, and no ``default.yaml`` either.
     """
     name = canonical(game)
-    for file, words in ((f"{name.lower()}.yaml", []), ("default.yaml", [f"game={name}"])):
+    for file, overrides in ((f"{name.lower()}.yaml", []), ("default.yaml", [f"game={name}"])):
         for folder in folders("configs"):
             if (folder / file).is_file():
-                return folder / file, words
+                return folder / file, overrides
     raise ConfigError("the package's configs/ are missing: install it again, or give a file with --config.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 an error in plain words (of a sweep: a run failed), 130 interrupted."""
+    """The command ``pretrain_space.py``.
+
+    Exit status: 0 done, 1 an error, printed as a sentence, or a run of a sweep failed, 130 interrupted.
+    """
     options = parser().parse_intermixed_args(argv)
     command = shown("python", "pretrain_space.py", words=sys.argv[1:] if argv is None else argv)
     restart, export = options.restart, options.export_classifier
     try:
-        path, words = (options.config, []) if options.config else config_of(options.game)
-        words += options.overrides
+        path, overrides = (options.config, []) if options.config else config_of(options.game)
+        overrides += options.overrides
         if options.sweep is not None:
             if options.out is not None:
                 raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
-            sweep = plan(path, words, options.sweep, options.run)
+            sweep = plan(path, overrides, options.sweep, options.run)
             return 1 if run_sweep(sweep, restart, command, export) else 0
-        config = load_config(path, words)
+        config = load_config(path, overrides)
         folder = pretrain(config, options.out, options.run, restart, None, command, export)
     except (ValueError, TrainingError) as error:
         print(f"pretrain_space.py: {error}", file=sys.stderr)
@@ -104,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped. What is saved is kept; the same command resumes it.", file=sys.stderr)
         return 130
-    named = folder if len(folder.parts) > 1 else os.path.join(".", folder)
-    which = f" --game {next(iter(each_game(config)))}" if config.games else ""
-    print(f"wrote {folder}; look at it with: python load_model.py --model {named}{which}")
+    model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
+    game = f" --game {next(iter(each_game(config)))}" if config.games else ""
+    print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
     return 0

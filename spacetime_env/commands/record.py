@@ -36,9 +36,11 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    make.add_argument("words", nargs="*", metavar="key=value", help="with --config: settings that override the file's")
+    make.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="with --config: settings that override those of the file"
+    )
     make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
-    make.add_argument("-g", "--game", help="such as Pong or space_invaders; over that of --config")
+    make.add_argument("-g", "--game", help="such as Pong or space_invaders; in place of that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
     make.add_argument(
         "--agent",
@@ -51,29 +53,13 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--workers", type=int, help="recording processes; the files do not depend on it")
     make.add_argument("--data-root", metavar="FOLDER", help="default: data")
     order = make.add_mutually_exclusive_group()
-    order.add_argument(
-        "--random", dest="order", action="store_const", const="random", help="i.i.d. order (the default)"
-    )
-    order.add_argument(
-        "--sequential", dest="order", action="store_const", const="sequential", help="stacks back to back"
-    )
-    make.add_argument("--background", choices=("mode", "median"), help="what motion is measured against")
-    make.add_argument("--extent", choices=("set", "trail"), help="of the set, or the trail before a stack")
-    make.add_argument(
-        "--root",
-        dest="root",
-        action="store_const",
-        const=("mode", "set"),
-        help="the mode of the whole set; as --background mode --extent set",
-    )
-    make.add_argument(
-        "--root-median",
-        "--rootmedian",
-        dest="root",
-        action="store_const",
-        const=("median", "set"),
-        help="the median of the whole set",
-    )
+    for name, text in (("random", "i.i.d. order (the default)"), ("sequential", "stacks back to back")):
+        order.add_argument(f"--{name}", dest="order", action="store_const", const=name, help=text)
+    make.add_argument("--background", choices=("mode", "median"), help="the image that motion is measured against")
+    make.add_argument("--extent", choices=("set", "trail"), help="the background of the set, or of a stack's trail")
+    for kind, flags in (("mode", ["--root"]), ("median", ["--root-median", "--rootmedian"])):
+        text = f"the {kind} of the whole set; as --background {kind} --extent set"
+        make.add_argument(*flags, dest="root", action="store_const", const=(kind, "set"), help=text)
     make.add_argument(
         "--labels",
         action=argparse.BooleanOptionalAction,
@@ -88,13 +74,13 @@ def parser() -> argparse.ArgumentParser:
         const=16,
         default=0,
         metavar="N",
-        help="draw N stacks (16 where no number is given) into <split>/plots, with what each stage of motion finds",
+        help="draw N stacks (default: 16) into <split>/plots, with the result of each stage of motion",
     )
     return make
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Record as the command line asks. Exit status: 0 done, 2 an error in plain words, 130 interrupted."""
+    """The command ``create_dataset.py``. Exit status: 0 done, 2 an error, printed as a sentence, 130 interrupted."""
     args = parser().parse_args(argv)
     try:
         config = _config(args)
@@ -121,17 +107,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _policy(args: argparse.Namespace, config: Config) -> Player:
+    """The player of the split."""
     if args.agent is not None:
         return policy_for(args.agent, "--agent")
-    if args.split == "validation":  # pretraining looks for it under this name
+    if args.split == "validation":  # pretraining uses the validation split of this policy
         return policy_for(config.data.eval_agent, "data.eval_agent")
     return policy_for(config.data.agent)
 
 
 def plot_boxes(split: Split, folder: Path, count: int) -> int:
-    """Draw the first stacks of a split, one PNG each; returns how many.
+    """Draw the first stacks of a split, one PNG each, with :func:`spacetime_env.data.stage_pictures.stack_picture`.
 
-    One row for each frame, stage by stage; see :func:`spacetime_env.data.stage_pictures.stack_picture`.
+    Args:
+        count: number of stacks, if there are so many.
+
+    Returns:
+        The number of stacks drawn.
+
+    Raises:
+        DatasetError: the folder or a picture cannot be written.
     """
     try:
         folder.mkdir(exist_ok=True)
@@ -145,10 +139,10 @@ def plot_boxes(split: Split, folder: Path, count: int) -> int:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    """The file's settings with the flags over them."""
-    if args.words and not args.config:
-        raise ConfigError(f"settings such as {args.words[0]!r} override a config file: give --config FILE too.")
-    config = load_config(args.config, args.words) if args.config else Config()
+    """The settings of the file, overridden by the flags."""
+    if args.overrides and not args.config:
+        raise ConfigError(f"settings such as {args.overrides[0]!r} override a config file: give --config FILE too.")
+    config = load_config(args.config, args.overrides) if args.config else Config()
     size = {"size" if args.split == "train" else "eval_size": args.size}
     asked = {"length": args.length, "seed": args.seed, "workers": args.workers}
     asked |= {"root": args.data_root, "order": args.order, **size}

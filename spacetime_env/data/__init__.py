@@ -8,9 +8,9 @@ background, labels if there are any, and motion targets (:mod:`spacetime_env.dat
 >>> frames = split.small((128, 128))              # (stacks, T, 128, 128, 3) uint8  # doctest: +SKIP
 >>> z_pres, z_where = split.targets(16)           # (stacks, T, 256, 1 or 4)        # doctest: +SKIP
 
-A split holds stacks of T consecutive frames, in random order. It is saved in shards, which are described in
-:mod:`spacetime_env.data.shards`. Each shard begins at a random step of a game, plays a random number of steps between
-two stacks, and shuffles its stacks.
+A split consists of stacks, each of T consecutive frames. By default a random number of steps is played between two
+stacks, each shard starts at a random step, and its stacks are shuffled. :mod:`spacetime_env.data.shards` describes the
+files.
 """
 
 from __future__ import annotations

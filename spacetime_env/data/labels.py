@@ -1,16 +1,15 @@
 """Ground-truth boxes and names from an Atari game's RAM: for evaluation and few-shot labels only.
 
-The positions come from OCAtari (Delfosse et al. 2023, arXiv 2306.08649; extra ``labels``), whose detection
-function for a game is fed plain ALE RAM. Its game modules are loaded one by one, beside its package: what
-``import ocatari`` needs besides (pygame, matplotlib, scikit-image) is then not needed for most games, and the
-module-level state that some of them keep starts fresh with each :class:`RamObjects`.
+The positions come from OCAtari (Delfosse et al. 2023, arXiv 2306.08649; extra ``labels``). Its detection function for a
+game gets plain ALE RAM. The module of a game is loaded alone, without the package ``ocatari``. So most games need none
+of the package's dependencies (pygame, matplotlib, scikit-image), and the module-level state of some games is new in
+each :class:`RamObjects`.
 
-Measured against the pixels on 4000 frames of random Pong (and in tests/data/test_labels.py): boxes belong to the
-same frame as the RAM, without lag, and x and width are exact. Player and Enemy are drawn 16 px tall and
-boxed 15, up to 2 px short at the field's edge. Pong draws Player and Ball on even rows only, so their boxes
-lie 1 px low in 41 % and 15 % of frames: a box that fits the drawn ball exactly has an IoU of 0.6 there. A
-ball in the wall has its colour and cannot be seen; its box (1 frame in 4000) has nothing in it, so scoring
-uses :func:`visible`.
+Measured against the pixels on 4000 frames of random Pong (and in tests/data/test_labels.py): boxes belong to the same
+frame as the RAM, and x and width are exact. Player and Enemy are drawn 16 px tall and have boxes of 15 px, up to 2 px
+less at the field's edge. Pong draws Player and Ball on even rows only, so their boxes lie 1 px low in 41 % and 15 % of
+frames; a box that fits the drawn ball exactly has an IoU of 0.6 there. A ball in the wall has the wall's colour and is
+not visible. Its box (1 frame in 4000) is empty, so scores use :func:`visible`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-_PACKAGE = "spacetime_env._ocatari"  # the name the game modules are loaded under; nothing of ours is there
+_PACKAGE = "spacetime_env._ocatari"  # the name that OCAtari's game modules are loaded under; no package of ours
 
 INSTALL = (
     "Install it with: pip install --no-deps ocatari. That is enough, and keeps your numpy; "
@@ -37,10 +36,10 @@ class LabelsError(RuntimeError):
 
 
 class RamObjects:
-    """Reads the objects of one game out of its RAM, frame after frame.
+    """Reads the objects of one game from its RAM, frame after frame.
 
-    Some games' functions remember earlier frames, so give it every step of an episode in order, and one
-    reader to each environment.
+    The functions of some games remember earlier frames. So it needs every step of an episode in order, and each
+    environment needs a reader of its own.
 
     Args:
         game: CamelCase name of the game, such as ``"SpaceInvaders"``.
@@ -57,7 +56,7 @@ class RamObjects:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of what can appear, without score displays and the like, in OCAtari's order."""
+        """Names of the objects that can appear, in OCAtari's order, without displays such as the score."""
         return tuple(self._module.MAX_NB_OBJECTS)
 
     def reset(self) -> None:
@@ -79,8 +78,8 @@ class RamObjects:
         for item in self._objects:
             if item:
                 item._save_prev()
-        # As Python's own numbers: OCAtari adds and subtracts bytes, which numpy 2 lets overflow in uint8, and
-        # indexes lists with comparisons, which numpy's bool cannot (AirRaid).
+        # As Python's int: OCAtari adds and subtracts bytes, which overflow as numpy's uint8, and indexes lists with
+        # comparisons, which does not work with numpy's bool (AirRaid).
         self._module._detect_objects_ram(self._objects, ram.astype(object), False)
         found = [item for item in self._objects if item and item.w > 0 and item.h > 0]
         boxes = np.array([item.xywh for item in found], np.float32).reshape(-1, 4)
@@ -88,7 +87,7 @@ class RamObjects:
 
 
 def ram_objects(source: Any, game: str) -> tuple[np.ndarray, list[str]]:
-    """Boxes and names of one frame, without memory of earlier ones. See :class:`RamObjects`.
+    """Boxes and names of one frame, without the earlier frames. See :meth:`RamObjects.read`.
 
     Args:
         source: an ``ALEInterface`` or its RAM, (128,) uint8.
@@ -99,12 +98,12 @@ def ram_objects(source: Any, game: str) -> tuple[np.ndarray, list[str]]:
 
 
 def visible(frame: np.ndarray, background: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Which boxes hold something to see: at least one pixel that differs from the background.
+    """Whether each box holds something visible: at least one pixel that differs from the background.
 
     Args:
         frame: (H, W, 3) uint8.
         background: (H, W, 3) uint8, without moving objects.
-        boxes: (n, 4) ``x, y, w, h`` in pixels of the frame; they may reach over its edge.
+        boxes: (n, 4) ``x, y, w, h`` in pixels of the frame; they may be partly outside of it.
 
     Returns:
         (n,) bool.
@@ -144,7 +143,8 @@ def _game_module(game: str) -> types.ModuleType:
 
 
 def _location() -> Path:
-    spec = importlib.util.find_spec("ocatari")  # does not import it
+    """The folder of the package ``ocatari``, which is not imported."""
+    spec = importlib.util.find_spec("ocatari")
     if spec is None or not spec.submodule_search_locations:
         raise LabelsError(f"ground-truth boxes need OCAtari, which is not installed. {INSTALL}.")
     return Path(next(iter(spec.submodule_search_locations)))

@@ -1,4 +1,4 @@
-"""``meta.yaml``: what a split holds and how it was played, checked before anything is played."""
+"""``meta.yaml``: the content of a split and how it was played. Settings are checked before anything is played."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class SplitMeta:
-    """``meta.yaml``: what a split holds and how it was played."""
+    """The content of ``meta.yaml``."""
 
     game: str  # "Pong"
     split: str  # "train", "validation", "test"
-    agent: str  # "random", the name of the agent's folder, or of a mix its parts' joined by +
+    agent: str  # name of the policy: "random", that of an agent's folder, or of a mix those of its parts joined by +
     agent_version: str  # the policy's fingerprint; "" for random
     seed: int
     size: int  # stacks
-    length: int  # T
-    shard_size: int
+    length: int  # T, frames in a stack
+    shard_size: int  # stacks in a file
     order: str  # "random" or "sequential"
-    gap: int
-    warmup: int
-    native: tuple[int, int]  # H, W
-    frameskip: int  # ALE frames a step
+    gap: int  # mean number of steps between two stacks
+    warmup: int  # a shard first plays up to this many steps
+    native: tuple[int, int]  # H, W of the frames
+    frameskip: int  # ALE frames in a step
     sticky: float  # ALE's repeat_action_probability
-    trail: str  # the background stored with each stack, such as "mode of 64"; "": none is
-    labels: bool
-    window: int = 0  # steps before and after a frame that its steadiness was measured over; 0: it was not
-    subframes: int = 1  # 2: the emulator's frame before each is there too
-    classes: tuple[str, ...] = ()  # that the labels can name
+    trail: str  # the background stored with each stack, such as "mode of 64"; "": none is stored
+    labels: bool  # ground-truth boxes are stored
+    window: int = 0  # steadiness is measured over this many steps before and after a frame; 0: it is not stored
+    subframes: int = 1  # 2: the emulator's frame before each frame is stored too
+    classes: tuple[str, ...] = ()  # names that the labels can have
     package: str = ""  # version of spacetime_env
     ale: str = ""  # version of ale_py
     format: int = FORMAT
@@ -94,7 +94,7 @@ class SplitMeta:
 
 
 def read_meta(folder: Path) -> SplitMeta:
-    """Read ``meta.yaml``.
+    """Read ``meta.yaml`` of a split's folder.
 
     Raises:
         DatasetError: it is missing, not YAML, has other keys or is of another format.
@@ -114,12 +114,19 @@ def read_meta(folder: Path) -> SplitMeta:
 
 
 def write_meta(folder: Path, meta: SplitMeta) -> None:
-    """Write ``meta.yaml``."""
+    """Write ``meta.yaml``. Raises as :func:`save` does."""
     save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
 
 
 def read_yaml(path: Path, missing: str, damaged: str) -> Any:
-    """Parse a YAML file; every failure is a :class:`DatasetError` that ends with what to do."""
+    """Parse a YAML file.
+
+    Args:
+        missing, damaged: what to do if the file is missing or damaged, for the message.
+
+    Raises:
+        DatasetError: it cannot be read or parsed.
+    """
     try:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -129,7 +136,7 @@ def read_yaml(path: Path, missing: str, damaged: str) -> Any:
 
 
 def save(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; an older file of that name stays until the new one is safe on disk.
+    """Write a file in one step; an older file of that name stays until the new one is safe on disk.
 
     Raises:
         DatasetError: the disk is full, or the folder cannot be written to.
@@ -146,29 +153,20 @@ def save(path: Path, data: bytes) -> None:
 def settings_for(
     game: str, split: str, policy: Player, config: DataConfig, motion: MotionConfig, labels: bool
 ) -> SplitMeta:
-    """What was asked for, with what the environment is like; without the classes of the labels.
+    """The ``meta.yaml`` of a split that is asked for, without the classes of the labels.
 
     Args:
-        game: as it stands in ``ALE/<Game>-v5``.
+        game: as in ``ALE/<Game>-v5``.
         split: ``"train"``, ``"validation"`` or ``"test"``.
+        policy: the player. Its environment is made once, to ask for the size of the frames.
+        labels: with ground-truth boxes.
 
     Raises:
         DatasetError: a setting out of range, a policy without ALE, or a mix that cannot be recorded as one split.
         ConfigError: a policy whose name reads as a mix.
     """
     size = config.size if split == "train" else config.eval_size
-    for name in ("length", "shard_size", "workers"):
-        if getattr(config, name) < 1:
-            raise DatasetError(f"data.{name}: expected 1 or more, got {getattr(config, name)}.")
-    for name in ("gap", "warmup"):
-        if getattr(config, name) < 0:
-            raise DatasetError(f"data.{name}: expected 0 or more, got {getattr(config, name)}.")
-    if config.subframes not in (1, 2):
-        raise DatasetError(f"data.subframes: expected 1 or 2, got {config.subframes}.")
-    if motion.rarity.window < 1:
-        raise DatasetError(f"motion.rarity.window: expected 1 or more steps, got {motion.rarity.window}.")
-    if size < 1:
-        raise DatasetError(f"expected a size of 1 stack or more, got {size}.")
+    _require_ranges(config, motion, size)
     parts = parts_of(policy)
     shards = -(-size // config.shard_size)
     if len(parts) > shards:
@@ -178,14 +176,7 @@ def settings_for(
         )
     if not isinstance(policy, MixedPolicy):
         require_name(policy.name)
-    screens = {part.name: _screen(part, game) for part in parts}
-    native, frameskip, sticky = screens[parts[0].name]
-    for name, found in screens.items():
-        if found != (native, frameskip, sticky):
-            raise DatasetError(
-                f"{name} plays another game than {parts[0].name}: height and width, frames a step and probability of "
-                f"repeated actions are {found} and {(native, frameskip, sticky)}. Record them in splits of their own."
-            )
+    native, frameskip, sticky = _common_screen(parts, game)
     return SplitMeta(
         game=game,
         split=split,
@@ -201,7 +192,7 @@ def settings_for(
         native=native,
         frameskip=frameskip,
         sticky=sticky,
-        trail=f"{motion.background} of {motion.trail}" if motion.extent == "trail" else "",
+        trail=trail_of(motion),
         labels=labels,
         window=motion.rarity.window if motion.foreground == "rarity" else 0,
         subframes=config.subframes,
@@ -210,9 +201,43 @@ def settings_for(
     )
 
 
+def trail_of(motion: MotionConfig) -> str:
+    """The background that is stored with each stack, such as ``mode of 64``; "" if none is."""
+    return f"{motion.background} of {motion.trail}" if motion.extent == "trail" else ""
+
+
+def _require_ranges(config: DataConfig, motion: MotionConfig, size: int) -> None:
+    """Refuse settings out of range; ``size``: stacks of the split."""
+    for name in ("length", "shard_size", "workers"):
+        if getattr(config, name) < 1:
+            raise DatasetError(f"data.{name}: expected 1 or more, got {getattr(config, name)}.")
+    for name in ("gap", "warmup"):
+        if getattr(config, name) < 0:
+            raise DatasetError(f"data.{name}: expected 0 or more, got {getattr(config, name)}.")
+    if config.subframes not in (1, 2):
+        raise DatasetError(f"data.subframes: expected 1 or 2, got {config.subframes}.")
+    if motion.rarity.window < 1:
+        raise DatasetError(f"motion.rarity.window: expected 1 or more steps, got {motion.rarity.window}.")
+    if size < 1:
+        raise DatasetError(f"expected a size of 1 stack or more, got {size}.")
+
+
+def _common_screen(parts: Sequence[Policy], game: str) -> tuple[tuple[int, int], int, float]:
+    """:func:`_screen` of several policies, which must be the same."""
+    screens = {part.name: _screen(part, game) for part in parts}
+    first = screens[parts[0].name]
+    for name, screen in screens.items():
+        if screen != first:
+            raise DatasetError(
+                f"{name} plays another game than {parts[0].name}: height and width, frames a step and probability of "
+                f"repeated actions are {screen} and {first}. Record them in splits of their own."
+            )
+    return first
+
+
 def _screen(policy: Policy, game: str) -> tuple[tuple[int, int], int, float]:
-    """Height and width, ALE frames a step and the probability of repeated actions of a policy's environment."""
-    # A copy, so that what the policy loads here does not go to other processes.
+    """Height and width, ALE frames in a step and the probability of repeated actions of a policy's environment."""
+    # A copy of the policy: what it loads here, such as an agent, is not sent to the recording processes.
     env = copy.copy(policy).make_env(game)
     ale = getattr(env.unwrapped, "ale", None)
     if ale is None:
@@ -227,7 +252,7 @@ def _screen(policy: Policy, game: str) -> tuple[tuple[int, int], int, float]:
 
 
 def require_same_settings(folder: Path, asked: SplitMeta) -> SplitMeta:
-    """``meta.yaml`` of a split that is to be continued.
+    """Read ``meta.yaml`` of a split that is to be continued.
 
     Raises:
         DatasetError: it was recorded with other settings than ``asked``.

@@ -1,4 +1,4 @@
-"""What plays while data are recorded: one policy, or several in turn."""
+"""The policies that play while data are recorded: one policy, or several in turn."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ import numpy as np
 from spacetime_env import shipped
 from spacetime_env.config import ConfigError
 
-# Mean number of steps for which sticky-random holds an action. Holding m steps on average, a walk travels
-# sqrt(2 m - 1) times as far as one that draws anew at each step: about 4 times for 8. That is half a second of play at
-# 4 frames a step, time enough to cross a screen; and of the data.gap (24) steps between two stacks it is a third,
-# so that stacks still differ.
+# Mean number of steps for which sticky-random holds an action. A random walk that holds each action for m steps on
+# average goes sqrt(2 m - 1) times as far as one that draws a new action in each step: about 4 times for m = 8. 8 steps
+# are half a second at 4 frames a step, enough to cross a screen, and a third of the data.gap (24) steps between two
+# stacks, so that stacks still differ.
 HOLD = 8.0
 
 PLUS = "+"  # joins the parts of a mix, in settings and in names
 
 
 class Policy(Protocol):
-    """What plays while data are recorded. It goes to other processes, so it can be pickled.
+    """A policy that plays while data are recorded. It is sent to other processes, so it must be picklable.
 
-    It may have a ``fingerprint``, text that changes when the policy does: a split is not continued with
-    another one.
+    It may have a ``fingerprint``: text that changes when the policy changes. A split is continued only by a policy of
+    the same fingerprint.
     """
 
     @property
     def name(self) -> str:
-        """Stands in the name of the split's folder; has no ``+``."""
+        """A part of the name of the split's folder; without ``+``."""
 
     def make_env(self, game: str) -> gym.Env:
-        """An environment of the game (CamelCase) with ALE underneath: ``env.unwrapped.ale``."""
+        """An environment of the game (CamelCase name) that has ``env.unwrapped.ale``."""
 
     def reset(self, seed: int) -> None:
-        """Start a shard: from here on the same seed and observations give the same actions."""
+        """Start a shard. The same seed and the same observations give the same actions."""
 
     def act(self, env: gym.Env, observation: Any) -> int:
         """The action to take."""
@@ -54,7 +54,7 @@ class RandomPolicy:
         self._rng = np.random.default_rng(0)
 
     def make_env(self, game: str) -> gym.Env:
-        """``ALE/<game>-v5`` with its defaults; it observes RAM, since no one looks."""
+        """``ALE/<game>-v5`` with its defaults, but it observes RAM, which is cheaper: observations are not used."""
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         gym.register_envs(ale_py)
         return gym.make(f"ALE/{game}-v5", obs_type="ram", disable_env_checker=True)
@@ -69,12 +69,12 @@ class RandomPolicy:
 
 
 class StickyRandomPolicy(RandomPolicy):
-    """A random action of the minimal set, held for a random number of steps: it gets further than random play.
+    """A random action of the minimal set, held for a random number of steps. It gets further than random play.
 
-    Its name is ``sticky-random``, or ``sticky-random-3`` where ``hold`` is 3 and not the usual number.
+    Its name is ``sticky-random``; with another ``hold`` than the default, for example 3, ``sticky-random-3``.
 
     Args:
-        hold: mean number of steps, 1 or more; the numbers are geometric.
+        hold: mean number of steps, 1 or more, of a geometric distribution.
 
     Raises:
         ConfigError: ``hold`` is less than 1.
@@ -107,13 +107,12 @@ class StickyRandomPolicy(RandomPolicy):
 
 
 class MixedPolicy:
-    """Several policies that take turns, a shard each: shard i is played by part i modulo their number.
+    """Several policies that take turns, a shard each: of k parts, part ``i % k`` plays shard i.
 
-    So each part plays as many shards as the others, or one more; and who plays a shard depends on nothing but its
-    number, as everything about a shard.
+    So each part plays as many shards as the others, or one more, and the player of a shard depends only on its number.
 
     Attributes:
-        parts: two policies or more.
+        parts: the policies, two or more.
         name: the parts' names, joined by ``+``.
         fingerprint: each part's name and fingerprint.
 
@@ -137,11 +136,11 @@ class MixedPolicy:
         self.fingerprint = "; ".join(f"{part.name} {getattr(part, 'fingerprint', '')}".strip() for part in self.parts)
 
 
-Player: TypeAlias = Policy | MixedPolicy  # what a split may be recorded with
+Player: TypeAlias = Policy | MixedPolicy  # what can record a split
 
 
 def parts_of(player: Player) -> tuple[Policy, ...]:
-    """The policies that play: one, or the parts of a mix."""
+    """The policies of a player: itself, or the parts of a mix."""
     return player.parts if isinstance(player, MixedPolicy) else (player,)
 
 
@@ -152,7 +151,7 @@ def part_for(player: Player, shard: int) -> Policy:
 
 
 def shares(agent: str, stacks: Sequence[int]) -> dict[str, tuple[int, int]]:
-    """How much each policy played of a split.
+    """The part of a split that each policy played.
 
     Args:
         agent: the name of the policy or the mix (``SplitMeta.agent``).
@@ -180,7 +179,7 @@ def require_name(name: str) -> None:
 
 
 def policy_for(agent: str, key: str = "data.agent") -> Player:
-    """The policy that ``data.agent`` asks for. An agent imports Stable-Baselines3.
+    """The policy, or the mix of policies, that ``data.agent`` names. An agent imports Stable-Baselines3.
 
     Args:
         agent: ``random``, ``sticky-random``, ``sticky-random-3`` (actions held for 3 steps on average), the name of
@@ -192,30 +191,30 @@ def policy_for(agent: str, key: str = "data.agent") -> Player:
         ConfigError: no such policy, an empty part, or one that is given twice.
         AgentError: the agent's folder is damaged.
     """
-    words = [agent] if Path(agent).is_dir() else agent.split(PLUS)  # a path may have a + in it
+    names = [agent] if Path(agent).is_dir() else agent.split(PLUS)  # a path may have a + in it
     try:
-        found = [_one(word.strip()) for word in words]
+        found = [_single_policy(name.strip()) for name in names]
         return MixedPolicy(found) if len(found) > 1 else found[0]
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None
 
 
-def _one(word: str) -> Policy:
-    """A policy that is no mix."""
+def _single_policy(name: str) -> Policy:
+    """The policy of a name that is no mix."""
     plain: dict[str, type[RandomPolicy]] = {cls.name: cls for cls in (RandomPolicy, StickyRandomPolicy)}
-    if word in plain:
-        return plain[word]()
-    held = re.fullmatch(rf"{StickyRandomPolicy.name}-(\d+)", word)
+    if name in plain:
+        return plain[name]()
+    held = re.fullmatch(rf"{StickyRandomPolicy.name}-(\d+)", name)
     if held:
         return StickyRandomPolicy(int(held[1]))
     others = f"{' and '.join(plain)} are policies too, and {PLUS} joins several, such as {PLUS.join(plain)}."
-    if not word:
+    if not name:
         raise ConfigError(f"expected the name of a policy, got an empty one. {others}")
     try:
-        shipped.find("agents", word, "agent.yaml")
+        shipped.find("agents", name, "agent.yaml")
     except shipped.UnknownModelError as error:
-        near = difflib.get_close_matches(word, plain, n=1)
+        near = difflib.get_close_matches(name, plain, n=1)
         raise ConfigError(f"{error} {others}" + (f" Did you mean {near[0]!r}?" if near else "")) from None
     from spacetime_env.agent import as_policy
 
-    return as_policy(word)
+    return as_policy(name)

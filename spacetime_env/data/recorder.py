@@ -1,7 +1,7 @@
-"""Recording a split, shard by shard, in some processes.
+"""Recording a split, shard by shard, in one or several processes.
 
-A shard depends on nothing but the settings and its number. So an interrupted recording is resumed where it stopped,
-and any number of processes gives the same files.
+A shard depends only on the settings and its number. So an interrupted recording continues with the missing shards, and
+the files do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -33,16 +33,14 @@ from spacetime_env.data.meta import (
     settings_for,
     write_meta,
 )
-from spacetime_env.data.players import (
-    Player,
-)
+from spacetime_env.data.players import Player
 from spacetime_env.data.playing import record_shard, seed_for
 from spacetime_env.data.split import open_split
 from spacetime_env.games import canonical
 
 
 def split_folder(config: DataConfig, game: str, split: str, agent: str) -> Path:
-    """Where a split is: ``<root>/<Game>/<split>-<agent>``."""
+    """The folder of a split: ``<root>/<Game>/<split>-<agent>``, where ``agent`` is the name of the policy."""
     return Path(config.root) / canonical(game) / f"{split}-{agent}"
 
 
@@ -55,10 +53,14 @@ def record_frames(
     labels: bool,
     progress: bool = True,
 ) -> Path:
-    """Record what is missing of a split's shards and its index. See :func:`spacetime_env.data.recorder.record`."""
+    """Record the missing shards of a split and write its index, without motion; arguments as of :func:`record`.
+
+    Returns:
+        The split's folder.
+    """
     game = canonical(game)
     folder = split_folder(config, game, split, policy.name)
-    seed_for(split, config.seed, 0)  # refuses what has no seed
+    seed_for(split, config.seed, 0)  # refuses an unknown split and a negative seed
     meta = settings_for(game, split, policy, config, motion, labels)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,7 @@ def _record_all(
             for i in missing:
                 bar.update(_save_shard(folder, meta, i, policy))
             return
-        # Spawned, not forked: a fork of a process in which torch has started threads may hang.
+        # Spawned, not forked: a forked process may hang if torch has started threads before.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(min(workers, len(missing)), context, initializer=_end_with_parent)
         try:
@@ -115,16 +117,17 @@ def _record_all(
 
 
 def _save_shard(folder: Path, meta: SplitMeta, shard: int, policy: Player) -> int:
+    """Record a shard; returns its number of stacks."""
     path = folder / meta.shard_name(shard)
-    if not path.exists():  # another command may have recorded it meanwhile; it would be the same
+    if not path.exists():  # another command may have recorded it meanwhile, with the same content
         save(path, record_shard(meta, shard, policy).to_bytes())
     return meta.shard_stacks(shard)
 
 
 def _end_with_parent() -> None:
-    """Let this process end when its parent is killed (it would wait for work for ever), and only then.
+    """End this process when its parent is killed, since it would wait for work forever.
 
-    Ctrl-C reaches it too; the parent then lets it finish and save its shard.
+    Ctrl-C, which the terminal sends to this process too, is ignored: the parent waits until the shard is saved.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -148,17 +151,17 @@ def record(
     subframes: int = 1,
     prepare: bool = True,
 ) -> Path:
-    """Record a split, or what is missing of it, and its motion; does nothing if all is there.
+    """Record a split, or its missing shards, and compute its motion. A complete split is left as it is.
 
     Args:
-        game: any name of a game that :func:`spacetime_env.games.canonical` knows.
+        game: a name of a game that :func:`spacetime_env.games.canonical` knows.
         split: ``"train"`` (``config.size`` stacks), ``"validation"`` or ``"test"`` (``config.eval_size``).
-        policy: what plays; :func:`~spacetime_env.data.players.policy_for` makes one of ``data.agent``.
-        motion: the published targets where ``None``.
-        labels: store ground-truth boxes (needs OCAtari); ``None``: for validation and test.
-        progress: show a bar.
-        subframes: of the motion that is prepared, see :func:`~spacetime_env.data.split.open_split`.
-        prepare: make the motion too; else it is made when it is first asked for.
+        policy: the player; :func:`~spacetime_env.data.players.policy_for` makes the one that ``data.agent`` names.
+        motion: how motion is found; ``None``: the published way.
+        labels: store ground-truth boxes (needs OCAtari); ``None``: for validation and test splits.
+        progress: show a progress bar.
+        subframes: of the motion, see :func:`~spacetime_env.data.split.open_split`.
+        prepare: compute the motion now; otherwise it is computed when it is first used.
 
     Returns:
         The split's folder, ``<root>/<Game>/<split>-<policy name>``.

@@ -1,4 +1,4 @@
-"""What was recorded of a split: frames, background and labels."""
+"""The recorded part of a split: frames, background and labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from spacetime_env.frames import resize, shown_rows
 
 
 class Recording:
-    """A complete split on disk, of ``len(recording)`` stacks. Frame t of a stack is f = stack * T + t."""
+    """A complete split on disk, of ``len(recording)`` stacks. Frame t of a stack is f = stack * T + t.
+
+    Args:
+        path: the folder.
+        meta: the content of its ``meta.yaml``.
+        index: file name -> SHA-256 of each shard.
+        motion: ``motion.background`` is the kind of :attr:`background`.
+        subframes: see :meth:`frames`.
+    """
 
     def __init__(
         self, path: Path, meta: SplitMeta, index: dict[str, str], motion: MotionConfig, subframes: int = 1
@@ -36,17 +44,27 @@ class Recording:
         return self.meta.native
 
     def shard(self, number: int) -> Shard:
-        """Read one file, and check it against the index."""
+        """Read one file, and compare it with the index.
+
+        Raises:
+            DatasetError: it is missing, damaged or changed.
+        """
         return read_shard(self.path, self.meta, number, self._index[self.meta.shard_name(number)])
 
     def shards(self) -> Iterator[Shard]:
-        """Read the files, one after the other."""
+        """Read all files, one after the other."""
         return (self.shard(i) for i in range(self.meta.shards))
 
     def frames(self, stacks: Sequence[int] | None = None) -> np.ndarray:
-        """Native frames of some stacks, in the order asked for, or of all: (n, T, H, W, 3) uint8 RGB.
+        """Native frames of some stacks: (n, T, H, W, 3) uint8 RGB.
 
-        With ``subframes`` 2, each is pooled with the emulator's frame before it.
+        With ``subframes`` 2, each pixel and channel has the brighter value of the emulator's last two frames.
+
+        Args:
+            stacks: numbers of n stacks, in any order; None: all.
+
+        Raises:
+            IndexError: no such stack.
         """
         wanted = np.arange(len(self)) if stacks is None else np.asarray(stacks, int)
         if ((wanted < 0) | (wanted >= len(self))).any():
@@ -61,7 +79,7 @@ class Recording:
         return shard.pooled() if self.subframes > 1 else shard.frames()
 
     def small(self, size: tuple[int, int], rows: tuple[int, int] = (0, 0)) -> np.ndarray:
-        """All frames at another size, as a network sees them: (stacks, T, H, W, 3) uint8 RGB.
+        """All frames in another size: (stacks, T, H, W, 3) uint8 RGB.
 
         Args:
             size: H, W.
@@ -85,12 +103,12 @@ class Recording:
             return np.ascontiguousarray(found[..., ::-1])
         counts, palette = self._colors
         image = counts.image(palette, self.motion_config.background)
-        self._keep(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+        self._save(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
         return image
 
     @functools.cached_property
     def labels(self) -> FrameBoxes:
-        """Ground-truth boxes, with names, of what is to be seen in each frame.
+        """Ground-truth boxes and names of the objects that are visible in each frame.
 
         Raises:
             DatasetError: the split was recorded without labels.
@@ -99,7 +117,7 @@ class Recording:
 
     @functools.cached_property
     def all_labels(self) -> FrameBoxes:
-        """Ground-truth boxes of what the RAM says exists, drawn or not. Raises as :attr:`labels` does."""
+        """Ground-truth boxes and names of all objects in the RAM, visible or not. Raises as :attr:`labels` does."""
         if not self.meta.labels:
             raise DatasetError(
                 f"{self.path} was recorded without ground truth. Record it into another folder with --labels."
@@ -107,7 +125,7 @@ class Recording:
         return FrameBoxes.join([shard.labels for shard in self.shards() if shard.labels is not None])
 
     def _visible(self) -> np.ndarray:
-        """Of each box in ``all_labels``, whether there is something in it, in either of the emulator's frames."""
+        """(n,) bool: whether each box of ``all_labels`` holds something, in one of the emulator's frames."""
         found = []
         for shard in self.shards():
             if shard.labels is not None:
@@ -122,7 +140,7 @@ class Recording:
 
     @functools.cached_property
     def _colors(self) -> tuple[ColorCounts, np.ndarray]:
-        """How often each colour is at each place, over all frames, and the palette (256, 3) uint8 RGB."""
+        """How often each colour is at each pixel, over all frames, and the palette (256, 3) uint8 RGB."""
         counts = ColorCounts(self.native)
         palette = np.zeros((256, 3), np.uint8)
         for shard in self.shards():
@@ -133,8 +151,8 @@ class Recording:
     def _background_path(self) -> Path:
         return self.path / f"background-{self.motion_config.background}.png"
 
-    def _keep(self, path: Path, data: bytes) -> None:
-        """Save what can be made again; in a folder that is read-only (installed) it is made each time."""
+    def _save(self, path: Path, data: bytes) -> None:
+        """Save something that can be computed again. If the folder is read-only (installed), it is not saved."""
         try:
             save(path, data)
         except DatasetError:

@@ -1,16 +1,17 @@
-"""A recorded split on disk: what its files are, how they are written whole, and how they are read.
+"""The files of a recorded split.
 
 ::
 
     data/Pong/train-random/
-        meta.yaml           what was asked for; written first
+        meta.yaml           the settings; written first
         frames-00000.npz    a shard of stacks: palette ids (n, T, H, W) uint8 and the palette (256, 3) RGB,
                             which give the frames without loss; episode and step of each frame; ground truth
-        index.yaml          SHA-256 of each shard; written last: the split is complete
-        background-mode.png made from the shards, and made again when it is missing
-        motion-00000.npz    masks and boxes of a shard; made again when the motion settings change
+        index.yaml          SHA-256 of each shard; written last, when the split is complete
+        background-mode.png computed from the shards, and again when it is missing
+        motion-00000.npz    masks and boxes of a shard; computed again when the motion settings change
 
-Every file is written under another name and renamed, so one that has its name is whole. Nothing is unpickled.
+Every file is written under a temporary name and then renamed, so a file with its own name is whole. Nothing is
+unpickled.
 """
 
 from __future__ import annotations
@@ -37,18 +38,18 @@ class FrameBoxes:
 
     boxes: np.ndarray  # (M, 4) float32, x, y, w, h in native pixels
     offsets: np.ndarray  # (frames + 1,) int64
-    names: np.ndarray  # (M,) str; "" for motion, which does not know names
+    names: np.ndarray  # (M,) str; "" for motion boxes, which have no names
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, frame: int) -> np.ndarray:
-        """(n, 4) float32."""
+        """The boxes of a frame: (n, 4) float32."""
         frame = range(len(self))[frame]
         return self.boxes[self.offsets[frame] : self.offsets[frame + 1]]
 
     def names_of(self, frame: int) -> list[str]:
-        """Names of the boxes of a frame."""
+        """The names of the boxes of a frame."""
         frame = range(len(self))[frame]
         return self.names[self.offsets[frame] : self.offsets[frame + 1]].tolist()
 
@@ -59,43 +60,43 @@ class FrameBoxes:
 
     @staticmethod
     def join(parts: list[FrameBoxes]) -> FrameBoxes:
-        """The frames of all parts, one part after the other."""
+        """The frames of several parts, one part after the other."""
         counts = np.concatenate([np.diff(part.offsets) for part in parts])
         boxes = np.concatenate([part.boxes for part in parts])
         return FrameBoxes.of(boxes, counts, np.concatenate([part.names for part in parts]))
 
     @staticmethod
     def of(boxes: np.ndarray, counts: np.ndarray, names: np.ndarray | None = None) -> FrameBoxes:
-        """From flat boxes and the number of them in each frame."""
+        """From the boxes of all frames, (M, 4), and the number of boxes in each frame, (frames,)."""
         offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         return FrameBoxes(boxes, offsets, np.full(len(boxes), "") if names is None else names)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of stacks. n stacks, T frames each."""
+    """The content of one file: n stacks of T frames."""
 
     ids: np.ndarray  # (n, T, H, W) uint8, palette ids
     palette: np.ndarray  # (256, 3) uint8, RGB
-    episodes: np.ndarray  # (n,) int32, of this shard
-    steps: np.ndarray  # (n, T) int32, agent steps since the episode's start
-    labels: FrameBoxes | None  # of n * T frames, whether drawn or not
+    episodes: np.ndarray  # (n,) int32, the number of the episode in this shard
+    steps: np.ndarray  # (n, T) int32, steps since the start of the episode
+    labels: FrameBoxes | None  # ground truth of n * T frames, visible or not
     backgrounds: np.ndarray | None  # (n, H, W, 3) uint8 RGB, of the trail before each stack
     steadiness: np.ndarray | None = None  # (n, T, H, W) uint8, 0 to LEVELS; see SplitMeta.window
     before: np.ndarray | None = None  # (n, T, H, W) uint8, palette ids of the emulator's frame before
-    sha256: str = ""
+    sha256: str = ""  # of the file, if it was read from one
 
     def frames(self) -> np.ndarray:
-        """(n, T, H, W, 3) uint8 RGB."""
+        """The frames: (n, T, H, W, 3) uint8 RGB."""
         return np.take(self.palette, self.ids, axis=0)  # twice as fast as palette[ids]
 
     def pooled(self) -> np.ndarray:
-        """The brighter of the last two frames of the emulator, each pixel and channel: (n, T, H, W, 3) uint8 RGB."""
+        """Of each pixel and channel the brighter of the emulator's last two frames: (n, T, H, W, 3) uint8 RGB."""
         assert self.before is not None
         return np.maximum(self.frames(), np.take(self.palette, self.before, axis=0))
 
     def to_bytes(self) -> bytes:
-        """The content of the file; the same arrays give the same bytes."""
+        """The bytes of the file; the same arrays give the same bytes."""
         arrays: dict[str, np.ndarray] = {
             "ids": self.ids,
             "palette": self.palette,
@@ -117,7 +118,9 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
     """Read and check one shard.
 
     Args:
-        sha256: what its file must have; ``None`` where that is not yet known.
+        folder: of the split.
+        shard: its number.
+        sha256: of the file, as the index has it; None: not compared.
 
     Raises:
         DatasetError: missing, cut off, damaged, changed since it was recorded, or not what ``meta`` says.
@@ -169,7 +172,11 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
 
 
 def read_index(folder: Path) -> dict[str, str]:
-    """File name -> SHA-256 of a complete split; empty while it is not complete."""
+    """File name -> SHA-256 of each shard; empty if the split is not complete.
+
+    Raises:
+        DatasetError: the index is damaged.
+    """
     if not (folder / INDEX).exists():
         return {}
     damaged = "Delete it and run create_dataset.py again; it is made from the files that are there."
@@ -187,7 +194,15 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def read_npz(data: bytes, path: Path, advice: str) -> dict[str, np.ndarray]:
-    """All arrays of a ``.npz``; ``path`` and ``advice`` are for the message if it is damaged."""
+    """All arrays of a ``.npz``.
+
+    Args:
+        data: its bytes.
+        path, advice: for the message.
+
+    Raises:
+        DatasetError: it is cut off or damaged.
+    """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""A recorded split, opened: frames, backgrounds, labels, and what moves. See :mod:`spacetime_env.data`."""
+"""A recorded split, opened: frames, backgrounds, labels and motion. See :mod:`spacetime_env.data`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import numpy as np
 from tqdm import tqdm
 
 from spacetime_env.config import MotionConfig, to_dict
-from spacetime_env.data.meta import DatasetError, read_meta
+from spacetime_env.data.meta import DatasetError, read_meta, trail_of
 from spacetime_env.data.motion import LEVELS, STAGES, RareMotion, View, motion_of, targets
 from spacetime_env.data.recording import Recording
 from spacetime_env.data.shards import FrameBoxes, Shard, npz_bytes, read_index, read_npz
 from spacetime_env.frames import shown_rows
 from spacetime_env.games import canonical
 
-LEARN = 1500  # frames, at least, that the stages of motion learn shapes and colours from, where there are so many
+LEARN = 1500  # the stages of motion learn shapes and colours from at least so many frames, if the split has them
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,13 @@ class _Motion:
 
 
 class Split(Recording):
-    """A recording with what moves in it. Stacks count from 0; frame t of a stack is f = stack * T + t."""
+    """A recording with its motion. Stacks count from 0; frame t of a stack is f = stack * T + t.
+
+    Motion is computed when it is first used, and saved in the split's folder.
+    """
 
     def with_subframes(self, subframes: int) -> Split:
-        """The same split as a model with other ``model.subframes`` sees it; what its motion learned is kept."""
+        """The same split for a model with other ``model.subframes``; shares what the stages of motion learned."""
         if subframes == self.subframes:
             return self
         other = copy.copy(self)
@@ -44,13 +47,13 @@ class Split(Recording):
         return other
 
     def stack_background(self, stack: int) -> np.ndarray:
-        """What a stack's motion is measured against, as ``motion.extent`` says: (H, W, 3) uint8 RGB."""
+        """The background for the motion of a stack, of the set or of its trail: (H, W, 3) uint8 RGB."""
         number, at = divmod(range(len(self))[stack], self.meta.shard_size)
         return self._backgrounds(self.shard(number))[at]
 
     @property
     def motion_boxes(self) -> FrameBoxes:
-        """Motion boxes of all frames, in native pixels."""
+        """Motion boxes of all frames, ``x, y, w, h`` in native pixels."""
         return self._motion.boxes
 
     def motion_masks(
@@ -59,11 +62,11 @@ class Split(Recording):
         stacks: Sequence[int] | None = None,
         rows: tuple[int, int] = (0, 0),
     ) -> np.ndarray:
-        """What part of each pixel moves, in some stacks, in the order asked for, or in all.
+        """The motion masks of some stacks: how much of each pixel moves.
 
         Args:
-            size: H, W wanted; None: native.
-            stacks: which; None: all.
+            size: H, W of the masks; None: native.
+            stacks: numbers of n stacks, in any order; None: all.
             rows: the native rows to keep, see :func:`spacetime_env.frames.shown_rows`.
 
         Returns:
@@ -90,9 +93,9 @@ class Split(Recording):
         return z_pres.reshape(*lead, 1), z_where.reshape(*lead, 4)
 
     def flicker(self) -> float:
-        """What part of the things that move is drawn in the emulator's frame before alone, and not in the frame.
+        """The fraction of moving objects that are drawn only in the emulator's frame before, on about 200 stacks.
 
-        0 where the split has no frames before, or ``motion.foreground`` does not use them. 200 stacks are looked at.
+        0 if the split has no frames before, or ``motion.foreground`` does not use them.
         """
         if self.meta.subframes < 2 or self.motion_config.foreground != "rarity":
             return 0.0
@@ -103,7 +106,7 @@ class Split(Recording):
         return (both - last) / max(both, 1)
 
     def prepare(self) -> None:
-        """Make and save the background and the motion, where they are missing or of other settings."""
+        """Compute and save the background and the motion, if they are missing or of other settings."""
         _ = self._motion
 
     @functools.cached_property
@@ -114,36 +117,36 @@ class Split(Recording):
         return _Motion(FrameBoxes.join([p.boxes for p in parts]), np.concatenate([p.masks for p in parts]))
 
     def _shard_motion(self, number: int) -> _Motion:
-        """Read a shard's motion; make it if it is missing, damaged or of other settings or frames."""
+        """The motion of a shard: read, or computed if it is missing, damaged or of other settings or frames."""
         path = self.path / self.meta.shard_name(number, "motion")
         sha256 = self._index[self.meta.shard_name(number)]
-        made_of = {
+        depends_on = {
             "stages": STAGES,
             "motion": to_dict(self.motion_config),
             "subframes": self.subframes,
             "frames": sha256,
             "background": hashlib.sha256(self.background.tobytes()).hexdigest(),
         }
-        settings = json.dumps(made_of, sort_keys=True)
+        settings = json.dumps(depends_on, sort_keys=True)
         if path.exists():
             try:
                 arrays = read_npz(path.read_bytes(), path, "")
                 if arrays["settings"].item() == settings:
                     return _Motion(FrameBoxes.of(arrays["boxes"], arrays["counts"]), arrays["masks"])
             except (DatasetError, KeyError, ValueError):
-                pass  # it is made of the frames alone, so make it again
+                pass  # it can be computed again from the frames
         boxes, masks = [], []
-        for mask, found in self._move(self.shard(number)):
+        for mask, found in self._compute_motion(self.shard(number)):
             masks.append(np.packbits(mask))
             boxes.append(found)
         shard_stacks = self.meta.shard_stacks(number)
         packed = np.stack(masks).reshape(shard_stacks, self.meta.length, -1)
         counts = np.array([len(found) for found in boxes], np.int32)
         arrays = {"boxes": np.concatenate(boxes), "counts": counts, "masks": packed}
-        self._keep(path, npz_bytes(arrays | {"settings": np.array(settings)}))
+        self._save(path, npz_bytes(arrays | {"settings": np.array(settings)}))
         return _Motion(FrameBoxes.of(arrays["boxes"], counts), packed)
 
-    def _move(self, shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _compute_motion(self, shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Mask and boxes of each frame of a shard."""
         if self.motion_config.foreground == "difference":
             for frames, background in zip(shard.frames(), self._backgrounds(shard), strict=True):
@@ -155,7 +158,7 @@ class Split(Recording):
 
     @functools.cached_property
     def rare_motion(self) -> RareMotion:
-        """The stages of ``motion.foreground: rarity``, with what they learned from this split."""
+        """The stages of ``motion.foreground: rarity``, which have learned from this split."""
         motion = RareMotion(self.motion_config, self._colors[0])
         every = max(1, len(self) // LEARN)
         for shard in self.shards():
@@ -163,7 +166,7 @@ class Split(Recording):
         return motion
 
     def views(self, stacks: Sequence[int]) -> Iterator[View]:
-        """What the stages of ``motion.foreground: rarity`` can see of some stacks, frame by frame."""
+        """The input of the stages of ``motion.foreground: rarity``, for each frame of some stacks."""
         for stack in stacks:
             number, at = divmod(range(len(self))[stack], self.meta.shard_size)
             yield from _views(self.shard(number), [at], range(self.meta.length), self.meta.subframes)
@@ -192,13 +195,13 @@ def open_split(
     Args:
         path: the folder.
         game: the game it must be of; ``None``: any.
-        motion: how motion becomes targets; the published way where ``None``.
-        subframes: 2: frames, and what moves in them, of the last two frames of the emulator, as a model with
+        motion: how motion is found; ``None``: the published way.
+        subframes: 1: frames as they are. 2: frames and motion of the emulator's last two frames, as a model with
             ``model.subframes: 2`` sees them.
 
     Raises:
-        DatasetError: no split there, not complete, of another game, or without the trail, the steadiness or the
-            frames before that are asked for.
+        DatasetError: no split is there, it is not complete or of another game, or it has not the trail, the steadiness
+            or the frames before that are asked for.
     """
     path, motion = Path(path), motion or MotionConfig()
     meta = read_meta(path)
@@ -212,10 +215,10 @@ def open_split(
             f"{path} is not complete: {there} of {meta.shards} files are there. "
             "Run create_dataset.py again with the same settings; it records only what is missing."
         )
-    wanted = f"{motion.background} of {motion.trail}"
-    if motion.extent == "trail" and meta.trail != wanted:
+    trail = trail_of(motion)
+    if trail and meta.trail != trail:
         raise DatasetError(
-            f"motion.extent=trail needs the {wanted} frames before each stack, and {path} has "
+            f"motion.extent=trail needs the {trail} frames before each stack, and {path} has "
             f"{meta.trail or 'none'}: record it again into another folder, or use motion.extent=set."
         )
     if motion.foreground == "rarity" and meta.window != motion.rarity.window:

@@ -1,4 +1,4 @@
-"""Pictures of how motion is found: a row of panels for each frame, one a stage, for people to look at."""
+"""Pictures of how motion is found: a row of panels for each frame, one panel for each stage."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ GRID = 16  # cells
 
 
 def stack_picture(split: Split, stack: int) -> np.ndarray:
-    """A stack, a row of panels for each of its T frames; every panel twice as large as the frame.
+    """A stack: a row of panels for each of its T frames. Every panel is twice as large as the frame.
 
-    With ``motion.foreground: difference`` four panels: the frame with motion boxes (red) and any ground truth (green,
-    with names), the background, the mask, and the G = 16 cells with those that motion puts an object in.
+    With ``motion.foreground: difference`` there are four panels: the frame with motion boxes (red) and ground truth, if
+    there is some (green, with names); the background; the mask; the grid of 16 x 16 cells, in which the cells with a
+    motion target are marked.
 
-    With ``rarity`` each panel has a title, and there is one for each stage: the frame as above; pixels whose colour
-    is rare at their place (white); parts that can be objects (false colours); of these, those that were voted for;
-    parts that were taken (grey; parked ones yellow) and the objects they were joined to (boxes); where the split is
-    opened with the emulator's frame before, that one, with what only it has (boxes); the mask; the cells.
+    With ``rarity`` each panel has a title, and there is one for each stage: the frame as above; pixels whose colour is
+    rare at their place (white); parts that can be objects (false colours); of these, the parts that were voted for; the
+    accepted parts (grey; parked ones yellow) and the objects that they were joined to (boxes); if the split is opened
+    with two sub-frames, the one before, with the objects that only it has (boxes); the mask; the cells.
 
     Returns:
         (T * h, w, 3) uint8 RGB.
@@ -37,11 +38,11 @@ def stack_picture(split: Split, stack: int) -> np.ndarray:
     Raises:
         IndexError: no such stack.
     """
-    rows = _rarity if split.motion_config.foreground == "rarity" else _difference
+    rows = _rarity_rows if split.motion_config.foreground == "rarity" else _difference_rows
     return np.concatenate(rows(split, range(len(split))[stack]))
 
 
-def _difference(split: Split, stack: int) -> list[np.ndarray]:
+def _difference_rows(split: Split, stack: int) -> list[np.ndarray]:
     background = enlarge(split.stack_background(stack), SCALE)
     out = []
     for t, (frame, mask) in enumerate(zip(split.frames([stack])[0], split.motion_masks(None, [stack])[0], strict=True)):
@@ -52,7 +53,7 @@ def _difference(split: Split, stack: int) -> list[np.ndarray]:
     return out
 
 
-def _rarity(split: Split, stack: int) -> list[np.ndarray]:
+def _rarity_rows(split: Split, stack: int) -> list[np.ndarray]:
     palette = split.shard(stack // split.meta.shard_size).palette
     out = []
     for t, (frame, view) in enumerate(zip(split.frames([stack])[0], split.views([stack]), strict=True)):
@@ -66,7 +67,7 @@ def _rarity(split: Split, stack: int) -> list[np.ndarray]:
 
 
 def _stages(trace: Trace, view: View, palette: np.ndarray) -> dict[str, np.ndarray]:
-    """Title -> panel of each stage between the frame and the mask."""
+    """The panels between the frame and the mask, by their titles."""
     stages, parts = trace.stages, trace.stages.parts
     rare = palette[view.ids] // 3
     rare[stages.foreground] = 255
@@ -91,8 +92,8 @@ def _stages(trace: Trace, view: View, palette: np.ndarray) -> dict[str, np.ndarr
 
 
 def _false_colors(parts: Parts, chosen: np.ndarray) -> np.ndarray:
-    """Each of the chosen parts in a colour of its own, which it keeps from panel to panel."""
-    hues = np.arange(len(parts)) * 67 % 180  # neighbours in the list far apart; OpenCV counts 180 hues
+    """The chosen parts, each in a colour of its own, which is the same in all panels."""
+    hues = np.arange(len(parts)) * 67 % 180  # different for neighbours in the list; OpenCV has 180 hues
     hsv = np.stack([hues, np.full(len(parts), 200), np.full(len(parts), 255)], -1).astype(np.uint8)
     colors = _empty(parts)
     if chosen.any():
@@ -101,12 +102,12 @@ def _false_colors(parts: Parts, chosen: np.ndarray) -> np.ndarray:
 
 
 def _empty(parts: Parts) -> np.ndarray:
-    """A colour for each label of ``parts``, all of them that of nothing: (n + 1, 3) uint8."""
+    """A colour for each label of ``parts``, at first that of an empty place: (n + 1, 3) uint8 RGB."""
     return np.full((len(parts) + 1, 3), EMPTY, np.uint8)
 
 
 def _found(split: Split, frame: np.ndarray, boxes: np.ndarray, number: int) -> np.ndarray:
-    """The frame with its motion boxes and any ground truth."""
+    """The frame with its motion boxes and, if there is some, the ground truth."""
     out = enlarge(frame, SCALE)
     if split.meta.labels:
         for box, name in zip(split.labels[number], split.labels.names_of(number), strict=True):
@@ -119,7 +120,7 @@ def _found(split: Split, frame: np.ndarray, boxes: np.ndarray, number: int) -> n
 
 
 def _cells(frame: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The grid over the darkened frame, with the cells that motion puts an object in."""
+    """The grid over the darkened frame, with the cells that have a motion target."""
     out = enlarge(frame // 2, SCALE)
     height, width = out.shape[:2]
     for k in range(1, GRID):

@@ -1,4 +1,4 @@
-"""Checkpoints of a pretraining run: atomic, the last few and the best, resumed to the bit on a CPU."""
+"""Checkpoints of a pretraining run: the last few and the best. On a CPU, resuming changes no bit of the result."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ class CheckpointError(ValueError):
 
 @dataclass
 class State:
-    """All that changes during training. The order of the batches does not: it follows from seed and step."""
+    """All that changes during training. The order of batches is not part of it: it follows from seed and step."""
 
     space: Space
     optimizers: list[torch.optim.Optimizer]
     mismatch: CountMismatch
     step: int = 0
-    best: float = -1.0
-    seconds: float = 0.0  # of training, over all sessions
+    best: float = -1.0  # motion_f1 of the best validation
+    seconds: float = 0.0  # of training, over all starts of the run
 
 
 def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best: bool) -> Path:
-    """Write ``step-0000123.pt``, as ``best.pt`` too if it is, and remove all but the last ``keep``.
+    """Write ``step-0000123.pt`` and remove all checkpoints but the last ``keep`` and the best.
+
+    Args:
+        best: also write it as ``best.pt``.
 
     Raises:
-        CheckpointError: it cannot be written; those before are still there.
+        CheckpointError: it cannot be written; the earlier ones are still there.
     """
     content = {
         "config": to_dict(config),
@@ -58,14 +61,14 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
             f"cannot save a checkpoint to {folder}: {error}. The last one is still there; make room, and the "
             "same command resumes it."
         ) from error
-    # What is ahead of this step was damaged (see resume) and will be written again.
+    # Checkpoints of later steps are damaged ones (see resume), which will be overwritten.
     for old in [p for p in checkpoints(folder) if _step(p) <= state.step][:-keep]:
         old.unlink(missing_ok=True)
     return path
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in ``folder``, the last one last; ``best.pt`` is not among them."""
+    """The checkpoints in ``folder`` in the order of their steps, without ``best.pt``."""
     return sorted(folder.glob("step-*.pt"), key=_step)
 
 
@@ -75,11 +78,14 @@ def _step(path: Path) -> int:
 
 
 def resume(folder: Path, state: State, config: Config) -> Path | None:
-    """Continue from the last checkpoint in ``folder`` that can be read; None where there is none at all.
+    """Load the last checkpoint in ``folder`` that can be read into ``state``.
+
+    Returns:
+        Its path; None if there is no checkpoint.
 
     Raises:
         CheckpointError: there are some, and none can be read.
-        ConfigError: they belong to other settings.
+        ConfigError: the run was started with other settings.
     """
     paths = checkpoints(folder)
     for path in reversed(paths):
@@ -94,11 +100,11 @@ def resume(folder: Path, state: State, config: Config) -> Path | None:
 
 
 def load_checkpoint(path: Path, state: State, config: Config) -> None:
-    """Continue from ``path``.
+    """Load a checkpoint into ``state``, with the state of torch's random numbers.
 
     Raises:
         CheckpointError: it cannot be read.
-        ConfigError: it belongs to other settings.
+        ConfigError: the run was started with other settings.
     """
     content = read_checkpoint(path)
     changed = differences(content["config"], config, Scope.CHECKPOINT)
@@ -123,7 +129,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, read without unpickling code.
 
     Raises:
-        CheckpointError: it is missing, cut off, changed, or something else.
+        CheckpointError: it is missing or damaged, or no checkpoint.
     """
     try:
         with zipfile.ZipFile(path) as file:

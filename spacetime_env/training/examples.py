@@ -1,4 +1,4 @@
-"""What is trained on: the tensors of a split, and the order of batches."""
+"""Training examples: the tensors of a split, and the order of batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spacetime_env.space.background import FixedBackground
 
 @dataclass(frozen=True)
 class Examples:
-    """A training split in the network's size, held in memory. S stacks of T frames."""
+    """A training split in memory, in the network's size (h, w). S stacks of T frames."""
 
     frames: np.ndarray  # (S, T, 3, h, w) uint8, in the model's colour order
     masks: np.ndarray  # (S, T, h, w) bool: the motion masks
@@ -30,7 +30,7 @@ class Examples:
     background: np.ndarray  # (3, h, w) uint8, in the model's colour order
 
     def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
-        """The stacks ``index``: frames (B, 3, h, w) float in [0, 1] and targets, B = len(index) * T."""
+        """A batch of the stacks ``index``, (n,) int: frames (B, 3, h, w) float in [0, 1] and targets, B = n * T."""
 
         def tensor(array: np.ndarray) -> Tensor:
             return torch.from_numpy(array[index]).to(device).flatten(0, 1)
@@ -45,19 +45,19 @@ class Examples:
             space.background.image.copy_(torch.from_numpy(self.background).float() / 255)
 
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
-        """What :meth:`batch` takes, endlessly; see :func:`batches`."""
+        """The ``index`` of each batch from step ``start`` on, without end; see :func:`batches`."""
         return batches(len(self.frames), batch_size, seed, start)
 
 
 @dataclass(frozen=True)
 class JointExamples:
-    """The training splits of several games. Their stacks are of the same length and size."""
+    """The training splits of several games, in stacks of the same length and size."""
 
     games: Sequence[Examples]
     fixed: bool  # each frame comes with its game's background
 
     def batch(self, index: np.ndarray, device: str) -> tuple[Tensor, Targets]:
-        """As :meth:`Examples.batch`. ``index`` (n, 2): game and stack; what is of one game becomes neighbours."""
+        """As :meth:`Examples.batch`. ``index``, (n, 2) int: game and stack. Stacks of a game are put side by side."""
         frames, targets, backgrounds = [], [], []
         for number in np.unique(index[:, 0]).tolist():
             game = self.games[number]
@@ -74,15 +74,15 @@ class JointExamples:
         """Does nothing: with a fixed background, :meth:`batch` gives each frame that of its game."""
 
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
-        """What :meth:`batch` takes, endlessly; see :func:`joint_batches`."""
+        """The ``index`` of each batch from step ``start`` on, without end; see :func:`joint_batches`."""
         return joint_batches([len(game.frames) for game in self.games], batch_size, seed, start)
 
 
 def batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
-    """Endless shuffled batches of indices below ``count``, from step ``start`` on.
+    """Shuffled batches of indices below ``count``, (batch_size,) each, from step ``start`` on, without end.
 
-    Batch ``i`` depends on the seed and on ``i`` alone, so a resumed run sees what an uninterrupted one sees.
-    An epoch takes each index once; what does not fill a batch at its end is left out, other ones each time.
+    Batch ``i`` depends only on the seed and on ``i``, so a resumed run has the same batches as one without stop. An
+    epoch takes each index once. Indices that do not fill a batch at its end are left out, others in each epoch.
     """
     batch_size = min(batch_size, count)
     per_epoch = count // batch_size
@@ -96,21 +96,21 @@ def batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[np.n
 
 
 def joint_batches(counts: Sequence[int], batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
-    """Endless batches of several games, (batch_size, 2) with the game and the index below its count, from ``start`` on.
+    """Batches of several games from step ``start`` on, without end: (batch_size, 2), the game and an index of its own.
 
-    In a batch all games are equally frequent, or some have one more; in each ``len(counts)`` batches from the first on,
-    all are exactly so. Each game's indices are shuffled, and each comes once before any comes again. Batch ``i``
-    depends on the seed and on ``i`` alone.
+    An index is below the count of its game. In a batch each game has as many indices as the others, or one more. In
+    each block of ``len(counts)`` batches, the first of which is batch 0, all games have the same number. The indices of
+    a game are shuffled, and each comes once before any comes again. Batch ``i`` depends only on the seed and on ``i``.
     """
     games, step = len(counts), start
     shuffled: dict[int, tuple[int, np.ndarray]] = {}  # of each game: its epoch, and the order in it
     while True:
         block, place = divmod(step, games)
-        turn = np.random.default_rng((seed, block)).permutation(games)  # which game follows which in these batches
+        turn = np.random.default_rng((seed, block)).permutation(games)  # the order of the games in this block
         batch = np.empty((batch_size, 2), np.int64)
-        for i, slot in enumerate(range(place * batch_size, (place + 1) * batch_size)):
-            game = int(turn[slot % games])
-            drawn = block * batch_size + slot // games  # how many of this game were drawn before
+        for i, number in enumerate(range(place * batch_size, (place + 1) * batch_size)):
+            game = int(turn[number % games])
+            drawn = block * batch_size + number // games  # indices of this game so far
             epoch, at = divmod(drawn, counts[game])
             if shuffled.get(game, (-1,))[0] != epoch:
                 shuffled[game] = epoch, np.random.default_rng((seed, epoch, game + 1)).permutation(counts[game])
@@ -120,7 +120,11 @@ def joint_batches(counts: Sequence[int], batch_size: int, seed: int, start: int)
 
 
 def require_examples(examples: Examples, config: Config) -> None:
-    """Refuse a split of ``config.game`` that cannot be trained on, in a sentence."""
+    """Refuse a split of ``config.game`` that cannot be trained on.
+
+    Raises:
+        ConfigError: it holds no frames, or nothing moves in it.
+    """
     stacks = len(examples.frames)
     if stacks == 0:
         raise ConfigError(f"the training split of {config.game} holds no frames; record some with create_dataset.py.")
@@ -133,7 +137,11 @@ def require_examples(examples: Examples, config: Config) -> None:
 
 
 def load_examples(split: Split, config: Config) -> Examples:
-    """A split as training tensors, with what moves in ``scene.ignore`` left out of the targets."""
+    """The training examples of a split. Motion in the regions of ``scene.ignore`` is left out of the targets.
+
+    Raises:
+        ConfigError: ``model.rows`` does not fit the split's frames.
+    """
     model, width = config.model, split.native[1]
     size, grid = model.frame_size, model.grid
     try:
@@ -161,14 +169,14 @@ def load_examples(split: Split, config: Config) -> Examples:
 
 
 def within(boxes: np.ndarray, top: int, bottom: int) -> np.ndarray:
-    """Boxes (n, 4) ``x, y, w, h`` as seen between two rows, ``y`` from the first of them; without those not seen."""
+    """Boxes (n, 4) ``x, y, w, h``, cut at two rows, with ``y`` counted from ``top``; without those that are outside."""
     low, high = boxes[:, 1].clip(top, bottom), (boxes[:, 1] + boxes[:, 3]).clip(top, bottom)
     cut = np.stack([boxes[:, 0], low - top, boxes[:, 2], high - low], axis=1)
     return cut[high > low]
 
 
 def with_background(space: Space, examples: Examples) -> Space:
-    """A copy of a network, whose fixed background is the image of a game; one that learns its background as it is."""
+    """A copy of the network with the game's image as fixed background; the network itself if it learns backgrounds."""
     if not isinstance(space.background, FixedBackground):
         return space
     copy = deepcopy(space)

@@ -88,9 +88,8 @@ def train_loop(
         except KeyboardInterrupt:
             if state.step != saved:
                 save_checkpoint(folder, state, config, settings.keep, best=False)
-            raise Interrupted(
-                f"interrupted at step {state.step} of {steps}, and saved in {folder}. The same command resumes it."
-            ) from None
+            done = f"interrupted at step {state.step} of {steps}, and saved in {folder}."
+            raise Interrupted(f"{done} The same command resumes it.") from None
 
 
 class Log:

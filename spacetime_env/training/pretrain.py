@@ -1,7 +1,7 @@
 """Pretraining: from recorded frames to a model folder. :func:`pretrain` reads from top to bottom.
 
-It records what data is missing, trains on motion, evaluates alongside, names the objects from a few labels
-(or, where there are none, by clusters), writes the folder that :func:`spacetime_env.load_model` reads, and measures it.
+It records missing data, trains on motion with a validation now and then, names the objects from a few labels (without
+labels, by clusters), writes the folder that :func:`spacetime_env.load_model` reads, and evaluates it.
 """
 
 from __future__ import annotations
@@ -43,26 +43,28 @@ def pretrain(
 
     Args:
         config: see :class:`spacetime_env.config.Config`.
-        out: the model folder; ``models/<name>`` where None.
-        run: where checkpoints and logs go; ``runs/<name>`` where None. An unfinished run there is resumed.
-        restart: throw away the run that is there: its checkpoints and logs, not the data.
-        policy: who plays the training data; ``data.agent`` where None.
+        out: the model folder; None: ``models/<name>``.
+        run: the folder for checkpoints and logs; None: ``runs/<name>``. An unfinished run there is resumed.
+        restart: delete the checkpoints and logs in ``run`` first, but not the data.
+        policy: the player of the training data; None: ``data.agent``.
         command: the command line, for the card.
         export_classifier: also write ``z_what-classifier_{n}.joblib.pkl`` into ``run`` for each n of
-            ``train.few_shot``, where there are labels.
-        gathered: what other runs have of the same data; kept up to date for the next one. Reading them takes as long
-            as a thousand steps.
+            ``train.few_shot``, if there are labels.
+        gathered: the data of earlier runs, by :func:`data_key`; the data of this run are added. Reading them anew takes
+            as long as a thousand steps.
 
     Returns:
         The model folder.
 
     Raises:
-        ConfigError, DatasetError, TrainingError, CheckpointError, NothingFoundError, BundleError: in plain
-            sentences.
+        ConfigError, DatasetError, TrainingError, CheckpointError, NothingFoundError, BundleError: each with a sentence
+            that says what to do.
     """
     began = time.perf_counter()
     require_settings(config)
-    name = run_name(config)
+    name, each = run_name(config), each_game(config)
+    policy = policy or policy_for(config.data.agent)
+    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     run = Path(run or Path("runs") / name)
     out = Path(out or Path("models") / name)
     checkpoints = run / "checkpoints"
@@ -72,7 +74,7 @@ def pretrain(
     files.sweep(checkpoints, time.time() - 3600)
     torch.set_num_threads(config.train.threads)
 
-    games = gather_games(config, policy or policy_for(config.data.agent), {} if gathered is None else gathered)
+    games = gather_games(each, policy, eval_policy, {} if gathered is None else gathered)
     config, examples, validate = training_data(config, games)
     data_seconds = time.perf_counter() - began
 
@@ -86,28 +88,29 @@ def pretrain(
 
 
 def forget(run: Path) -> None:
-    """Throw away a run's checkpoints, logs and figures, and nothing else that lies in its folder."""
+    """Delete a run's checkpoints, logs and figures, and nothing else in its folder."""
     for old in (run / "checkpoints", run / "tensorboard"):
         shutil.rmtree(old, ignore_errors=True)
     (run / figures_json.NAME).unlink(missing_ok=True)
 
 
-def gather_games(config: Config, policy: Player, gathered: dict[str, GameData]) -> dict[str, GameData]:
-    """The data of each game of a run, by its name.
+def gather_games(
+    each: Mapping[str, Config], policy: Player, eval_policy: Player, gathered: dict[str, GameData]
+) -> dict[str, GameData]:
+    """The data of each game of a run, by the name of the game.
 
     Args:
-        policy: the player of the training data.
-        gathered: the data of earlier runs. Those that this run does not use are removed, since they may be gigabytes,
-            and those that it reads are added.
+        each: as :func:`~spacetime_env.config.games.each_game` gives it.
+        policy, eval_policy: the players of the training and of the validation data.
+        gathered: the data of earlier runs, by :func:`data_key`. Those that this run does not use are removed, since
+            they may be gigabytes, and those that it reads are added.
     """
-    each = each_game(config)
-    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     keys = {game: data_key(own, policy) for game, own in each.items()}
     for key in set(gathered) - set(keys.values()):
         del gathered[key]
     games: dict[str, GameData] = {}
     for game, own in each.items():
-        if config.games:
+        if len(each) > 1:
             print(f"{game}: {len(games) + 1} of {len(each)} games")
         if keys[game] not in gathered:
             gathered[keys[game]] = gather(own, policy, eval_policy)
@@ -145,7 +148,7 @@ def start(config: Config, examples: Examples | JointExamples) -> State:
 
 
 def use_best(folder: Path, state: State) -> None:
-    """Take the weights of the best checkpoint, where there is one that can be read."""
+    """Load the weights of the best checkpoint, if it exists and can be read."""
     if (folder / BEST).is_file():
         try:
             state.space.load_state_dict(read_checkpoint(folder / BEST)["space"])

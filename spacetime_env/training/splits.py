@@ -1,4 +1,4 @@
-"""Splits that are there and fit the settings; what is missing is recorded."""
+"""The splits of a run: opened and compared with the settings; missing ones are recorded first."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.recorder import record, split_folder
 from spacetime_env.data.split import Split, open_split
 
-FLICKER = 0.02  # over this part of what moves, it is worth looking at two frames; a fast ball alone makes 1.4 %
+FLICKER = 0.02  # over this flicker (see Split.flicker) a model sees two frames; a fast ball alone makes 1.4 %
 
 
 def prepare_split(config: Config, split: str, policy: Player | None = None) -> Split:
-    """Record a split, or what is missing of it, and open it.
+    """Record a split, or its missing shards, and open it.
 
-    Where ``policy`` is None, ``data.agent`` plays, and the validation split ``data.eval_agent``.
+    The validation split is recorded with ground truth, for naming and for figures; without, if the game has none or
+    OCAtari is not installed.
 
-    Validation wants ground truth for naming and for figures; where the game has none, or OCAtari is not
-    installed, it is recorded without.
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        policy: the player; None: ``data.agent``, and ``data.eval_agent`` for the validation split.
 
     Raises:
-        DatasetError: what is there is of another game or of other settings, or is damaged.
+        DatasetError: the folder holds another game or other settings, or is damaged.
     """
     if policy is None:
         key = "data.eval_agent" if split == "validation" else "data.agent"
         policy = policy_for(config.data.eval_agent if split == "validation" else config.data.agent, key)
     folder = split_folder(config.data, config.game, split, policy.name)
-    subframes = config.model.subframes or 2  # 0: both are looked at to find out
+    subframes = config.model.subframes or 2  # 0: settle_subframes needs both frames
     # An unfinished one is resumed as it was begun, with or without labels.
     labels = read_meta(folder).labels if (folder / META).is_file() else None
     try:
         found = open_split(folder, config.game, config.motion, subframes)
-    except DatasetError:  # missing or incomplete; record says what is wrong with it, if it cannot go on
+    except DatasetError:  # missing or incomplete; if it is of other settings, record raises again
         try:
             record(config.game, split, policy, config.data, config.motion, labels, subframes=subframes, prepare=False)
         except LabelsError as error:
@@ -47,7 +49,7 @@ def prepare_split(config: Config, split: str, policy: Player | None = None) -> S
 
 
 def settle_subframes(config: Config, train: Split) -> Config:
-    """The configuration with ``model.subframes`` 1 or 2; where it is 0, by what flickers in the training data."""
+    """The config with ``model.subframes`` 1 or 2; if it is 0, the flicker of the training split decides."""
     if config.model.subframes:
         return config
     flicker = train.flicker()
@@ -57,7 +59,7 @@ def settle_subframes(config: Config, train: Split) -> Config:
 
 
 def test_splits(config: Config) -> list[Split]:
-    """The test splits that are there and have labels; where ``data.test_agent`` names a policy, also of its play.
+    """The test splits that have labels. If ``data.test_agent`` names a policy, its split is recorded if it is missing.
 
     Raises:
         DatasetError: one was recorded with settings that ``config`` cannot use.
@@ -74,20 +76,20 @@ def test_splits(config: Config) -> list[Split]:
 
 
 def require_same(found: Split, config: Config) -> None:
-    """Refuse a finished split whose stacks are not those that ``config.data`` asks for.
+    """Refuse a finished split whose number, length or seed of stacks is not that of ``config.data``.
 
     Raises:
         DatasetError: naming the settings.
     """
     asked = to_dict(config)["data"]
-    recorded = asked | found.meta.settings()["data"]  # of a train split, eval_size is not known, and is not compared
+    recorded = asked | found.meta.settings()["data"]  # a train split knows no eval_size, so that is not compared
     wrong = differences({"data": recorded}, {"data": asked}, Scope.SPLIT)
     if wrong:
         raise DatasetError(other_settings(found.path, wrong))
 
 
 def require_classes(config: Config, validation: Split) -> None:
-    """Refuse names in ``scene.classes`` and ``scene.still`` that the ground truth does not have.
+    """Refuse names in ``scene.classes`` and ``scene.still`` that the ground truth of the split does not have.
 
     Raises:
         ConfigError: naming the nearest that it has.

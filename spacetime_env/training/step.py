@@ -1,4 +1,4 @@
-"""One training step: used by :mod:`spacetime_env.training.loop`."""
+"""One training step, for :mod:`spacetime_env.training.loop`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Target
 
 
 def make_optimizers(space: Space, config: Config) -> list[torch.optim.Optimizer]:
-    """One for the foreground and, where the background learns, one for it."""
+    """The optimizer of the foreground and, if the background has parameters, that of the background."""
     train = config.train
     kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.RMSprop
     optimizers: list[torch.optim.Optimizer] = [kind(space.foreground.parameters(), lr=train.learning_rate)]
-    learned = list(space.background.parameters())
-    if learned:
-        optimizers.append(torch.optim.Adam(learned, lr=train.background_learning_rate))
+    background = list(space.background.parameters())
+    if background:
+        optimizers.append(torch.optim.Adam(background, lr=train.background_learning_rate))
     return optimizers
 
 
@@ -30,17 +30,27 @@ def train_step(
     config: Config,
     progress: float,
 ) -> tuple[dict[str, Tensor], SpaceOutput]:
-    """Forward, backward and one update. Returns every loss term (detached) and the output.
+    """Forward, backward and one update of the weights.
 
     Args:
-        frames: (B, 3, h, w) float in [0, 1].
+        optimizers: as :func:`make_optimizers` makes them.
+        mismatch: the state of the dynamic schedule; updated.
+        frames: (B, 3, h, w) float in [0, 1], in the model's colour order.
+        targets: of these frames.
         progress: fraction of the training that is done, 0 to 1; all schedules follow it.
+
+    Returns:
+        Scalar tensors by name: the losses, their weighted sum ``total``, and ``gradient_norm`` before clipping. And
+        the network's output before the update.
+
+    Raises:
+        NotFiniteError: the network has diverged, and a box is nan or inf.
     """
     strength = config.loss.hint.at(progress) if config.model.variant != "space" else 0.0
     hints = Hints(targets.z_pres, targets.z_where, targets.mask, strength) if strength > 0 else None
-    kind = frames.device.type
-    amp = config.train.amp == "on" or (config.train.amp == "auto" and kind == "cuda")
-    with torch.autocast(kind, torch.bfloat16, enabled=amp):
+    device = frames.device.type
+    amp = config.train.amp == "on" or (config.train.amp == "auto" and device == "cuda")
+    with torch.autocast(device, torch.bfloat16, enabled=amp):
         tau = config.loss.tau.at(progress)
         behind = behind_objects(frames, targets, space, config)
         output = space(frames, hints, tau, sample=True, backgrounds=targets.backgrounds, behind=behind)
@@ -62,9 +72,10 @@ def train_step(
 
 
 def behind_objects(frames: Tensor, targets: Targets, space: Space, config: Config) -> Tensor | None:
-    """What is behind the objects of each frame, (B, 3, H, W) in [0, 1]; None where it is the background.
+    """The image behind the objects of each frame, (B, 3, H, W) in [0, 1]; None if it is the network's background.
 
-    With ``loss.still_is_background``, the frame itself but for what moves and one pixel around it.
+    With ``loss.still_is_background`` it is the frame itself, but the fixed background where the motion mask is set and
+    one pixel around.
     """
     if not config.loss.still_is_background or config.model.variant == "space":
         return None
@@ -75,7 +86,7 @@ def behind_objects(frames: Tensor, targets: Targets, space: Space, config: Confi
 
 
 def require_settings(config: Config) -> None:
-    """Refuse settings that training cannot work with, before any time is spent.
+    """Refuse settings that cannot be trained with, before anything is recorded or read.
 
     Raises:
         ConfigError: naming the setting.

@@ -1,15 +1,15 @@
-"""A sweep: one pretraining run for every combination of settings, and one table of what they came to.
+"""A sweep: one pretraining run for every combination of settings, and a table of their figures.
 
 ::
 
     runs/sweep/pong/
         table.csv                   a row for each run: settings, wall time, all figures
-        table.md                    a row for each combination but of seeds: mean and standard deviation over them
-        seed=0,variant=space/       a run as any other: checkpoints, logs, figures.json
+        table.md                    a row for each combination, with mean and standard deviation over the seeds
+        seed=0,variant=space/       the folder of a run: checkpoints, logs, figures.json
             model/                  its model folder
-            sweep.json              its config, its seconds so far, and whether it is done; written last
-            error.txt               why it failed, where it did
-        data/                       only where runs ask for data of different settings
+            sweep.json              its config, its seconds so far, and whether it is done
+            error.txt               why it failed, if it did
+        data/                       if the runs need data of different settings
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ ERROR = "error.txt"
 def run_sweep(
     sweep: Sweep, restart: bool = False, command: str = "", export_classifier: bool = False
 ) -> list[SweepRun]:
-    """Do all runs that are not done, one after the other, and write the table after each.
+    """Do all runs that are not done, one after the other, and write the tables after each.
 
     Args:
         sweep: see :func:`spacetime_env.training.sweep_plan.plan`.
-        restart: throw away all runs first: their checkpoints, logs and figures.
+        restart: delete the checkpoints, logs and figures of all runs first.
         command: the command line, for the cards.
         export_classifier: see :func:`spacetime_env.training.pretrain.pretrain`.
 
     Returns:
-        The runs that failed. Each was reported; why is in its ``error.txt``.
+        The runs that failed. Each was reported, and its ``error.txt`` has the traceback.
 
     Raises:
-        ConfigError: the folder has a run of other settings; none is started then.
-        OSError: the sweep's folder or table cannot be written.
-        Interrupted, KeyboardInterrupt: Ctrl-C; what is done is kept.
+        ConfigError: the folder has a run of other settings; no run is started then.
+        OSError: the sweep's folder or a table cannot be written.
+        Interrupted, KeyboardInterrupt: Ctrl-C; finished runs are kept.
     """
     sweep.folder.mkdir(parents=True, exist_ok=True)
     for run in sweep.runs:
@@ -74,7 +74,7 @@ def run_sweep(
             continue
         print(title, flush=True)
         try:
-            do(run, f"{command}  # {run.title}" if command else "", export_classifier, gathered)
+            do_run(run, f"{command}  # {run.title}" if command else "", export_classifier, gathered)
         except (Interrupted, KeyboardInterrupt):
             if restart:
                 print("Leave out --restart to resume what is done.", file=sys.stderr)
@@ -83,7 +83,7 @@ def run_sweep(
             failed.append(run)
             with contextlib.suppress(OSError):
                 write_atomically(run.folder / ERROR, traceback.format_exc().encode())
-            print(f"{title} failed: {in_words(error)} ({run.folder / ERROR})", file=sys.stderr)
+            print(f"{title} failed: {message_of(error)} ({run.folder / ERROR})", file=sys.stderr)
         finally:
             write_tables(sweep)
     write_tables(sweep)
@@ -98,7 +98,7 @@ def run_sweep(
 
 
 def require_same_run(run: SweepRun) -> None:
-    """Refuse a run that was begun with other settings than now: a table of both would compare nothing.
+    """Refuse a run that was begun with other settings, since a table could not compare it with the new runs.
 
     Raises:
         ConfigError: naming the settings.
@@ -111,8 +111,8 @@ def require_same_run(run: SweepRun) -> None:
         )
 
 
-def do(run: SweepRun, command: str, export_classifier: bool, gathered: dict[str, GameData]) -> None:
-    """Do a run, or the rest of it, and note how long it took.
+def do_run(run: SweepRun, command: str, export_classifier: bool, gathered: dict[str, GameData]) -> None:
+    """Do a run, or the rest of it, and write its time into ``sweep.json``.
 
     Args:
         gathered: see :func:`spacetime_env.training.pretrain.pretrain`.
@@ -138,9 +138,9 @@ def do(run: SweepRun, command: str, export_classifier: bool, gathered: dict[str,
 
 
 def share_data(run: SweepRun) -> None:
-    """Copy into the run's own data root what it can use of the one that was asked for.
+    """Copy the splits that a run with a data root of its own can use from the data root that was asked for.
 
-    That is the test splits, and validation splits of its settings: they may have ground truth that cannot be
+    These are the test splits, and validation splits of the same settings. They may have ground truth, which cannot be
     recorded again without OCAtari.
     """
     for game, config in each_game(run.config).items():
@@ -148,7 +148,7 @@ def share_data(run: SweepRun) -> None:
 
 
 def share_game(game: str, config: Config, source: str) -> None:
-    """:func:`share_data` of one game, whose ``config`` has the run's own root."""
+    """:func:`share_data` for one game. ``config.data.root`` is the run's own root, ``source`` the one asked for."""
     there, here = Path(source) / game, Path(config.data.root) / game
     here.mkdir(parents=True, exist_ok=True)
     for split in sorted([*there.glob("test-*"), *there.glob("validation-*")]):
@@ -159,14 +159,14 @@ def share_game(game: str, config: Config, source: str) -> None:
                 require_same(open_split(split, game, config.motion), config)
             except DatasetError:
                 continue
-        half = here / f".{split.name}.tmp"
-        shutil.rmtree(half, ignore_errors=True)  # of a copy that was killed
-        shutil.copytree(split, half)
-        os.replace(half, here / split.name)
+        unfinished = here / f".{split.name}.tmp"
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
+        shutil.copytree(split, unfinished)
+        os.replace(unfinished, here / split.name)
 
 
-def in_words(error: Exception) -> str:
-    """What to show of an error: its sentence, with its kind where it was not written for users."""
+def message_of(error: Exception) -> str:
+    """The message of an error for users, with the name of its class if the message is not written for users."""
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}."
     if isinstance(error, (ValueError, TrainingError)):
@@ -175,7 +175,7 @@ def in_words(error: Exception) -> str:
 
 
 def write_tables(sweep: Sweep) -> None:
-    """Write ``table.csv`` and ``table.md`` of what is done by now.
+    """Write ``table.csv`` and ``table.md`` of the runs done so far.
 
     Raises:
         OSError: they cannot be written.

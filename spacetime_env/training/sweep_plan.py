@@ -1,4 +1,4 @@
-"""What ``--sweep`` asks for: every combination as a run with a folder of its own, checked before any starts."""
+"""The plan of ``--sweep``: a run with a folder of its own for every combination, checked before the first starts."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from spacetime_env.space import Space
 from spacetime_env.training.step import require_settings
 
 RECORD = "sweep.json"
-LONGEST = 60  # characters of a value in a folder's name
+LONGEST = 60  # characters of a value in the name of a folder
 
 
 @dataclass(frozen=True)
 class SweepRun:
-    """One combination."""
+    """The run of one combination."""
 
-    settings: Mapping[str, str]  # what is varied, by its shortest name, and the value as it was written
+    settings: Mapping[str, str]  # short name of each varied setting -> the value as it was written
     config: Config
     folder: Path
-    source: str  # data.root as it was asked for; that of ``config`` may be one of the sweep's own
+    source: str  # data.root as it was asked for; data.root of ``config`` may be the sweep's own, see with_data
 
     @property
     def title(self) -> str:
-        """``seed=2 variant=space``."""
+        """The settings, such as ``seed=2 variant=space``."""
         return titled(self.settings)
 
     @property
@@ -46,7 +46,7 @@ class SweepRun:
         return self.folder / "model"
 
     def record(self) -> dict[str, Any]:
-        """``sweep.json``: settings, config, seconds, done; empty where there is none that can be read."""
+        """The content of ``sweep.json``: settings, config, seconds, done. Empty if it is missing or damaged."""
         try:
             found = json.loads((self.folder / RECORD).read_text())
             return found if isinstance(found["config"], dict) and found["seconds"] >= 0 and "done" in found else {}
@@ -54,7 +54,7 @@ class SweepRun:
             return {}
 
     def done(self) -> bool:
-        """It went to its end, and what it wrote is there."""
+        """Whether it was finished, and its model folder and its figures exist."""
         there = (self.model / "model.yaml").is_file() and figures_json.read(self.folder) is not None
         return there and self.record().get("done") is True
 
@@ -62,7 +62,7 @@ class SweepRun:
         """Write ``sweep.json``.
 
         Args:
-            seconds: wall time of all sessions.
+            seconds: wall time, over all starts of the run.
         """
         record = {"settings": dict(self.settings), "seconds": seconds, "done": done, "config": to_dict(self.config)}
         write_atomically(self.folder / RECORD, json.dumps(record, indent=1).encode())
@@ -70,50 +70,33 @@ class SweepRun:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All runs, the first key varying fastest."""
+    """All runs; the first setting varies fastest."""
 
     name: str
     folder: Path
     runs: tuple[SweepRun, ...]
 
 
-def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder: str | Path | None = None) -> Sweep:
-    """Read ``--sweep``, and check every combination.
+def plan(config: str | Path, fixed: Sequence[str], varied: Sequence[str], folder: str | Path | None = None) -> Sweep:
+    """The runs that ``--sweep`` asks for, with every combination checked.
 
     Args:
         config: the YAML file.
-        fixed: ``key=value`` of all runs.
-        words: ``key=v1,v2``; those of one value are of all runs too.
-        folder: of the sweep; ``runs/sweep/<name>`` where None.
+        fixed: ``key=value``, for all runs.
+        varied: ``key=v1,v2``; one with a single value is for all runs too.
+        folder: of the sweep; None: ``runs/sweep/<name>``.
 
     Raises:
-        ConfigError: nothing to vary, a word that is not ``key=v1,v2``, an unknown key or a wrong value in any
+        ConfigError: nothing to vary, one of ``varied`` is not ``key=v1,v2``, an unknown key or a wrong value in any
             combination, or two combinations that are the same.
     """
-    axes: dict[str, list[str]] = {}
-    fixed = list(fixed)
-    for word in words:
-        key, equals, _ = word.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--sweep: expected key=v1,v2, such as seed=0,1,2, and got {word!r}.")
-        values = split_values(word)
-        if len(values) == 1:
-            fixed.append(word)
-        elif key in axes:
-            raise ConfigError(f"--sweep: {key} is given twice. Give all of its values in one word.")
-        else:
-            axes[key] = values
-    if not axes:
-        raise ConfigError(f"--sweep: nothing to vary in {' '.join(words)!r}. Give several values, such as seed=0,1,2.")
-    for word in fixed:
-        if word.partition("=")[0] in axes:
-            raise ConfigError(f"{word!r} is for all runs, and --sweep varies it. Leave one of them out.")
+    axes, fixed = read_axes(fixed, varied)
     base = load_config(config, fixed)
     name = run_name(base)
     folder = Path(folder or Path("runs") / "sweep" / name)
     names = short_names(list(axes))
     runs: list[SweepRun] = []
-    for combination in itertools.product(*reversed(axes.values())):  # the last varies fastest
+    for combination in itertools.product(*reversed(axes.values())):  # product() varies the last one fastest
         chosen = dict(zip(axes, reversed(combination), strict=True))
         settings = {names[key]: value for key, value in chosen.items()}
         asked = load_checked(config, [*fixed, *(f"{key}={value}" for key, value in chosen.items())], settings)
@@ -124,14 +107,47 @@ def plan(config: str | Path, fixed: Sequence[str], words: Sequence[str], folder:
     return Sweep(name, folder, tuple(runs if "data.root" in axes else with_data(runs, folder)))
 
 
-def load_checked(config: str | Path, words: Sequence[str], settings: Mapping[str, str]) -> Config:
+def read_axes(fixed: Sequence[str], varied: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The values of each setting that varies, and the settings of all runs; arguments as of :func:`plan`.
+
+    Raises:
+        ConfigError: as :func:`plan`.
+    """
+    axes: dict[str, list[str]] = {}
+    fixed = list(fixed)
+    for setting in varied:
+        key, equals, _ = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--sweep: expected key=v1,v2, such as seed=0,1,2, and got {setting!r}.")
+        values = split_values(setting)
+        if len(values) == 1:
+            fixed.append(setting)
+        elif key in axes:
+            raise ConfigError(f"--sweep: {key} is given twice. Give all of its values at once, as in {key}=v1,v2.")
+        else:
+            axes[key] = values
+    if not axes:
+        raise ConfigError(
+            f"--sweep: nothing to vary in {' '.join(varied)!r}. Give several values, such as seed=0,1,2."
+        )
+    for setting in fixed:
+        if setting.partition("=")[0] in axes:
+            raise ConfigError(f"{setting!r} is for all runs, and --sweep varies it. Leave one of them out.")
+    return axes, fixed
+
+
+def load_checked(config: str | Path, overrides: Sequence[str], settings: Mapping[str, str]) -> Config:
     """The config of a combination, with every check that needs no data.
+
+    Args:
+        overrides: see :func:`~spacetime_env.config.load_config`.
+        settings: the combination, for messages.
 
     Raises:
         ConfigError: naming the combination.
     """
     try:
-        asked = load_config(config, words)
+        asked = load_config(config, overrides)
         each_game(asked)
         require_settings(asked)
         policy_for(asked.data.agent)
@@ -145,8 +161,8 @@ def load_checked(config: str | Path, words: Sequence[str], settings: Mapping[str
     return asked
 
 
-def split_values(word: str) -> list[str]:
-    """The values of ``key=v1,v2``, split at the commas that are outside of brackets, braces and quotes.
+def split_values(setting: str) -> list[str]:
+    """The values of ``key=v1,v2``, split at the commas outside of brackets, braces and quotes.
 
     >>> split_values("train.few_shot=[1,4],[16]")
     ['[1,4]', '[16]']
@@ -155,11 +171,11 @@ def split_values(word: str) -> list[str]:
         ConfigError: a bracket or a quote is not closed, or a value between commas is empty.
     """
     values, depth, quote = [""], 0, ""
-    for char in word.partition("=")[2]:
+    for char in setting.partition("=")[2]:
         before = values[-1].rstrip()[-1:]
         if quote:
             quote = "" if char == quote else quote
-        elif char in "'\"" and before in ("", *"[{,:"):  # elsewhere it is a letter, as in YAML
+        elif char in "'\"" and before in ("", *"[{,:"):  # elsewhere it is an ordinary character, as in YAML
             quote = char
         else:
             depth += (char in "[{") - (char in "]}")
@@ -170,27 +186,31 @@ def split_values(word: str) -> list[str]:
         if depth < 0:
             break
     if depth or quote:
-        raise ConfigError(f"--sweep: brackets or quotes do not match in {word!r}. Quote the word for the shell.")
+        raise ConfigError(f"--sweep: brackets or quotes do not match in {setting!r}. Quote it for the shell.")
     values = [value.strip() for value in values]
     if len(values) > 1 and "" in values:
-        raise ConfigError(f"--sweep: expected a value on each side of a comma in {word!r}.")
+        raise ConfigError(f"--sweep: expected a value on each side of a comma in {setting!r}.")
     return values
 
 
 def titled(settings: Mapping[str, str]) -> str:
-    """``seed=2 variant=space``."""
+    """The settings as a title: ``seed=2 variant=space``."""
     return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Key -> its last part, or all of it where that is not clear: ``model.variant`` -> ``variant``."""
+    """Key -> its last part, such as ``model.variant`` -> ``variant``; the whole key if several keys end alike."""
     lasts = [key.rpartition(".")[2] for key in keys]
-    clear = {last for last in lasts if lasts.count(last) == 1} - {"seed"}  # data.seed is not what a run's seed is
-    return {key: last if last in clear else key for key, last in zip(keys, lasts, strict=True)}
+    unique = {last for last in lasts if lasts.count(last) == 1} - {"seed"}  # data.seed and seed are two settings
+    return {key: last if last in unique else key for key, last in zip(keys, lasts, strict=True)}
 
 
 def folder_name(settings: Mapping[str, str]) -> str:
-    """``seed=2,variant=space``. What a file's name cannot hold becomes ``-`` and a checksum keeps it apart."""
+    """The settings as the name of a folder: ``seed=2,variant=space``.
+
+    A character that a file's name should not have becomes ``-``, and a long value is cut. Such a value ends with its
+    checksum, so that two values have two names.
+    """
     parts = []
     for key, value in settings.items():
         safe = re.sub(r"[^A-Za-z0-9_.+-]", "-", value)[:LONGEST]
@@ -200,9 +220,9 @@ def folder_name(settings: Mapping[str, str]) -> str:
 
 
 def with_data(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
-    """Where runs ask for data of different settings, a data root in ``folder`` for each of them.
+    """The runs, with data roots in ``folder`` if they need data of different settings: one root for each combination.
 
-    A root holds one training split of a policy, so that such runs would refuse each other's.
+    A root holds one training split of each policy, so such runs cannot share one.
     """
     asked = [data_settings(run.config) for run in runs]
     names = dict.fromkeys(name for one in asked for name in one)
@@ -217,9 +237,9 @@ def with_data(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
 
 
 def data_settings(config: Config) -> dict[str, str]:
-    """The settings that the splits in a data root have in common, by the names that they have in a folder's name.
+    """The settings that all runs of a data root have in common, by the names that they have in the folder's name.
 
-    The settings of the trail become one, ``trail``.
+    The three settings of the trail become one, ``trail``.
     """
     found = settings_of(config, Scope.DATA_ROOT)
     extent, kind, frames = (found.pop(f"motion.{name}", "") for name in ("extent", "background", "trail"))

@@ -1,16 +1,16 @@
-"""From frames to motion targets, without labels: where something moves, and how large it is.
+"""From frames to motion targets, without labels: boxes and masks of what moves.
 
 =============  =========================================================================================
 background     how often each colour occurs at each pixel; the mode or median image
-difference     the published way: what differs from the background (``motion.foreground: difference``)
-steadiness     for how much of the time around a frame its pixels had their colours
+difference     motion as pixels that differ from the background (published, ``motion.foreground: difference``)
+steadiness     in which fraction of the frames around a frame its pixels have the same colours
 parts          connected pixels of one colour
-shapes         what many frames tell about parts: which shapes move, which colours belong together
-rarity         the stages on parts, in order (``motion.foreground: rarity``)
+shapes         statistics of parts over many frames: which shapes move, which colours belong together
+rarity         motion as parts with rare colours, in stages (``motion.foreground: rarity``)
 cells          boxes as z_pres and z_where of the grid's cells
 =============  =========================================================================================
 
-Every stage is a function or a small class on plain arrays. Native frames, palette ids or RGB uint8.
+Every stage is a function or a small class on arrays. Frames are native, as palette ids or as RGB uint8.
 """
 
 from spacetime_env.data.motion.background import ColorCounts, background_of
@@ -26,7 +26,7 @@ from spacetime_env.data.motion.difference import (
 from spacetime_env.data.motion.rarity import RareMotion, Trace, View
 from spacetime_env.data.motion.steadiness import LEVELS, STRIDE, Window
 
-STAGES = 2  # counts up when a change gives other masks or boxes: saved ones are then made again
+STAGES = 2  # a version: raise it when a change gives other masks or boxes, and saved ones are computed again
 
 __all__ = [
     "LEVELS",

@@ -1,4 +1,4 @@
-"""What a place usually looks like: how often each colour occurs at each pixel."""
+"""The background of many frames: how often each colour occurs at each pixel, and the mode or median image."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import numpy as np
 
 
 class ColorCounts:
-    """How often each colour occurred at each pixel; gives the mode or the median image.
+    """How often each colour occurs at each pixel of the frames added so far.
 
-    Colours are palette ids. Frames can be added and taken away, so it serves a whole set, shard by shard, and
-    a moving trail alike. Memory: one (H, W) int32 image for each colour that occurred.
+    Colours are palette ids. Frames can be added and removed, so it serves a whole set, shard by shard, and a moving
+    trail. Memory: one (H, W) int32 image for each colour that occurred.
+
+    Args:
+        native: (H, W) of the frames.
     """
 
     def __init__(self, native: tuple[int, int]) -> None:
@@ -21,11 +24,11 @@ class ColorCounts:
         self.total = 0  # frames
 
     def add(self, ids: np.ndarray) -> None:
-        """Count frames: (N, H, W) uint8 palette ids."""
+        """Add frames: (N, H, W) uint8 palette ids."""
         self._count(ids, 1)
 
     def remove(self, ids: np.ndarray) -> None:
-        """Take back frames that were added."""
+        """Remove frames that were added, (N, H, W) uint8 palette ids."""
         self._count(ids, -1)
 
     def _count(self, ids: np.ndarray, sign: int) -> None:
@@ -38,7 +41,7 @@ class ColorCounts:
         self._shares = None
 
     def share(self, ids: np.ndarray) -> np.ndarray:
-        """In what fraction of the frames each pixel had the colour it has in ``ids``: (H, W) uint8 -> (H, W) 0 to 1."""
+        """The fraction of the frames in which a pixel has its colour in ``ids``: (H, W) uint8 -> (H, W) in [0, 1]."""
         if self._shares is None:
             self._shares = np.zeros((256, *self._native), np.float32)
             for color, seen in self._counts.items():
@@ -50,8 +53,11 @@ class ColorCounts:
 
         Args:
             palette: (256, 3) uint8, the colour of each id.
-            kind: ``mode``, the most frequent colour (the lowest id of equals), or ``median`` of each channel
-                (the lower of the two middle values).
+            kind: ``mode``, the most frequent colour (of equally frequent ones the lowest id), or ``median`` of each
+                channel (of two middle values the lower one).
+
+        Raises:
+            ValueError: no frame was added.
         """
         if not self.total:
             raise ValueError("a background needs at least one frame, and none was given.")

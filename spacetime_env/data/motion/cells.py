@@ -1,4 +1,4 @@
-"""From boxes to what the network is taught: z_pres and z_where of the grid's cells."""
+"""From boxes to the targets of the network: z_pres and z_where of the grid's cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from spacetime_env.frames import boxes_to_z_where
 
 
 def targets(boxes: np.ndarray, native: tuple[int, int], grid: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of one frame as targets of the grid's cells; where two share a cell, the larger has it.
+    """Boxes of one frame as targets of the grid's cells. If two boxes share a cell, the larger one gets it.
 
     Args:
         boxes: (n, 4) ``x, y, w, h`` in native pixels.
@@ -16,9 +16,9 @@ def targets(boxes: np.ndarray, native: tuple[int, int], grid: int) -> tuple[np.n
         grid: G.
 
     Returns:
-        z_pres (G * G, 1) float32, 1 in the cells that hold a box's centre, and z_where (G * G, 4) float32,
-        there ``w, h`` as fractions of the frame and the centre ``x, y`` in (-1, 1), else 0. Cells go row by row
-        from the top left.
+        z_pres (G * G, 1) float32, 1 in the cells that hold the centre of a box. And z_where (G * G, 4) float32, in
+        these cells ``w, h`` as fractions of the frame and the centre ``x, y`` in (-1, 1), else 0. Cells are counted row
+        by row from the top left.
     """
     z_pres, z_where = np.zeros((grid * grid, 1), np.float32), np.zeros((grid * grid, 4), np.float32)
     if len(boxes):

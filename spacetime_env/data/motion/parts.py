@@ -1,7 +1,7 @@
 """Parts: connected pixels of one colour. Atari draws an object in one colour, or in a few that touch.
 
-Palette ids, not colours, so that a part is exact. Nothing here knows what moves; the stages that do
-(:mod:`spacetime_env.data.motion.rarity`) ask how much of a part is foreground, what it borders on, what is near.
+Colours are palette ids. Whether a part moves is decided in :mod:`spacetime_env.data.motion.rarity`: by how much of it
+is foreground, which pixels adjoin it, and which parts are near.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Shape = tuple[int, int, int, bytes]  # palette id, width, height, bitmap: equal for parts that look the same
+Shape = tuple[int, int, int, bytes]  # palette id, width, height, bitmap; equal for parts that look the same
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Parts:
         colors: (n,) palette ids.
         boxes: (n, 4) int, x, y, w, h in pixels.
         areas: (n,) pixels.
-        labels: (H, W) int32: i + 1 where part i is, 0 where none is.
+        labels: (H, W) int32: i + 1 in part i, 0 outside of all parts.
     """
 
     colors: np.ndarray
@@ -40,13 +40,13 @@ class Parts:
         return total / np.maximum(self.areas, 1)
 
     def bitmap(self, i: int) -> np.ndarray:
-        """What part ``i`` looks like: (h, w) bool."""
+        """The pixels of part ``i`` in its box: (h, w) bool."""
         x, y, w, h = self.boxes[i]
         bitmap: np.ndarray = self.labels[y : y + h, x : x + w] == i + 1
         return bitmap
 
     def shape(self, i: int) -> Shape:
-        """What two parts share that look the same, wherever they are."""
+        """The shape of part ``i``, which does not depend on its place."""
         _, _, w, h = self.boxes[i].tolist()
         return int(self.colors[i]), w, h, np.packbits(self.bitmap(i)).tobytes()
 
@@ -56,7 +56,7 @@ def find_parts(ids: np.ndarray, where: np.ndarray) -> Parts:
 
     Args:
         ids: (H, W) uint8 palette ids.
-        where: (H, W) bool; pixels outside belong to no part, and cut parts apart.
+        where: (H, W) bool; the other pixels belong to no part, and separate parts.
     """
     labels = np.zeros(ids.shape, np.int32)
     colors: list[int] = []
@@ -74,9 +74,12 @@ def find_parts(ids: np.ndarray, where: np.ndarray) -> Parts:
 
 
 def open_edge(parts: Parts, ids: np.ndarray) -> np.ndarray:
-    """How much of each part's outline borders on pixels of its own colour that belong to no part: (n,) 0 to 1.
+    """The fraction of each part's outline that adjoins pixels of its own colour outside of all parts: (n,) 0 to 1.
 
-    A hole through which the background shows is open to it; an object is not.
+    It is large for a hole through which the background shows, and small for an object.
+
+    Args:
+        ids: (H, W) uint8 palette ids.
     """
     outline, opening = np.zeros(len(parts) + 1), np.zeros(len(parts) + 1)
     height, width = ids.shape
@@ -93,11 +96,11 @@ def open_edge(parts: Parts, ids: np.ndarray) -> np.ndarray:
 
 
 def neighbours(parts: Parts, chosen: np.ndarray, gap: int) -> list[tuple[int, int]]:
-    """Pairs i < j of ``chosen`` parts of which some pixels are at most ``gap`` apart (in x and in y).
+    """Pairs i < j of parts that are near each other: two of their pixels are at most ``gap`` apart in x and in y.
 
     Args:
-        chosen: (m,) indices, in ascending order.
-        gap: 1 for parts that touch, by an edge or a corner.
+        chosen: (m,) indices of the parts that are compared, in ascending order.
+        gap: pixels; 1: parts that touch by an edge or a corner.
     """
     x, y, w, h = parts.boxes[chosen].T
     near = (x[:, None] - gap < (x + w)[None]) & (x[None] - gap < (x + w)[:, None])
@@ -117,7 +120,7 @@ def neighbours(parts: Parts, chosen: np.ndarray, gap: int) -> list[tuple[int, in
 
 
 def join(members: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Groups of ``members`` that ``pairs`` connect, in the order of their first member."""
+    """The groups of ``members`` that ``pairs`` connect, in the order of their first members."""
     parent = {i: i for i in members}
 
     def root(i: int) -> int:

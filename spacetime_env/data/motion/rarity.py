@@ -1,18 +1,18 @@
-"""Motion targets from exact colours: what is rare at its place, in whole parts, joined to objects.
+"""Motion as parts with rare colours, joined to objects.
 
-Stages, in order; each has its settings in :class:`~spacetime_env.config.RarityConfig`:
+The stages, in order; their settings are in :class:`~spacetime_env.config.RarityConfig`:
 
-1. **Rare:** a pixel is foreground if its colour is rare at that place in the whole set, and was not there
-   nearly all the time around the frame. So a pellet and the path that it leaves are both background.
-2. **Parts:** connected pixels of one colour, cut where a colour is practically always: a paddle that touches
-   a wall of its colour is not the wall. A part whose outline is open to such pixels is a hole in something.
-3. **Vote:** a part is taken if enough of it is foreground, and if an object can have its size.
-4. **Parked:** it is also taken if the same shape was taken often, elsewhere.
-5. **Join:** parts near each other are one object if of one colour, or of colours that are mostly found together.
-6. **Still:** an object that consists of shapes that never move is not taken.
-7. **Flicker:** what was drawn in the sub-frame before, and has no counterpart in the frame, is added.
+1. **Rare:** a pixel is foreground if its colour is rare at this place in the whole set, and was not there nearly all
+   the time around the frame. So a pellet is background, and so is the path after it is eaten.
+2. **Parts:** connected pixels of one colour. Pixels whose colour is nearly always at this place belong to no part, so a
+   paddle that touches a wall of its colour is separated from it. A part whose outline adjoins such pixels is a hole.
+3. **Vote:** a part is accepted if enough of its pixels are foreground, and if an object can have its size.
+4. **Parked:** a part is also accepted if its shape was often accepted at other places.
+5. **Join:** parts near each other are one object if they have one colour, or colours that mostly occur together.
+6. **Still:** an object that consists of shapes that hardly ever move is dropped.
+7. **Flicker:** objects of the sub-frame before that have no counterpart in the frame are added.
 
-No labels are used. Settings and what each stage gives: docs/games.md.
+No labels are used. docs/games.md has figures for the settings and the stages.
 """
 
 from __future__ import annotations
@@ -31,57 +31,60 @@ from spacetime_env.data.motion.shapes import Shapes, Touching
 
 @dataclass(frozen=True)
 class View:
-    """One frame as the stages want it."""
+    """The input of the stages: one frame."""
 
     ids: np.ndarray  # (H, W) uint8 palette ids
-    steadiness: np.ndarray  # (H, W) 0 to 1: fraction of the time around the frame that the pixel had this colour
-    before: np.ndarray | None = None  # (H, W) uint8 palette ids of the sub-frame before; None: not looked at
+    steadiness: np.ndarray  # (H, W) 0 to 1: fraction of the frames around it in which the pixel has this colour
+    before: np.ndarray | None = None  # (H, W) uint8 palette ids of the sub-frame before; None: not used
 
 
 @dataclass(frozen=True)
 class Stages:
-    """What the stages made of one picture; for people to look at, and for the next stage."""
+    """The result of stages 1 to 3 on one frame or sub-frame with n parts."""
 
     foreground: np.ndarray  # (H, W) bool, rare pixels
     parts: Parts
-    usable: np.ndarray  # (n,) bool, of a size that an object can have, and not a hole
+    usable: np.ndarray  # (n,) bool, parts of a size that an object can have, without holes
     voted: np.ndarray  # (n,) bool, usable and mostly foreground
     steadiness: np.ndarray  # (n,) 0 to 1
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What was found in one picture."""
+    """The n objects in one frame or sub-frame with m parts."""
 
     boxes: np.ndarray  # (n, 4) float32, x, y, w, h in native pixels
-    colors: np.ndarray  # (n,) the palette id that most of the object has
-    members: list[list[int]]  # the parts of each
-    parked: np.ndarray  # of the parts, (m,) bool, those that were taken without a vote
+    colors: np.ndarray  # (n,) the palette id of each object's largest part
+    members: list[list[int]]  # the indices of each object's parts
+    parked: np.ndarray  # (m,) bool, parts that were accepted by stage 4
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What each stage made of a frame. Masks and boxes are what :meth:`RareMotion.of` gives."""
+    """The result of every stage on a frame. Mask and boxes are those that :meth:`RareMotion.of` returns."""
 
     mask: np.ndarray  # (H, W) bool
     boxes: np.ndarray  # (n, 4) float32, x, y, w, h in native pixels, largest first
     stages: Stages
     objects: Objects
-    added: np.ndarray  # (k, 4) float32, of the boxes, those of the sub-frame before alone
+    added: np.ndarray  # (k, 4) float32, those of the boxes that stage 7 added
 
 
 class RareMotion:
-    """The stages, with what they learned from a set of frames. Learn first, then ask :meth:`of` each frame."""
+    """The stages, and what they have learned from a set of frames. Call :meth:`learn` first, then :meth:`of`.
+
+    Args:
+        counts: of all frames of the set.
+    """
 
     def __init__(self, config: MotionConfig, counts: ColorCounts) -> None:
-        """``counts``: of all frames of the set."""
         self._config, self._rare = config, config.rarity
         self._counts = counts
         self._shapes = Shapes(config.rarity)
         self._touching = Touching()
 
     def learn(self, views: Iterable[View]) -> None:
-        """Learn shapes and touching colours from some frames of the set."""
+        """Learn from some frames of the set which shapes move and which colours touch."""
         for view in views:
             stages = self.stages(view.ids, view.steadiness)
             parts, voted = stages.parts, np.flatnonzero(stages.voted)
@@ -99,12 +102,12 @@ class RareMotion:
         return trace.mask, trace.boxes
 
     def trace(self, view: View) -> Trace:
-        """The same with what each stage made of the frame, for pictures; it costs no more."""
+        """Mask and boxes of one frame, with the results of the stages. It costs no more than :meth:`of`."""
         stages = self.stages(view.ids, view.steadiness)
         objects = self.objects(stages)
         mask, boxes, added = _mask(stages.parts, objects.members), objects.boxes, NO_BOXES
         if view.before is not None:
-            # What differs between two sub-frames was not there, just so, for most of the time.
+            # A pixel that differs between two sub-frames is not steady.
             steadiness = np.where(view.before == view.ids, view.steadiness, 0)
             earlier = self.stages(view.before, steadiness)
             extra = self.objects(earlier)
@@ -116,7 +119,12 @@ class RareMotion:
         return Trace(mask, boxes, stages, objects, added)
 
     def stages(self, ids: np.ndarray, steadiness: np.ndarray) -> Stages:
-        """Stages 1 to 3 of one picture: (H, W) palette ids, (H, W) 0 to 1."""
+        """Stages 1 to 3 on one frame or sub-frame.
+
+        Args:
+            ids: (H, W) uint8 palette ids.
+            steadiness: (H, W) 0 to 1.
+        """
         config, (height, width) = self._rare, ids.shape
         share = self._counts.share(ids)
         foreground = (share < config.share) & (steadiness < config.steady)
@@ -128,7 +136,7 @@ class RareMotion:
         return Stages(foreground, parts, usable, voted, parts.mean(steadiness))
 
     def objects(self, stages: Stages) -> Objects:
-        """Stages 4 to 6."""
+        """Stages 4 to 6: the objects of one frame or sub-frame."""
         config, parts = self._rare, stages.parts
         taken = stages.voted.copy()
         for i in np.flatnonzero(stages.usable & ~taken & (parts.areas >= config.parked_area)).tolist():
@@ -159,22 +167,24 @@ class RareMotion:
         return bool(areas[still].sum() > areas.sum() / 2)
 
     def _seen_again(self, earlier: Objects, i: int, now: Objects) -> bool:
-        """Whether an object of the sub-frame before is one of this frame's: near and of its colour, or in its place."""
+        """Whether object ``i`` of the sub-frame before is in the frame too: at its place, or near and in its colour."""
         if not len(now.boxes):
             return False
         box = earlier.boxes[i]
         low, high = now.boxes[:, :2], now.boxes[:, :2] + now.boxes[:, 2:]
         common = np.clip(np.minimum(high, box[:2] + box[2:]) - np.maximum(low, box[:2]), 0, None).prod(1)
         if (common > self._rare.same_place * (now.boxes[:, 2:].prod(1) + box[2:].prod() - common)).any():
-            return True  # it blinks: a frightened ghost is white, then blue
+            return True  # an object that blinks: a frightened ghost is white, then blue
         away = np.abs(now.boxes[:, :2] + now.boxes[:, 2:] / 2 - box[:2] - box[2:] / 2).max(1)
         size = np.maximum(now.boxes[:, 2:].max(1), box[2:].max())
-        # A sub-frame is 1/60 s: a small thing moves up to 6 pixels in it, a large one up to its animation.
+        # In a sub-frame (1/60 s) a small object moves by up to 6 pixels. The box of a large one also changes with its
+        # animation.
         reach = np.clip(1.5 * size, 6, 12)
         return bool(((now.colors == earlier.colors[i]) & (away <= reach)).any())
 
 
 def _mask(parts: Parts, members: list[list[int]]) -> np.ndarray:
+    """(H, W) bool: the pixels of the parts of some objects."""
     chosen = np.zeros(len(parts) + 1, bool)
     chosen[[i + 1 for group in members for i in group]] = True
     return chosen[parts.labels]

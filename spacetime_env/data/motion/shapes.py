@@ -1,4 +1,4 @@
-"""What is learned from many frames about parts: which shapes move, and which colours belong together."""
+"""Statistics of parts over many frames: which shapes move, and which colours belong together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spacetime_env.data.motion.parts import Parts, Shape
 
 
 class Shapes:
-    """Every shape that was seen: how often, how often moving, how often and where it was taken for an object.
+    """Of every shape: how often it occurred, how often it moved, and how often and where it was accepted as an object.
 
-    A pellet is many times on the screen and never moves; a paddle that parks at a wall is not rare there, and
-    moves elsewhere. Both are told from the shape.
+    A pellet occurs many times and never moves. A paddle that rests at a wall is not rare there, but it moves elsewhere.
+    Both are recognised by their shapes.
     """
 
     def __init__(self, config: RarityConfig) -> None:
@@ -25,12 +25,12 @@ class Shapes:
         self._places: defaultdict[Shape, set[tuple[int, int]]] = defaultdict(set)
 
     def learn(self, parts: Parts, usable: np.ndarray, accepted: np.ndarray, steadiness: np.ndarray) -> None:
-        """Take note of a frame's parts.
+        """Add the parts of a frame.
 
         Args:
             usable: (n,) bool, parts of a size that an object can have.
-            accepted: (n,) bool, parts that were taken for objects.
-            steadiness: (n,) 0 to 1, for how much of the time around this frame the part was there, just so.
+            accepted: (n,) bool, parts that were accepted as objects.
+            steadiness: (n,) 0 to 1, in which fraction of the frames around this one the part is at the same place.
         """
         for i in np.flatnonzero(usable).tolist():
             shape = parts.shape(i)
@@ -42,12 +42,12 @@ class Shapes:
                 self._places[shape].add((x, y))
 
     def still(self, shape: Shape) -> bool:
-        """Whether it is a thing that stays where it is until it goes away."""
+        """Whether the shape occurred often and hardly ever moved."""
         seen = self._seen[shape]
         return seen >= self._config.still_count and self._moving[shape] < self._config.still * seen
 
     def parked(self, shape: Shape) -> bool:
-        """Whether it is an object even where it does not move, since it was one at several places."""
+        """Whether the shape is an object also where it does not move, since it was accepted at several places."""
         config = self._config
         often = self._accepted[shape] >= config.parked_count
         about = len(self._places[shape]) >= config.parked_places
@@ -55,18 +55,18 @@ class Shapes:
 
 
 class Touching:
-    """Which colours belong together: of a colour's area, how much lies in parts that are near another one's."""
+    """Which colours belong together: the fraction of a colour's area in parts that are near another colour."""
 
     def __init__(self) -> None:
         self._area = np.zeros(256)
         self._near = np.zeros((256, 256))
 
     def learn(self, parts: Parts, accepted: np.ndarray, pairs: list[tuple[int, int]]) -> None:
-        """Take note of a frame.
+        """Add the parts of a frame.
 
         Args:
-            accepted: (m,) indices of the parts that were taken for objects.
-            pairs: of these, those that are near each other.
+            accepted: (m,) indices of the parts that were accepted as objects.
+            pairs: the pairs of these that are near each other.
         """
         np.add.at(self._area, parts.colors[accepted], parts.areas[accepted])
         beside: defaultdict[int, set[int]] = defaultdict(set)
@@ -78,7 +78,7 @@ class Touching:
                 self._near[parts.colors[i], color] += parts.areas[i]
 
     def together(self, color: int, other: int) -> float:
-        """0 to 1: how often the one that depends more on the other is near it."""
+        """The fraction of the area of one of the colours that is near the other, 0 to 1: the larger of the two."""
         one = self._near[color, other] / max(self._area[color], 1)
         two = self._near[other, color] / max(self._area[other], 1)
         return float(max(one, two))

@@ -1,17 +1,24 @@
-"""How steady a place is: for how much of the time around a frame a pixel had the colour that it has there."""
+"""Steadiness of a pixel: the fraction of the frames around a frame in which it has the same colour."""
 
 from __future__ import annotations
 
 import numpy as np
 
-LEVELS = 20  # steadiness is stored as whole numbers, 0 to this
-STRIDE = 3  # of the frames around one, how many apart are those that it is compared with
+LEVELS = 20  # steadiness is stored as a whole number from 0 to LEVELS
+STRIDE = 3  # a frame is compared with every third of the frames around it
 
 
 class Window:
-    """The frames around one, as they are played, and the steadiness of those that were asked for.
+    """A sliding window over the frames as they are played, which measures the steadiness of requested frames.
 
-    Every :data:`STRIDE`-th frame of the window is compared, and only those of the frame's episode.
+    A frame is compared with every :data:`STRIDE`-th frame of the window, if that is of the same episode.
+
+    Attributes:
+        measured: number of a requested frame -> its steadiness, (H, W) uint8, 0 to LEVELS.
+
+    Args:
+        native: (H, W) of the frames.
+        window: frames before and after a frame.
     """
 
     def __init__(self, native: tuple[int, int], window: int) -> None:
@@ -23,7 +30,7 @@ class Window:
         self.measured: dict[int, np.ndarray] = {}
 
     def add(self, ids: np.ndarray, episode: int) -> None:
-        """Add the newest frame, and measure the one that now lies in the middle, if that was asked for."""
+        """Add a frame, (H, W) uint8 palette ids. The one now in the middle of the window is measured, if requested."""
         at = self._added % len(self._ring)
         self._ring[at], self._episodes[at] = ids, episode
         self._added += 1
@@ -33,7 +40,7 @@ class Window:
             self.measured[middle] = self._measure(middle)
 
     def ask(self) -> int:
-        """Have the newest frame measured when it lies in the middle; returns its number."""
+        """Request the steadiness of the newest frame; returns its number. It is measured ``window`` frames later."""
         self._asked.add(self._added - 1)
         return self._added - 1
 
