@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from spacetime_env.agent import checkpoint, folder
+from spacetime_env.agent import checkpoint, player
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.run import Run
 
@@ -83,7 +83,7 @@ class Supervisor(BaseCallback):
             self.save(must=last)
 
     def _evaluate(self) -> None:
-        returns = folder.evaluate(self.model, self.judge, self.eval_episodes, self.seed)
+        returns = player.evaluate(self.model, self.judge, self.eval_episodes, self.seed)
         recent = [episode["r"] for episode in self.model.ep_info_buffer or ()]
         mean, training = float(returns.mean()), float(np.mean(recent)) if recent else None
         self.progress.evaluations.append(
