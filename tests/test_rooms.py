@@ -20,8 +20,8 @@ FLOORS = [  # from the ground up; those of one floor do not know each other
     {"data"},
     {"evaluation"},
     {"training"},
-    {"play", "viewer"},
     {"commands"},
+    {"play", "viewer"},
 ]
 ADDRESSES = {"env", "vector"}  # two lines each: saved specs name them
 TOO_LONG: dict[str, str] = {}  # a module of more than 300 lines -> why

@@ -36,6 +36,8 @@ class TrainingError(RuntimeError):
 class Interrupted(TrainingError):
     """Stopped by Ctrl-C; it is saved and can be resumed."""
 
+    exit_status = 130  # of a command that it ends
+
 
 def train_loop(
     config: Config,
