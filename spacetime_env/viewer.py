@@ -24,7 +24,7 @@ import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.commands.command_line import exit_status, positive
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
-from spacetime_env.objects.detections import table
+from spacetime_env.objects.detections import Detections, table
 from spacetime_env.objects.drawing import draw, side_by_side
 from spacetime_env.objects.film import STEPS_PER_SECOND, Film
 
@@ -86,8 +86,8 @@ def watch(
         out: folder for the pictures; it is made if it is missing.
         agent: ``"random"``, the name of a shipped agent or an agent folder.
         seed: of the first episode, and of random play.
-        human: show each step in a window, in which the play can be ended too.
-        game: with random play, which game of a model of several games. An agent plays the game that it knows.
+        human: show each step in a window, where q and Escape end the play.
+        game: with random play, which game of a model of several games.
 
     Returns:
         The files written, the GIF last.
@@ -101,18 +101,15 @@ def watch(
     folder = _made(out)  # after the model is found, so that a wrong name leaves no empty folder
     loaded = env.get_wrapper_attr("model")
     print(f"{loaded.game}: {', '.join(loaded.class_names)}. Pictures go to {folder}.")
-    written: list[Path] = []
-    film = Film()
+    written, film = list[Path](), Film()
     try:
-        observation, _ = env.reset(seed=seed)
-        total = 0.0
+        observation, total = env.reset(seed=seed)[0], 0.0
         for step in range(steps + 1):
             frame = env.get_wrapper_attr("pooled")(env.render())
             found = env.get_wrapper_attr("detections")
             if step % every == 0:
-                print(f"\nstep {step}, return {total:g}\n{table(found)}")
-                written.append(save(folder / f"frame-{step:05d}.png", draw(frame, found)))
-                written.append(save(folder / f"parts-{step:05d}.png", parts(loaded, frame)))
+                print(f"\nstep {step}, return {total:g}")
+                written += _report(loaded, frame, found, folder, f"frame-{step:05d}.png", f"parts-{step:05d}.png")
             film.add(draw(frame, found, GIF_SCALE))
             if step == steps or (window and not window.show(draw(frame, found))):
                 break
@@ -120,8 +117,7 @@ def watch(
             total += float(reward)
             if terminated or truncated:
                 print(f"\nThe episode ended after step {step + 1} with a return of {total:g}.")
-                observation, _ = env.reset()
-                total = 0.0
+                observation, total = env.reset()[0], 0.0
     finally:
         env.close()
         if window:
@@ -167,14 +163,18 @@ def look_at_image(
             f"{height} x {width}: it was resized. Places and sizes are in the model's pixels."
         )
         frame = resize(frame, (height, width), antialias=True)[0]
-    found = loaded.detect(frame)[0]
-    print(table(found))
-    written = [
-        save(folder / f"{path.stem}-frame.png", draw(frame, found)),
-        save(folder / f"{path.stem}-parts.png", parts(loaded, frame)),
-    ]
+    files = f"{path.stem}-frame.png", f"{path.stem}-parts.png"
+    written = _report(loaded, frame, loaded.detect(frame)[0], folder, *files)
     print(f"Wrote {' and '.join(str(file) for file in written)}.")
     return written
+
+
+def _report(
+    model: Any, frame: np.ndarray, found: Detections, folder: Path, frame_file: str, parts_file: str
+) -> list[Path]:
+    """Print what was found in a frame, and write it drawn on the frame, and :func:`parts`; returns the files."""
+    print(table(found))
+    return [save(folder / frame_file, draw(frame, found)), save(folder / parts_file, parts(model, frame))]
 
 
 def parts(model: Any, frame: np.ndarray) -> np.ndarray:
