@@ -114,9 +114,9 @@ def is_spacetime(env_id: str) -> bool:
     return gym.spec(env_id.rpartition(":")[2]).vector_entry_point == VECTOR
 
 
-def derived_seed(*words: int) -> int:
-    """A seed under 2**31 that depends on all ``words``: training and evaluation get seeds of their own."""
-    return int(np.random.SeedSequence([abs(word) for word in words]).generate_state(1)[0] >> 1)
+def derived_seed(*numbers: int) -> int:
+    """A seed under 2**31 that depends on all ``numbers``: training and evaluation get seeds of their own."""
+    return int(np.random.SeedSequence([abs(number) for number in numbers]).generate_state(1)[0] >> 1)
 
 
 def normalization_bytes(env: VecNormalize) -> bytes:
