@@ -1,4 +1,4 @@
-"""Record data for SPACE-Time: ``python create_dataset.py --help``.
+"""Record frames of a game: ``python create_dataset.py --help``.
 
 python create_dataset.py --game Pong --split train --agent random --size 1024
 """

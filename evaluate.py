@@ -1,4 +1,4 @@
-"""Measure a model on labelled splits: ``python evaluate.py --help``.
+"""Measure a model on recorded frames with ground truth: ``python evaluate.py --help``.
 
 python evaluate.py --model models/pong
 """

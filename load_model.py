@@ -1,4 +1,4 @@
-"""Look at what a SPACE-Time model sees: ``python load_model.py --help``.
+"""Show what a SPACE-Time model sees: ``python load_model.py --help``.
 
 python load_model.py --model pong --agent agents/pong-ppo --out look
 python load_model.py --model models/pong --image picture.png

@@ -1,4 +1,9 @@
-"""Train a SPACE-Time model: ``python pretrain_space.py --config configs/pong.yaml``."""
+"""Train a SPACE-Time model: ``python pretrain_space.py --help``.
+
+python pretrain_space.py --config configs/pong.yaml
+"""
+
+from __future__ import annotations
 
 import sys
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""One command from a fresh clone to a result. Needs Python 3.10 or newer and a network; nothing else.
+"""Installs the project from a fresh clone and starts it, in one command. Needs Python 3.10 or newer and a network.
 
     python3 run.py play     install, then play Pong with the shipped agent on the shipped model
     python3 run.py test     install with the test tools, then run the tests
 
-Words after ``play`` or ``test`` go to the player or to pytest: ``python3 run.py play --help``,
-``python3 run.py test -k scene``. The packages go into ``.venv`` beside this file, in the versions of
-constraints.txt; a second call finds them there and starts at once. Delete ``.venv`` to begin anew.
+Words after ``play`` or ``test`` are passed to the player or to pytest: ``python3 run.py play --help``,
+``python3 run.py test -k scene``. Packages are installed into ``.venv`` beside this file, in the versions of
+constraints.txt. A second call finds them there and starts at once. Delete ``.venv`` to install anew.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "spacetime-env.json"  # what is installed; written last
-UNFINISHED = VENV / "spacetime-env.unfinished"  # there while an installation is under way
+UNFINISHED = VENV / "spacetime-env.unfinished"  # exists while an installation is under way
 LOG = VENV / "pip.log"
 EXTRAS = {"play": (), "test": ("test",)}
-BARE = {"test": ("ocatari",)}  # installed without what they ask for; constraints.txt says why
+BARE = {"test": ("ocatari",)}  # installed without their dependencies; constraints.txt says why
 COMMANDS = {"play": ("-m", "spacetime_env.play"), "test": ("-m", "pytest")}
-ALL_CORES = ("-n", "logical", "--dist", "worksteal")  # `run.py test -n 0` keeps to one process
+ALL_CORES = ("-n", "logical", "--dist", "worksteal")  # `run.py test -n 0` uses one process
 OLDEST, NEWEST = (3, 10), (3, 13)
-CPU_TORCH = "https://download.pytorch.org/whl/cpu"  # an address of PyTorch's own, 200 MB in place of 3 GB
+CPU_TORCH = "https://download.pytorch.org/whl/cpu"  # PyTorch without CUDA: 200 MB instead of 3 GB
 
 
 class Stop(Exception):
-    """Ends the run with a sentence for the user."""
+    """Ends the script; the message is a sentence for the user."""
 
 
 def main(words: list[str]) -> int:
+    """Install and start what is asked for. Exit status: that of the player or of pytest, 1 if that cannot start."""
     if not words or words[0] not in COMMANDS:
         print(__doc__)
         return 0 if words and words[0] in ("-h", "--help") else 2
     command, rest = words[0], words[1:]
-    # Small networks, one frame at a time: on a busy machine more threads only wait for each other.
+    # The networks are small and see one frame at a time: on a busy machine more threads only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         find_python(words)
@@ -63,7 +64,7 @@ def main(words: list[str]) -> int:
 
 
 def call(command: list[str]) -> int:
-    """Run ``command`` and give back its exit status. Ctrl-C reaches it too, and it is let finish first."""
+    """Run ``command``; its exit status. Ctrl-C reaches it too; it is raised here after the command has ended."""
     stopped = None
     with subprocess.Popen(command) as process:
         while process.poll() is None:
@@ -77,7 +78,11 @@ def call(command: list[str]) -> int:
 
 
 def find_python(words: list[str]) -> None:
-    """Go on under a Python that fits, if this one does not and the machine has one."""
+    """If this Python is too old, run the script with another one of this machine and exit with its status.
+
+    Raises:
+        Stop: the machine has no Python that is new enough.
+    """
     if sys.version_info[:2] > NEWEST:
         print(f"run.py: Python {platform.python_version()} is newer than what was tested (3.10 to 3.13).")
     if sys.version_info[:2] >= OLDEST:
@@ -93,7 +98,11 @@ def find_python(words: list[str]) -> None:
 
 
 def install(extras: tuple[str, ...]) -> None:
-    """Make ``.venv`` hold the project with ``extras``, unless it does already."""
+    """Install the project with ``extras`` into ``.venv``, unless that was done already.
+
+    Raises:
+        Stop: it cannot be installed.
+    """
     wanted = fingerprint()
     have = read_stamp()
     if have and have["fingerprint"] == wanted and set(extras) <= set(have["extras"]):
@@ -117,15 +126,15 @@ def install(extras: tuple[str, ...]) -> None:
 
 
 def fingerprint() -> str:
-    """Changes when what should be installed changes, or when the checkout moves."""
-    told = hashlib.sha256(str(ROOT).encode())
+    """A hash of all that an installation depends on: the files that say what is installed, and the checkout's path."""
+    digest = hashlib.sha256(str(ROOT).encode())
     for name in ("pyproject.toml", "constraints.txt"):
-        told.update((ROOT / name).read_bytes())
-    return told.hexdigest()
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
 
 
 def read_stamp() -> dict | None:
-    """What a finished installation wrote, or None where there is none that works."""
+    """What a finished installation wrote; None if there is none, or it no longer works."""
     try:
         stamp = json.loads(STAMP.read_text())
         works = subprocess.run([str(PYTHON), "-c", ""], capture_output=True, check=False).returncode == 0
@@ -135,6 +144,11 @@ def read_stamp() -> dict | None:
 
 
 def make_venv() -> None:
+    """Make ``.venv``, in place of one that is from an unfinished installation.
+
+    Raises:
+        Stop: there is a ``.venv`` that this script did not make, or Python cannot make one.
+    """
     if VENV.exists():
         if not (UNFINISHED.exists() or STAMP.exists()):
             raise Stop(
@@ -154,14 +168,15 @@ def make_venv() -> None:
 
 
 def pip(*words: str) -> int:
+    """Run pip in ``.venv``; its exit status. What it says is also written to :data:`LOG`."""
     LOG.unlink(missing_ok=True)
     return call([str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--log", str(LOG), "--retries", "2", *words])
 
 
 def cpu_torch() -> None:
-    """On Linux without an NVIDIA card, take PyTorch's CPU build: the usual one brings 3 GB of CUDA.
+    """On Linux without an NVIDIA card, install PyTorch's CPU build: the usual one has 3 GB of CUDA.
 
-    Only where PyTorch's own address answers; otherwise the next step takes what pip is set up to take.
+    If PyTorch's server cannot be reached, nothing is installed here, and the next step installs the usual build.
     """
     card = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()
     if sys.platform != "linux" or platform.machine() != "x86_64" or card:
@@ -177,6 +192,7 @@ def cpu_torch() -> None:
 
 
 def why_pip_failed() -> str:
+    """A sentence on why pip failed and what to do, from its log."""
     said = LOG.read_text(errors="replace") if LOG.exists() else ""
     again = "Then run the same command again."
     if "No space left on device" in said:
@@ -190,7 +206,11 @@ def why_pip_failed() -> str:
 
 
 def check_imports() -> None:
-    """OpenCV's wheel needs libraries that a bare Linux, such as a slim container, may lack."""
+    """Check that OpenCV can be imported: its wheel needs libraries that a slim container may lack.
+
+    Raises:
+        Stop: it cannot.
+    """
     tried = subprocess.run([str(PYTHON), "-c", "import cv2"], capture_output=True, text=True, check=False)
     if tried.returncode:
         lines = tried.stderr.strip().splitlines() or ["no word why"]

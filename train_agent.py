@@ -1,4 +1,4 @@
-"""Train an SB3 agent on the objects that SPACE-Time sees: ``python train_agent.py --help``.
+"""Train a Stable-Baselines3 agent on the objects that a model finds: ``python train_agent.py --help``.
 
 python train_agent.py --algo ppo --env SpaceTime/Pong-v5 --seed 0 -P
 """

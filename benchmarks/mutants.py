@@ -52,9 +52,9 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "block": (["envs/block.py"], ["tests/envs/test_vector.py tests/envs/test_wrapper_subframes.py"]),
     "vector": (["envs/vector.py", "envs/worker.py"], ["tests/envs/test_vector.py tests/agent/test_bridge.py"]),
     "wrapper": (
-        ["envs/wrapper.py", "envs/observation.py", "envs/env.py"],
+        ["envs/wrapper.py", "envs/observation.py", "envs/env.py", "envs/noop.py"],
         [
-            "tests/envs/test_wrapper.py tests/envs/test_wrapper_subframes.py "
+            "tests/envs/test_noop.py tests/envs/test_wrapper.py tests/envs/test_wrapper_subframes.py "
             "tests/envs/test_wrapper_workers.py tests/models/test_screens.py"
         ],
     ),
@@ -70,11 +70,17 @@ SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
             "objects/describe_compiled.py",
             "models/screens_compiled.py",
         ],
-        ["tests/space/test_sparse.py tests/objects/test_describe.py tests/models/test_screens.py"],
+        [
+            "tests/space/test_latents.py tests/space/test_sparse.py tests/objects/test_describe.py "
+            "tests/models/test_screens.py"
+        ],
     ),
     "loader": (
         ["models/folder.py", "models/model.py", "models/weights.py"],
-        ["tests/models/test_folder.py tests/models/test_joint_folder.py", "tests/models/test_screens.py"],
+        [
+            "tests/models/test_folder.py tests/models/test_joint_folder.py tests/models/test_model.py",
+            "tests/models/test_screens.py",
+        ],
     ),
 }
 TIMEOUT = 300  # seconds for the tests of a mutant: one that runs for ever is noticed too

@@ -1,9 +1,9 @@
-"""Whether numba is there (the optional extra ``fast``), and how inner loops are compiled with it.
+"""Whether numba is installed (the optional extra ``fast``), and how inner loops are compiled with it.
 
-A step of one game takes a few thousand operations on a few dozen numbers. In arrays most of its time goes to calling
-array functions. So the inner loops of seeing and tracking are there twice: in arrays, as the text of the rules and for
-where numba is not installed, and compiled, in modules whose names end in ``_compiled``. Tests hold one against the
-other. Each function is compiled at its first call, a second or so each, and kept on disk.
+A step of one game takes a few thousand operations on a few dozen numbers. With numpy most of its time is spent on
+calling numpy's functions. So the inner loops of finding and tracking objects are written twice: with numpy, to be read
+and for computers without numba; and as loops that numba compiles, in modules whose names end in ``_compiled``. Tests
+compare the two. A function is compiled at its first call, which takes about a second, and then kept on disk.
 
 Without numba, ``INSTALLED`` is False and no ``_compiled`` module is imported.
 """
@@ -22,4 +22,4 @@ except ImportError:
 else:
     INSTALLED = True
     compiled = numba.njit(cache=True, nogil=True)
-    fused = numba.njit(cache=True, nogil=True, fastmath={"contract"})  # a * b + c in one rounding
+    fused = numba.njit(cache=True, nogil=True, fastmath={"contract"})  # a * b + c is rounded once

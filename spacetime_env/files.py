@@ -1,4 +1,4 @@
-"""Files written whole or not at all: a reader sees the old file or the new one, also after a crash."""
+"""Writes files atomically: a reader sees the old file or the new one, never a part, also after a crash."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-Content = bytes | Callable[[Path], None]  # or a function that writes to the temporary path it is given
+Content = bytes | Callable[[Path], None]  # the function writes to the temporary path that it is given
 
 
 def write_atomically(path: Path, content: Content) -> None:
-    """Replace ``path`` in one step; on a full disk the old file stays.
+    """Write a file, or replace it.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, on a full disk for instance. An old file is then unchanged.
     """
     write_together({path: content})
 
 
 def write_together(contents: Mapping[Path, Content]) -> None:
-    """Replace files that describe each other: all of them are safe on disk before the first takes its name.
+    """Write files that belong together, or replace them.
 
-    So a full disk leaves all of the old ones. Only a crash between two renames can leave old beside new.
+    All of them are written under temporary names before the first gets its own name. So only a crash between two
+    renames can leave an old file beside a new one.
 
     Raises:
-        OSError: one of them cannot be written.
+        OSError: one of them cannot be written. All old files are then unchanged.
     """
     staged: dict[Path, Path] = {}
     try:
@@ -47,8 +48,8 @@ def write_together(contents: Mapping[Path, Content]) -> None:
 
 
 def sweep(folder: Path, older_than: float) -> None:
-    """Remove what interrupted writes left behind, if it is older than ``older_than`` (seconds since 1970)."""
+    """Remove temporary files of interrupted writes from before ``older_than`` (seconds since 1970)."""
     for path in folder.glob(".*.tmp"):
-        with contextlib.suppress(FileNotFoundError):  # its writer is alive and has just renamed it
+        with contextlib.suppress(FileNotFoundError):  # another process has just renamed it
             if path.stat().st_mtime < older_than:
                 path.unlink()

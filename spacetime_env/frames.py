@@ -1,6 +1,6 @@
-"""Frames at every boundary: RGB uint8 pictures, the tensors a network sees, and boxes in both of their units.
+"""Units, sizes and colour order: frames, the tensors that a network takes, and boxes in pixels or as z_where.
 
-This is the only place that resizes, reorders colours or turns pixels into the (-1, 1) coordinates of z_where.
+No other module resizes frames for a network, reorders colours, or converts between pixels and z_where.
 
 ======== ================================================================================================
 frames   uint8 RGB, (N, H, W, 3), native size (Pong: H = 210, W = 160)
@@ -24,11 +24,11 @@ Size = tuple[int, int]  # H, W
 
 
 def require_frames(frames: Any, size: Size | None = None) -> np.ndarray:
-    """Check that ``frames`` are RGB uint8 pictures, (N, H, W, 3) or one (H, W, 3), and return (N, H, W, 3).
+    """Check that ``frames`` are uint8 RGB pictures, (N, H, W, 3) or one (H, W, 3); returns (N, H, W, 3).
 
     Args:
-        frames: what should be frames.
-        size: H, W that they must have; ``None``: any.
+        frames: the frames.
+        size: H, W that they must have; None: any.
 
     Raises:
         ValueError: not an array, not uint8, another shape or another size.
@@ -52,13 +52,13 @@ def require_frames(frames: Any, size: Size | None = None) -> np.ndarray:
 
 
 def resize(frames: np.ndarray | list[np.ndarray], size: Size, antialias: bool = False) -> np.ndarray:
-    """Frames (N, H0, W0, 3) or (H0, W0, 3) uint8 at another size: (N, H, W, 3) uint8.
+    """Frames at another size: (N, H, W, 3) uint8. An array that has the size already is not copied.
 
     Args:
-        frames: uint8 RGB; or a list of (H0, W0, 3), which saves the copy into one array.
-        size: H, W wanted.
-        antialias: average the pixels that fall together (``cv2.INTER_AREA``) where both sides shrink. It
-            keeps objects of one or two pixels, and is slower than ``cv2.INTER_LINEAR``, the other choice.
+        frames: (N, H0, W0, 3) or (H0, W0, 3) uint8 RGB; or a list of (H0, W0, 3), which saves copying them together.
+        size: H, W.
+        antialias: if both sides shrink, average the pixels that fall together (``cv2.INTER_AREA``). Objects of one or
+            two pixels are kept so. It is slower than ``cv2.INTER_LINEAR``, which is used otherwise.
 
     Raises:
         ValueError: as :func:`require_frames` does.
@@ -83,15 +83,15 @@ def to_tensor(
     antialias: bool = False,
     channels_last: bool = False,
 ) -> torch.Tensor:
-    """Frames as a network sees them: float32 (N, 3, H, W) in [0, 1], on the CPU.
+    """Frames as a network takes them: float32 (N, 3, H, W) in [0, 1], on the CPU.
 
     Args:
         frames: uint8 RGB, (N, H0, W0, 3) or (H0, W0, 3), or a list of the latter.
         size: H, W of the tensor.
-        color_order: ``"bgr"`` turns the channels round, for networks trained on OpenCV's order (upstream).
+        color_order: ``"bgr"`` reverses the channels, for networks that were trained on OpenCV's order (upstream).
         antialias: see :func:`resize`.
-        channels_last: lay the tensor out in memory as frames are, which convolutions without GroupNorm like
-            best. Its shape and values are the same.
+        channels_last: lay the tensor out in memory as frames are. Convolutions without GroupNorm are faster so. Shape
+            and values are the same.
 
     Raises:
         ValueError: as :func:`require_frames` does; an unknown colour order.
@@ -133,13 +133,17 @@ def z_where_to_boxes(z_where: np.ndarray, native: Size) -> np.ndarray:
 
 
 def shown_rows(rows: tuple[int, int], native: Size) -> tuple[int, int]:
-    """The native rows that a network sees (``model.rows``): the first, and the one after the last.
+    """The rows of a frame that a network sees: the first one, and the one after the last.
+
+    Args:
+        rows: ``model.rows``; (0, 0) stands for all.
+        native: H, W of the frame.
 
     >>> shown_rows((0, 0), (210, 160)), shown_rows((34, 194), (210, 160))
     ((0, 210), (34, 194))
 
     Raises:
-        ValueError: rows that the frame does not have.
+        ValueError: the frame does not have these rows.
     """
     top, bottom = rows if tuple(rows) != (0, 0) else (0, native[0])
     if not 0 <= top < bottom <= native[0]:
@@ -150,7 +154,12 @@ def shown_rows(rows: tuple[int, int], native: Size) -> tuple[int, int]:
 
 
 def from_rows(z_where: np.ndarray, rows: tuple[int, int], native: Size) -> np.ndarray:
-    """z_where (n, 4) of a network that sees ``rows`` only, as a fraction of the whole frame; float32.
+    """z_where of a network that sees some rows only, converted to the whole frame: (n, 4) float32.
+
+    Args:
+        z_where: (n, 4), relative to the rows.
+        rows: see :func:`shown_rows`.
+        native: H, W of the frame.
 
     >>> from_rows(np.array([[0.5, 0.5, 0.0, 0.0]]), (0, 105), (210, 160))
     array([[ 0.5 ,  0.25,  0.  , -0.5 ]], dtype=float32)
@@ -165,6 +174,7 @@ def from_rows(z_where: np.ndarray, rows: tuple[int, int], native: Size) -> np.nd
 
 
 def _fours(values: np.ndarray, what: str) -> np.ndarray:
+    """``values`` as float32, if they are (..., 4)."""
     values = np.asarray(values, np.float32)
     if values.ndim == 0 or values.shape[-1] != 4:
         raise ValueError(f"expected {what} of shape (n, 4), got {values.shape}.")
@@ -172,11 +182,13 @@ def _fours(values: np.ndarray, what: str) -> np.ndarray:
 
 
 def _scale(native: Size) -> np.ndarray:
+    """W, H of a frame as float32, in the order of x, y."""
     height, width = _require_size(native)
     return np.array([width, height], np.float32)
 
 
 def _require_size(size: Size) -> Size:
+    """``size`` as two integers, if it is H, W."""
     try:
         height, width = size
         if height == int(height) > 0 and width == int(width) > 0:

@@ -1,7 +1,7 @@
-"""The games: every one that ale_py registers as ``ALE/<Game>-v5``, under the names people use for them.
+"""The names of the games that ale_py registers as ``ALE/<Game>-v5``, and the sizes of their frames.
 
-Nothing about a game is written down here. Names come from Gymnasium's registry, frame sizes from ALE itself
-(not every game is 210 x 160: AirRaid is 250 x 160, Carnival 214 x 160).
+Names come from Gymnasium's registry and sizes from ALE; none is written down here. (Most frames are 210 x 160 pixels,
+H x W. AirRaid's are 250 x 160, and Carnival's 214 x 160.)
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _ID = re.compile(r"(?:.*/)?(?P<name>.+?)(?:NoFrameskip|Deterministic)?(?:-v\d+)?
 
 
 class UnknownGameError(ValueError):
-    """No such game in ale_py; the message names the nearest."""
+    """There is no such game in ale_py; the message names the nearest."""
 
 
 @functools.cache
 def games() -> tuple[str, ...]:
-    """Names of all games, as they stand in ``ALE/<Game>-v5``, in alphabetical order.
+    """The names of all games, as in ``ALE/<Game>-v5``, in alphabetical order.
 
     >>> "Pong" in games() and "SpaceInvaders" in games()
     True
@@ -40,13 +40,13 @@ def games() -> tuple[str, ...]:
 
 
 def canonical(name: str) -> str:
-    """The name in :func:`games` that ``name`` means; case, underscores, namespace and version do not matter.
+    """The name in :func:`games` that ``name`` stands for. Case, underscores, namespace and version do not matter.
 
     >>> canonical("space_invaders"), canonical("ALE/Pong-v5")
     ('SpaceInvaders', 'Pong')
 
     Raises:
-        UnknownGameError: naming the nearest games.
+        UnknownGameError: there is no such game.
     """
     match = _ID.fullmatch(name) if isinstance(name, str) else None
     key = _plain(match["name"]) if match else ""
@@ -65,7 +65,7 @@ def ale_spec(game: str) -> EnvSpec:
 
 @functools.cache
 def frame_size(game: str) -> tuple[int, int]:
-    """Height and width of the game's screen in pixels, asked of ALE.
+    """H, W of the game's frames in pixels, as ALE has them.
 
     >>> frame_size("Pong"), frame_size("AirRaid")
     ((210, 160), (250, 160))
@@ -80,4 +80,5 @@ def frame_size(game: str) -> tuple[int, int]:
 
 
 def _plain(name: str) -> str:
+    """Lower case, letters and digits only."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

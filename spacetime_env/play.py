@@ -1,7 +1,7 @@
 """Play with a trained agent and show what it sees: ``python -m spacetime_env.play``.
 
-Prints a sample of the objects and the return of each episode, and writes a GIF of the first one with the
-detected boxes drawn in. To look at a model more closely, see :mod:`spacetime_env.viewer`.
+Prints some of the objects and the return of each episode, and writes a GIF of the first episode with the detected
+boxes drawn in. :mod:`spacetime_env.viewer` shows more of what a model sees.
 """
 
 from __future__ import annotations
@@ -9,32 +9,29 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
-SAMPLES = (100, 200, 300)  # steps of the first episode whose objects are printed
+from spacetime_env.commands.command_line import exit_status, positive
+
+if TYPE_CHECKING:
+    from spacetime_env.objects.film import Film
+
+SAMPLES = (100, 200, 300)  # the steps of the first episode whose objects are printed
 GIF_SCALE = 2
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line; the exit status."""
+    """The command line. Exit status: 0 done, 1 an error in plain words, 130 interrupted."""
     options = parser().parse_args(words)
     import torch
 
-    torch.set_num_threads(1)  # the process is ours; one frame at a time is fastest so, by far on a busy machine
-    try:
-        play(**vars(options))
-    except (ValueError, gym.error.Error, OSError) as error:  # BundleError, AgentError and the like
-        print(f"play: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nplay: stopped.", file=sys.stderr)
-        return 130
-    return 0
+    torch.set_num_threads(1)  # one frame at a time: more threads only wait for each other, most on a busy machine
+    return exit_status("play", lambda: play(**vars(options)), errors=(gym.error.Error,))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--agent", default="pong-ppo", help="a shipped agent or an agent folder (default: %(default)s)")
     made.add_argument("--model", help="another model than the agent's own: a name or a folder")
-    made.add_argument("--episodes", type=_positive, default=3, help="how many to play (default: %(default)s)")
-    made.add_argument("--max-steps", type=_positive, help="cut each episode off after so many steps")
+    made.add_argument("--episodes", type=positive, default=3, help="how many to play (default: %(default)s)")
+    made.add_argument("--max-steps", type=positive, help="cut each episode off after so many steps")
     made.add_argument("--seed", type=int, default=0, help="of the first episode; the next has the next one")
     made.add_argument("--gif", type=Path, default=Path("play.gif"), help="its file (default: %(default)s)")
     made.add_argument("--gif-steps", type=int, default=300, help="steps in the GIF (default: %(default)s); 0: none")
@@ -61,16 +58,16 @@ def play(
     gif: Path = Path("play.gif"),
     gif_steps: int = 300,
 ) -> list[float]:
-    """Play, print and write the GIF.
+    """Play, print and write the GIF. The GIF is also written if the play is stopped with Ctrl-C.
 
     Args:
         agent: name of a shipped agent, or an agent folder.
-        model: name or folder of another model than the one the agent was trained on.
+        model: name or folder of another model than the one that the agent was trained on.
         episodes: how many to play.
         max_steps: after so many steps an episode is cut off; None: it ends when the game does.
         seed: of the first episode; the next episode has the next seed.
-        gif: where the GIF of the first episode goes.
-        gif_steps: how many steps it shows; 0: none is written.
+        gif: the file that the GIF of the first episode is written to.
+        gif_steps: how many steps the GIF shows; 0: none is written.
 
     Returns:
         The return of each episode.
@@ -79,11 +76,10 @@ def play(
         ValueError: there is no such agent or model, it is damaged, or the two do not fit.
         OSError: the GIF cannot be written.
     """
-    from spacetime_env.objects.detections import table
-    from spacetime_env.objects.drawing import draw
+    from spacetime_env.agent import load_player
     from spacetime_env.objects.film import Film
 
-    act, env = _actor(agent, model)
+    act, env = load_player(agent, model, render_mode="rgb_array")
     film, returns = Film(), list[float]()
     print(f"{agent} plays {env.spec.id if env.spec else 'its env'}.", flush=True)
     try:
@@ -93,19 +89,13 @@ def play(
             while not over and step != max_steps:
                 observation, reward, terminated, truncated, _ = env.step(act(observation))
                 step, total, over = step + 1, total + float(reward), terminated or truncated
-                if episode == 0 and step in SAMPLES:
-                    print(f"\nstep {step}\n{table(env.get_wrapper_attr('detections'))}", flush=True)
-                if episode == 0 and step <= gif_steps:
-                    picture: Any = env.render()
-                    film.add(draw(picture, env.get_wrapper_attr("detections"), GIF_SCALE))
+                if episode == 0:
+                    _show(env, step, film, gif_steps)
             returns.append(total)
             pace = step / (time.perf_counter() - began)
             cut = "" if over else ", cut off"
-            print(
-                f"\nepisode {episode + 1}: return {total:g} ({step} steps{cut}, {pace:.0f} a second)",
-                flush=True,
-            )
-    finally:  # also what was seen until Ctrl-C
+            print(f"\nepisode {episode + 1}: return {total:g} ({step} steps{cut}, {pace:.0f} a second)", flush=True)
+    finally:
         env.close()
         if film.pictures:
             gif.parent.mkdir(parents=True, exist_ok=True)
@@ -114,21 +104,17 @@ def play(
     return returns
 
 
-def _actor(agent: str, model: str | None) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
-    """What chooses the actions, and the env it acts in."""
-    from spacetime_env.agent import folder
+def _show(env: gym.Env[Any, Any], step: int, film: Film, gif_steps: int) -> None:
+    """Print the objects of a step if it is one of :data:`SAMPLES`, and add its picture to the GIF."""
+    from spacetime_env.objects.detections import table
+    from spacetime_env.objects.drawing import draw
 
-    found = folder.find(agent)
-    deterministic = folder.describe(found).get("deterministic", True)
-    given: dict[str, Any] = {} if model is None else {"model": model, "any_model": True}
-    player, env = folder.load_agent(found, render_mode="rgb_array", **given)
-    return lambda observation: player.predict(observation, deterministic=deterministic)[0], env
-
-
-def _positive(word: str) -> int:
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {word!r}")
-    return int(word)
+    detections = env.get_wrapper_attr("detections")
+    if step in SAMPLES:
+        print(f"\nstep {step}\n{table(detections)}", flush=True)
+    if step <= gif_steps:
+        picture: Any = env.render()
+        film.add(draw(picture, detections, GIF_SCALE))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Look at what a model sees: ``python load_model.py --model pong``. See ``--help``.
+"""Show what a model sees: ``python load_model.py --model pong``. See ``--help``.
 
-Plays a game, prints the objects every so often, and writes pictures: the frame with boxes, names and
-confidences; the latents' reconstruction beside the frame; and a GIF of the whole.
+Plays a game, prints the objects of some steps, and writes pictures of these: the frame with boxes, names and
+confidences, and the frame beside what the latents draw. A GIF shows all steps.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 import spacetime_env  # noqa: F401  (registers the envs)
+from spacetime_env.commands.command_line import exit_status, positive
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
-from spacetime_env.objects.detections import table
+from spacetime_env.objects.detections import Detections, table
 from spacetime_env.objects.drawing import draw, side_by_side
 from spacetime_env.objects.film import STEPS_PER_SECOND, Film
 
@@ -39,20 +40,16 @@ class ViewerError(ValueError):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line; the exit status."""
+    """The command line. Exit status: 0 done, 1 an error in plain words, 130 interrupted."""
     options = parser().parse_args(words)
-    try:
+
+    def run() -> None:
         if options.image:
-            look_at_image(_named(options.model, options.game), options.image, options.out, options.game)
+            look_at_image(_model_name(options.model, options.game), options.image, options.out, options.game)
         else:
             watch(**{key: value for key, value in vars(options).items() if key != "image"})
-    except (ValueError, OSError, gym.error.Error) as error:  # BundleError, AgentError, UnknownGameError too
-        print(f"load_model: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nload_model: stopped.", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status("load_model", run, errors=(gym.error.Error,))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,8 +57,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="load_model.py", description="Look at what a model sees.")
     made.add_argument("--model", help="a bundled model's name or a model folder (default: the agent's own, or pong)")
     made.add_argument("--game", help="of a model of several games: which; without --model, the game's own")
-    made.add_argument("--steps", type=_positive, default=300, help="steps to play (default: %(default)s)")
-    made.add_argument("--every", type=_positive, default=50, help="steps between two tables and pictures")
+    made.add_argument("--steps", type=positive, default=300, help="steps to play (default: %(default)s)")
+    made.add_argument("--every", type=positive, default=50, help="steps between two tables and pictures")
     made.add_argument("--out", type=Path, default=Path("look"), help="folder for the pictures (default: look)")
     made.add_argument("--agent", default="random", help="random, a shipped agent's name or an agent folder")
     made.add_argument("--seed", type=int, default=0, help="of the game and of the random agent")
@@ -80,17 +77,17 @@ def watch(
     human: bool = False,
     game: str | None = None,
 ) -> list[Path]:
-    """Play, print and draw.
+    """Play, print and draw. What was drawn is kept if the play is stopped with Ctrl-C.
 
     Args:
-        model: name, folder or loaded model. ``None``: the agent's own; for a random agent, ``"pong"``.
-        steps: how many steps to play; where an episode ends, the next begins.
-        every: steps between two tables, two annotated frames and two reconstructions.
-        out: folder for the pictures; made if it is not there.
+        model: name, folder or loaded model. None: the agent's own; with random play that of ``game``, or ``"pong"``.
+        steps: how many steps to play. Where an episode ends, the next one begins.
+        every: of each so many steps, one has its objects printed and drawn.
+        out: folder for the pictures; it is made if it is missing.
         agent: ``"random"``, the name of a shipped agent or an agent folder.
-        seed: of the first episode and of the random agent.
-        human: show each step in a window, which ends it too.
-        game: of a model of several games, which to play; of others their own. An agent plays the game it knows.
+        seed: of the first episode, and of random play.
+        human: show each step in a window, where q and Escape end the play.
+        game: with random play, which game of a model of several games.
 
     Returns:
         The files written, the GIF last.
@@ -101,21 +98,18 @@ def watch(
     """
     window = Window() if human else None
     act, env = _actor(agent, model, seed, game)
-    folder = _made(out)  # only now: a wrong name leaves no empty folder
+    folder = _made(out)  # after the model is found, so that a wrong name leaves no empty folder
     loaded = env.get_wrapper_attr("model")
     print(f"{loaded.game}: {', '.join(loaded.class_names)}. Pictures go to {folder}.")
-    written: list[Path] = []
-    film = Film()
+    written, film = list[Path](), Film()
     try:
-        observation, _ = env.reset(seed=seed)
-        total = 0.0
+        observation, total = env.reset(seed=seed)[0], 0.0
         for step in range(steps + 1):
             frame = env.get_wrapper_attr("pooled")(env.render())
             found = env.get_wrapper_attr("detections")
             if step % every == 0:
-                print(f"\nstep {step}, return {total:g}\n{table(found)}")
-                written.append(save(folder / f"frame-{step:05d}.png", draw(frame, found)))
-                written.append(save(folder / f"parts-{step:05d}.png", parts(loaded, frame)))
+                print(f"\nstep {step}, return {total:g}")
+                written += _report(loaded, frame, found, folder, f"frame-{step:05d}.png", f"parts-{step:05d}.png")
             film.add(draw(frame, found, GIF_SCALE))
             if step == steps or (window and not window.show(draw(frame, found))):
                 break
@@ -123,9 +117,8 @@ def watch(
             total += float(reward)
             if terminated or truncated:
                 print(f"\nThe episode ended after step {step + 1} with a return of {total:g}.")
-                observation, _ = env.reset()
-                total = 0.0
-    finally:  # also what was seen until Ctrl-C
+                observation, total = env.reset()[0], 0.0
+    finally:
         env.close()
         if window:
             window.close()
@@ -138,15 +131,20 @@ def watch(
 def look_at_image(
     model: str | Model, path: str | os.PathLike[str], out: str | os.PathLike[str], game: str | None = None
 ) -> list[Path]:
-    """Find the objects in one picture; print them and write the two pictures of :func:`watch`.
+    """Find the objects in one picture; print them, and write the two pictures that :func:`watch` writes of a step.
 
     Args:
-        model, game: see :func:`watch`.
-        path: of the picture.
-        out: folder for the pictures.
+        model: name, folder or loaded model.
+        path: the picture's file, of any format that Pillow reads. It is resized to the model's native size.
+        out: folder for the pictures; it is made if it is missing.
+        game: which game of a model of several games.
+
+    Returns:
+        The files written.
 
     Raises:
-        ViewerError: the file is not there or is not a picture.
+        ViewerError: there is no such file, or it is not a picture.
+        ValueError: there is no such model, or it does not know the game.
     """
     loaded: Any = _loaded(model, game)
     path = Path(path)
@@ -165,25 +163,32 @@ def look_at_image(
             f"{height} x {width}: it was resized. Places and sizes are in the model's pixels."
         )
         frame = resize(frame, (height, width), antialias=True)[0]
-    found = loaded.detect(frame)[0]
-    print(table(found))
-    written = [
-        save(folder / f"{path.stem}-frame.png", draw(frame, found)),
-        save(folder / f"{path.stem}-parts.png", parts(loaded, frame)),
-    ]
+    files = f"{path.stem}-frame.png", f"{path.stem}-parts.png"
+    written = _report(loaded, frame, loaded.detect(frame)[0], folder, *files)
     print(f"Wrote {' and '.join(str(file) for file in written)}.")
     return written
 
 
+def _report(
+    model: Any, frame: np.ndarray, found: Detections, folder: Path, frame_file: str, parts_file: str
+) -> list[Path]:
+    """Print what was found in a frame, and write it drawn on the frame, and :func:`parts`; returns the files."""
+    print(table(found))
+    return [save(folder / frame_file, draw(frame, found)), save(folder / parts_file, parts(model, frame))]
+
+
 def parts(model: Any, frame: np.ndarray) -> np.ndarray:
-    """The frame beside what the latents draw: reconstruction, foreground, background, alpha."""
+    """A picture of the frame, (H, W, 3) uint8 RGB, beside what the model's latents draw of it.
+
+    These are the reconstruction, the foreground, the background and alpha.
+    """
     pictures = model.reconstruct(frame)
     names = ("reconstruction", "foreground", "background", "alpha")
     return side_by_side({"frame": frame, **{name: pictures[name][0] for name in names}})
 
 
 def save(path: Path, picture: np.ndarray) -> Path:
-    """Write a picture, (H, W, 3) uint8 RGB, as PNG: whole or not at all."""
+    """Write a picture, (H, W, 3) uint8 RGB, as PNG, either whole or not at all; returns ``path``."""
     from spacetime_env.files import write_atomically
 
     buffer = io.BytesIO()
@@ -193,7 +198,7 @@ def save(path: Path, picture: np.ndarray) -> Path:
 
 
 class Window:
-    """A window on the screen, drawn by OpenCV.
+    """A window of OpenCV on the screen.
 
     Raises:
         ViewerError: there is no screen, or this OpenCV cannot open windows.
@@ -224,40 +229,39 @@ class Window:
         self.close()
 
     def show(self, picture: np.ndarray) -> bool:
-        """Show (H, W, 3) uint8 RGB for one step's time; False once the user asks to end."""
+        """Show a picture, (H, W, 3) uint8 RGB, for the time of one step; False if the user wants to end."""
         cv2.imshow(self.TITLE, picture[..., ::-1])
         key = cv2.waitKey(1000 // STEPS_PER_SECOND) & 0xFF
         return key not in (ESCAPE, Q) and cv2.getWindowProperty(self.TITLE, cv2.WND_PROP_VISIBLE) >= 1
 
     def close(self) -> None:
-        """Close it."""
+        """Close the window."""
         cv2.destroyWindow(self.TITLE)
 
 
 def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
-    """What chooses actions, and the env it plays."""
+    """A function from observations to actions, and the env that it plays."""
     if agent == "random":
-        loaded = _loaded(_named(model, game), game)
+        loaded = _loaded(_model_name(model, game), game)
         env = gym.make(f"SpaceTime/{loaded.game}-v5", model=loaded, render_mode="rgb_array")
         env.action_space.seed(seed)
         return lambda observation: env.action_space.sample(), env
     if game is not None:
         raise ViewerError(f"--game is for random play; the agent {agent} plays the game that it was trained on.")
-    from spacetime_env.agent import load_agent
+    from spacetime_env.agent import load_player
 
-    given = {} if model is None else {"model": model, "any_model": True}
-    player, env = load_agent(agent, render_mode="rgb_array", **given)
-    return lambda observation: player.predict(observation, deterministic=True)[0], env
+    return load_player(agent, model, render_mode="rgb_array")
 
 
-def _named(model: Any, game: str | None) -> Any:
-    """The model that is asked for; where none is, that of the game, or pong."""
+def _model_name(model: Any, game: str | None) -> Any:
+    """``model`` as it is given; if it is None, the name of the bundled model of the game, or of Pong."""
     if model is not None:
         return model
     return canonical(game).lower() if game is not None else "pong"
 
 
 def _loaded(model: Any, game: str | None) -> Any:
+    """The model, loaded if ``model`` is a name or a path."""
     from spacetime_env.models.folder import load_model
 
     if not isinstance(model, (str, os.PathLike)):
@@ -266,12 +270,7 @@ def _loaded(model: Any, game: str | None) -> Any:
 
 
 def _made(folder: str | os.PathLike[str]) -> Path:
+    """The folder, which is made if it is missing."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _positive(word: str) -> int:
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {word!r}")
-    return int(word)

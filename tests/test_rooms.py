@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,21 @@ FLOORS = [  # from the ground up; those of one floor do not know each other
     {"data"},
     {"evaluation"},
     {"training"},
-    {"play", "viewer"},
     {"commands"},
+    {"play", "viewer"},
 ]
 ADDRESSES = {"env", "vector"}  # two lines each: saved specs name them
 TOO_LONG: dict[str, str] = {}  # a module of more than 300 lines -> why
+LONG_FUNCTIONS = {  # a function of more than 60 lines -> why
+    "agent.train.train": "to be split",
+    "commands.record.parser": "to be split",
+    "data.meta.settings_for": "to be split",
+    "envs.wrapper.SpaceTimeObservation.__init__": "to be split",
+    "objects.describe_compiled.arrange": "to be split",
+    "objects.tracker_compiled.track": "to be split",
+    "training.loop.train_loop": "to be split",
+    "training.pretrain.pretrain": "to be split",
+}
 
 
 def name_of(path: Path) -> str:
@@ -91,6 +102,28 @@ def test_the_root_is_small_and_no_module_is_long() -> None:
     long = {f"{MODULES[name]}: {count} lines" for name, count in lines.items() if count > 300 and name not in TOO_LONG}
     assert not long, "\n".join(sorted(long))
     assert all(lines[name] > 300 for name in TOO_LONG), "a module is short again: take it out of TOO_LONG"
+
+
+def functions(name: str, node: ast.AST) -> Iterator[tuple[str, int]]:
+    """The functions and methods below a node: their names, with those of what they lie in, and lines."""
+    for child in ast.iter_child_nodes(node):
+        inner = f"{name}.{child.name}" if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else name
+        if isinstance(child, ast.FunctionDef):
+            yield inner, (child.end_lineno or 0) - child.lineno + 1
+        yield from functions(inner, child)
+
+
+def test_no_function_is_long() -> None:
+    """60 lines, its signature and docstring among them: it is read without scrolling."""
+    lines = {
+        function: count
+        for name, path in MODULES.items()
+        for function, count in functions(name, ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert len(lines) > 500
+    long = {name for name, count in lines.items() if count > 60}
+    assert not long - {*LONG_FUNCTIONS}, f"split it: {sorted(long - {*LONG_FUNCTIONS})}"
+    assert not {*LONG_FUNCTIONS} - long, f"short again; take it out: {sorted({*LONG_FUNCTIONS} - long)}"
 
 
 ROOMS = sorted(name for name, path in MODULES.items() if path.name == "__init__.py" and name and "." not in name)

@@ -149,21 +149,20 @@ def test_watch_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     asked: list[Any] = []
 
-    class Player:
-        def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[Any, None]:
-            assert observation.shape == (3, 7) and deterministic
-            asked.append("predict")
-            return np.int64(3), None
+    def act(observation: np.ndarray) -> Any:
+        assert observation.shape == (3, 7)
+        asked.append("act")
+        return np.int64(3)
 
-    def load_agent(path: str, **options: Any) -> tuple[Any, gym.Env]:
-        asked.append((path, options))
-        return Player(), make_pong(render_mode=options["render_mode"])
+    def load_player(path: str, model: Any, **options: Any) -> tuple[Any, gym.Env]:
+        asked.append((path, model, options))
+        return act, make_pong(render_mode=options["render_mode"])
 
-    monkeypatch.setattr(spacetime_env.agent, "load_agent", load_agent)
+    monkeypatch.setattr(spacetime_env.agent, "load_player", load_player)
     viewer.watch(agent="agents/pong-ppo", steps=2, out=tmp_path)
-    assert asked == [("agents/pong-ppo", {"render_mode": "rgb_array"}), "predict", "predict"]
+    assert asked == [("agents/pong-ppo", None, {"render_mode": "rgb_array"}), "act", "act"]
     viewer.watch("other", agent="agents/pong-ppo", steps=1, out=tmp_path)
-    assert asked[3] == ("agents/pong-ppo", {"render_mode": "rgb_array", "model": "other", "any_model": True})
+    assert asked[3] == ("agents/pong-ppo", "other", {"render_mode": "rgb_array"})
 
 
 def test_what_was_seen_is_saved_when_it_is_stopped(

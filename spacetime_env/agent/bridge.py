@@ -1,4 +1,4 @@
-"""From a Gymnasium ``VectorEnv`` to a Stable-Baselines3 ``VecEnv``: SB3 has no such bridge of its own."""
+"""Makes a Stable-Baselines3 ``VecEnv`` of a Gymnasium ``VectorEnv``. SB3 has nothing for this itself."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 class VectorEnvBridge(VecEnv):
     """Lets SB3 train on ``gym.make_vec(...)``.
 
-    An episode's last observation is in ``info["terminal_observation"]``, and ``info["TimeLimit.truncated"]`` says
-    whether its end was a time limit, so that SB3 bootstraps from it.
+    The last observation of an episode is in ``info["terminal_observation"]``. ``info["TimeLimit.truncated"]`` says
+    whether the episode was truncated, so that SB3 bootstraps from the last observation.
 
     Args:
-        envs: a vector environment that resets in the same step, as SB3's do.
+        envs: a vector environment that resets an environment in the step that ends its episode, as SB3's do.
 
     Raises:
         ValueError: it resets in the next step, or not at all.
@@ -49,7 +49,11 @@ class VectorEnvBridge(VecEnv):
         self._actions: Any = None
 
     def reset(self) -> VecEnvObs:
-        """Reset all environments, with the seeds and options that were given."""
+        """Reset all environments, with the seeds and options that were set before.
+
+        Raises:
+            ValueError: the environments were given different options.
+        """
         seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
         options = self._options[0]
         if any(one != options for one in self._options):
@@ -61,11 +65,11 @@ class VectorEnvBridge(VecEnv):
         return observations
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take (num_envs, ...) actions for :meth:`step_wait`."""
+        """Keep (num_envs, ...) actions for :meth:`step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step all environments; one that ends is reset in the same step."""
+        """Step all environments. One whose episode ends is reset in the same step."""
         observations, rewards, terminations, truncations, vector_infos = self.envs.step(self._actions)
         final = vector_infos.pop("final_obs", None), vector_infos.pop("final_info", None)
         vector_infos.pop("_final_obs", None), vector_infos.pop("_final_info", None)
@@ -95,22 +99,22 @@ class VectorEnvBridge(VecEnv):
         return [found[i] for i in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of all environments."""
+        """Set an attribute of all environments; a subset is refused."""
         self._all_only(indices)
         self.envs.set_attr(attr_name, [value] * self.num_envs)  # type: ignore[attr-defined]
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Call a method of all environments."""
+        """Call a method of all environments; a subset is refused."""
         self._all_only(indices)
         return list(self.envs.call(method_name, *args, **kwargs))  # type: ignore[attr-defined]
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """False for each: what wraps a single environment inside a vector environment is its own affair."""
+        """False for each environment: a vector environment does not tell what wraps its environments."""
         return [False for _ in self._get_indices(indices)]
 
     def _all_only(self, indices: VecEnvIndices) -> None:
         if indices is not None and list(self._get_indices(indices)) != list(range(self.num_envs)):
-            raise NotImplementedError("a vector environment is spoken to as a whole: leave indices out.")
+            raise NotImplementedError("this works on all environments of a vector environment: leave indices out.")
 
 
 def _each(infos: dict[str, Any], count: int) -> list[dict[str, Any]]:
@@ -118,7 +122,7 @@ def _each(infos: dict[str, Any], count: int) -> list[dict[str, Any]]:
     each: list[dict[str, Any]] = [{} for _ in range(count)]
     for key, values in infos.items():
         if f"_{key}" not in infos:
-            continue  # a mask, or something that is not of single environments
+            continue  # a mask, or a value that does not belong to single environments
         mask = infos[f"_{key}"].tolist()
         parts = _each(values, count) if isinstance(values, dict) else values
         for i in range(count):

@@ -1,4 +1,4 @@
-"""What a training leaves for its reader: ``CARD.md`` and the learning curve as SVG."""
+"""The card of an agent, ``CARD.md``, and its learning curve as SVG."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def card(about: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]) -> 
     """The text of ``CARD.md``.
 
     Args:
-        about: what ``agent.yaml`` says.
-        evaluations: as :class:`spacetime_env.agent.sb3_checkpoint.Progress` keeps them.
+        about: the content of ``agent.yaml``.
+        evaluations: those during the training, see :class:`spacetime_env.agent.sb3_checkpoint.Progress`.
     """
     result, trained = about["evaluation"], about["trained"]
     return TEXT.format(
@@ -83,7 +83,7 @@ def card(about: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]) -> 
 
 
 def chain(earlier: Sequence[Mapping[str, Any]]) -> str:
-    """The trainings before this one, each starting from the weights of the one before; "" where there are none."""
+    """The trainings before this one, each of which started from the weights of the one before; "" if there are none."""
     if not earlier:
         return ""
     lines = [
@@ -100,7 +100,7 @@ def chain(earlier: Sequence[Mapping[str, Any]]) -> str:
 
 
 def row(evaluation: Mapping[str, Any]) -> str:
-    """A line of the learning curve's table."""
+    """An evaluation as a row of the table of the learning curve."""
     training = evaluation["training_mean"]
     cells = [
         f"{evaluation['timesteps']:,}",
@@ -114,7 +114,12 @@ def row(evaluation: Mapping[str, Any]) -> str:
 
 
 def curve(evaluations: Sequence[Mapping[str, Any]], title: str) -> str:
-    """The learning curve as SVG: mean return, with a band of one standard deviation, against env steps."""
+    """The learning curve as SVG: mean return against env steps, in a band of one standard deviation.
+
+    Args:
+        evaluations: see :func:`card`.
+        title: stands above the curve.
+    """
     points = [(e["timesteps"], e["mean"], e["std"]) for e in evaluations] or [(0, 0.0, 0.0)]
     last = max(max(p[0] for p in points), 1)
     low, high = min(p[1] - p[2] for p in points), max(p[1] + p[2] for p in points)

@@ -1,4 +1,4 @@
-"""The envs that agents train and are judged on: random starts, one thread a worker, saved normalisation."""
+"""The envs that agents are trained and measured on: with random starts, and with saved normalisation."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NOOPS = 30  # most steps of doing nothing at the start of an episode
 
 
 class RandomStart(gym.Wrapper):
-    """Do nothing for 0 to ``noops`` steps after each reset, so that no two episodes begin the same.
+    """Does nothing for 0 to ``noops`` steps after each reset, so that no two episodes begin alike.
 
-    Without it, and without sticky actions, a policy that does not sample replays one single game.
+    Without random starts and sticky actions, a policy that does not sample plays the same game again and again.
     """
 
     def __init__(self, env: gym.Env, noops: int = NOOPS) -> None:
@@ -39,7 +39,7 @@ class RandomStart(gym.Wrapper):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Reset, then wait. A seed fixes the waits of this episode and of those that follow."""
+        """Reset, then do nothing for some steps. A seed fixes their number in this episode and in those that follow."""
         if seed is not None:
             self.rng = np.random.default_rng(seed)
         first = self.env.reset(seed=seed, options=options)
@@ -50,7 +50,7 @@ class RandomStart(gym.Wrapper):
 
 
 class EnvMaker:
-    """Makes one env; picklable, and at home in a worker process."""
+    """Makes one env, in this process or in a worker: it can be pickled."""
 
     def __init__(self, env_id: str, kwargs: Mapping[str, Any], noops: int = NOOPS) -> None:
         self.env_id, self.kwargs, self.noops = env_id, dict(kwargs), noops
@@ -60,16 +60,18 @@ class EnvMaker:
             import cv2
             import torch
 
-            torch.set_num_threads(1)  # one core a worker: more threads would only wait for each other
+            torch.set_num_threads(1)  # a worker has one core: more threads would only wait for each other
             cv2.setNumThreads(1)
-            signal.signal(
-                signal.SIGINT, signal.SIG_IGN
-            )  # Ctrl-C is for the main process, which then closes us
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the main process, which then closes its workers
         return RandomStart(make(self.env_id, {**self.kwargs, **kwargs}), self.noops)
 
 
 def make(env_id: str, kwargs: Mapping[str, Any]) -> gym.Env:
-    """``gym.make``, ``module:env id`` included, with errors in plain words."""
+    """Make an env as ``gym.make`` does; of ``module:env id`` the module is imported first.
+
+    Raises:
+        AgentError: there is no such env, or its module cannot be imported.
+    """
     import spacetime_env  # noqa: F401  (registers SpaceTime/<Game>-v5, in worker processes too)
 
     module, _, name = env_id.rpartition(":")
@@ -86,15 +88,15 @@ def make(env_id: str, kwargs: Mapping[str, Any]) -> gym.Env:
 
 
 def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", start: str | None = None) -> VecEnv:
-    """``n_envs`` envs that keep account of their episodes, seeded ``seed``, ``seed + 1``, ...
+    """Make envs that record the returns of their episodes.
 
     Args:
-        maker: of a single env.
+        maker: makes a single env.
         n_envs: how many.
-        seed: of the first.
+        seed: of the first env; the others have the numbers that follow.
         kind: ``vector``: :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`, or ``dummy`` for an env that has none.
             ``dummy``: SB3's, one after the other in this process. ``subproc``: SB3's, a process for each env.
-        start: how processes are started: ``fork``, ``forkserver`` or ``spawn``; None: as each kind does best.
+        start: how processes are started: ``fork``, ``forkserver`` or ``spawn``; None: the default of the kind.
     """
     if kind == "vector" and is_spacetime(maker.env_id):
         kwargs = {"noop_max": maker.noops, **maker.kwargs}
@@ -108,17 +110,17 @@ def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", sta
 
 
 def is_spacetime(env_id: str) -> bool:
-    """Whether the env has our vector version."""
+    """Whether the env's vector form is :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`."""
     return gym.spec(env_id.rpartition(":")[2]).vector_entry_point == VECTOR
 
 
-def derived_seed(*words: int) -> int:
-    """A seed under 2**31 made of all ``words``, so that evaluation does not meet the seeds of training."""
-    return int(np.random.SeedSequence([abs(word) for word in words]).generate_state(1)[0] >> 1)
+def derived_seed(*numbers: int) -> int:
+    """A seed under 2**31 that depends on all ``numbers``: training and evaluation get seeds of their own."""
+    return int(np.random.SeedSequence([abs(number) for number in numbers]).generate_state(1)[0] >> 1)
 
 
 def normalization_bytes(env: VecNormalize) -> bytes:
-    """The running statistics of a ``VecNormalize``, as npz; SB3's own ``save`` is a pickle."""
+    """The running statistics of a ``VecNormalize`` as an npz file. (SB3 itself saves them as a pickle.)"""
     arrays: dict[str, Any] = {"ret": _pack(env.ret_rms)}
     for key, stats in _observation_stats(env).items():
         arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"] = stats.mean, stats.var
@@ -139,17 +141,19 @@ def restore_normalization(env: VecNormalize, data: bytes) -> None:
 
 
 def _pack(stats: RunningMeanStd) -> np.ndarray:
+    """(3,): mean, variance and count."""
     return np.array([stats.mean, stats.var, stats.count], np.float64)
 
 
 def _observation_stats(env: VecNormalize) -> dict[str, RunningMeanStd]:
+    """The statistics of observations by their key, "" if they are no dict; none if they are not normalised."""
     if not env.norm_obs:
         return {}
     return env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
 
 
 class NormalizedObservation(gym.ObservationWrapper):
-    """What ``VecNormalize`` does to observations, with its statistics as they are, for one env."""
+    """Normalises the observations of a single env as a ``VecNormalize`` does, whose statistics do not change."""
 
     def __init__(self, env: gym.Env, vec_normalize: VecNormalize) -> None:
         super().__init__(env)

@@ -1,10 +1,10 @@
-"""Policies for Stable-Baselines3 that read objects: relative features in front of the usual network.
+"""Policies for Stable-Baselines3 that read objects: they compute relative features before the usual network.
 
-An agent that is given places alone has to learn subtraction before it can learn a game. This extractor adds
-what games are mostly about: for every pair of objects, the offset and the relative velocity. It knows no
-game: which columns are places and which are velocities it takes from the names of the features.
+In most games what matters is where objects are relative to each other. An agent that is given positions alone has to
+learn subtraction first. So the extractor adds the offset and the relative velocity of every pair of objects. It is the
+same for all games: the names of the features say which columns are positions and which are velocities.
 
-Both are used by name, in YAML or in code, here and in rl_zoo3::
+The policies are used by name, in YAML or in code, here and in rl_zoo3::
 
     policy: spacetime_env.agent.ObjectsPolicy        # ppo, a2c, trpo
     policy: spacetime_env.agent.ObjectsDQNPolicy     # dqn
@@ -23,27 +23,28 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor, nn
 
-FEATURES = ("presence", "x", "y", "width", "height", "dx", "dy")
-PAIR = 6  # numbers that say how two objects stand: offset, steep offset, relative velocity; x and y of each
+from spacetime_env.objects import FEATURES
+
+PAIR = 6  # features of a pair: offset, tanh of the scaled offset, relative velocity; x and y of each
 
 
 class ObjectsExtractor(BaseFeaturesExtractor):
-    """Rows of objects -> one vector: every object as it is, and every object as the others see it.
+    """Turns rows of objects into one vector: the rows themselves, and features of every pair of objects.
 
     Args:
         observation_space: ``Box (slots, features)``, its flat form ``Box (slots * features,)``, or a ``Dict``
             with ``objects`` (one of the two) and perhaps ``mask`` (slots,).
-        features: names of an object's columns, as the env's ``feature_names`` has them. ``x``, ``y``, ``dx``,
-            ``dy`` and ``presence`` are looked up; all others, such as z_what, go through as they are.
-        offset_scale: offsets come twice, as they are and as ``tanh(offset_scale * offset)``, which is steep
-            where objects touch: that is where a pixel matters.
-        velocity_scale: factor on velocities. The env divides by a speed that hardly anything reaches.
-        max_pairs: with more pairs than this, what an object's partners send it is a learned message each,
-            added up, so that the vector grows with the number of slots and not with its square.
+        features: the names of an object's columns, as in the env's ``feature_names``. ``x``, ``y``, ``dx`` and ``dy``
+            are looked up; the others, such as z_what, are passed on.
+        offset_scale: offsets come twice: as they are, and as ``tanh(offset_scale * offset)``. The latter is steep where
+            objects touch, so that a pixel makes a difference there.
+        velocity_scale: factor on velocities. The env divides them by a speed that few objects reach.
+        max_pairs: with more pairs than this, each object gets a learned message from every other one instead, and the
+            messages are added up. So the vector grows with the number of slots, not with its square.
         message_dim: size of such a message.
 
-    A pair with an empty slot gives zeros. A slot whose object was lost some steps ago and is kept still has a
-    place (presence 0), and is not empty.
+    The features of a pair are zeros if a slot of it is empty. A slot whose object was lost a few steps ago keeps its
+    position with presence 0; it is not empty.
     """
 
     def __init__(
@@ -74,13 +75,11 @@ class ObjectsExtractor(BaseFeaturesExtractor):
         self.register_buffer("first", torch.from_numpy(first), persistent=False)
         self.register_buffer("second", torch.from_numpy(second), persistent=False)
         self.identity = nn.Embedding(slots, message_dim) if pooled else None  # slots have fixed classes
-        layers = (
-            [nn.Linear(PAIR + 2 * message_dim, 64), nn.ReLU(), nn.Linear(64, message_dim)] if pooled else []
-        )
+        layers = [nn.Linear(PAIR + 2 * message_dim, 64), nn.ReLU(), nn.Linear(64, message_dim)] if pooled else []
         self.message = nn.Sequential(*layers)
 
     def forward(self, observation: Tensor | dict[str, Tensor]) -> Tensor:
-        """(B, slots, features), its flat form or the dict of either -> (B, features_dim)."""
+        """(B, slots, features), its flat form, or a dict with either -> (B, features_dim)."""
         parts = observation if isinstance(observation, dict) else {"objects": observation}
         given, mask = parts["objects"], parts.get("mask")
         objects = given.reshape(len(given), self.slots, len(self.features)) * self.scale  # (B, S, F)
@@ -90,7 +89,12 @@ class ObjectsExtractor(BaseFeaturesExtractor):
         return torch.cat([objects.flatten(1), self.relations(objects, there.float())], 1)
 
     def relations(self, objects: Tensor, there: Tensor) -> Tensor:
-        """(B, S, F), (B, S, 1) -> (B, D): a group of columns for each pair, or an added-up message for each slot."""
+        """The features of all pairs, or the sum of the messages to each slot: (B, D).
+
+        Args:
+            objects: (B, S, F).
+            there: (B, S, 1), 1 where a slot is not empty, otherwise 0.
+        """
         if self.identity is None:
             return self.offsets(objects, there, self.first, self.second).flatten(1)
         every = torch.arange(self.slots, device=objects.device)
@@ -102,7 +106,7 @@ class ObjectsExtractor(BaseFeaturesExtractor):
         return torch.relu(messages.reshape(len(objects), self.slots, self.slots, -1).sum(2)).flatten(1)
 
     def offsets(self, objects: Tensor, there: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """``second`` as seen from ``first``: (B, pairs, PAIR), zeros where one of them is not there."""
+        """The features of ``second`` relative to ``first``: (B, pairs, PAIR), zeros if one of them is empty."""
         columns = objects[..., self.place + self.velocity]  # x, y, dx, dy
         move = columns[:, second] - columns[:, first]  # (B, P, 4)
         place = move[..., :2]
@@ -115,7 +119,7 @@ def slots_of(space: spaces.Space, features: Sequence[str] = FEATURES) -> int:
     """The number of slots in an observation space.
 
     Raises:
-        ValueError: the space is not one of objects with these features.
+        ValueError: it is not a space of objects with these features.
     """
     box = space["objects"] if isinstance(space, spaces.Dict) and "objects" in space.spaces else space
     if isinstance(box, spaces.Box):
@@ -138,16 +142,16 @@ DEFAULTS: dict[str, Any] = {
 
 
 class ObjectsPolicy(ActorCriticPolicy):
-    """Actor and critic on :class:`ObjectsExtractor`; 128, 128 with ReLU where nothing else is asked for."""
+    """Actor and critic on :class:`ObjectsExtractor`, by default with layers of 128 and 128 and ReLU."""
 
-    reads_objects = True  # training gives it the names of the env's features
+    reads_objects = True  # so :func:`spacetime_env.agent.folder.build` gives it the names of the env's features
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**DEFAULTS, **kwargs})
 
 
 class ObjectsDQNPolicy(DQNPolicy):
-    """A Q-network on :class:`ObjectsExtractor`."""
+    """A Q-network on :class:`ObjectsExtractor`, by default with layers of 128 and 128 and ReLU."""
 
     reads_objects = True
 

@@ -1,4 +1,4 @@
-"""Agent folders: ``policy.zip``, ``agent.yaml``, ``CARD.md``. Written by training, read here."""
+"""Agent folders, which hold ``policy.zip``, ``agent.yaml`` and ``CARD.md``: loading, checking and writing them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-import torch
 import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from spacetime_env import shipped
-from spacetime_env.agent.envs import NOOPS, NormalizedObservation, RandomStart, make
+from spacetime_env.agent.envs import NormalizedObservation, make
 from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse
 from spacetime_env.agent.sb3_checkpoint import restore
 from spacetime_env.shipped import BundleError
@@ -30,16 +28,16 @@ REQUIRED = ("algo", "env", "env_kwargs", "hyperparameters", "policy_sha256", "mo
 def load_agent(
     name_or_path: str | Path, device: str = "cpu", any_model: bool = False, **env_kwargs: Any
 ) -> tuple[BaseAlgorithm, gym.Env]:
-    """An agent and the env it plays, ready for ``agent.predict(observation)``.
+    """Load an agent and make the env that it plays; then ``agent.predict(observation)`` chooses actions.
 
     Args:
         name_or_path: the name of a shipped agent such as ``pong-ppo``, or a folder made by train_agent.py.
-        device: where the network runs.
-        any_model: accept another SPACE-Time model than the one it was trained on.
-        **env_kwargs: over those it was trained with, such as ``render_mode="rgb_array"``.
+        device: where the network runs, such as ``cpu``.
+        any_model: accept another SPACE-Time model than the one that the agent was trained on.
+        **env_kwargs: options of the env that override those of the training, such as ``render_mode="rgb_array"``.
 
     Raises:
-        AgentError: no such agent, a damaged folder, or one that was trained on another model.
+        AgentError: there is no such agent, its folder is damaged, or it was trained on another model.
     """
     folder = find(name_or_path)
     about = describe(folder)
@@ -65,17 +63,23 @@ def load_agent(
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The folder of an agent: a path, or the name of one that is shipped."""
+    """The folder of an agent, given its path or the name of a shipped one.
+
+    Raises:
+        AgentError: there is no such agent.
+    """
     try:
         return shipped.find("agents", name_or_path, DESCRIPTION)
     except BundleError as error:
-        raise AgentError(
-            f"{error} Train one with: python train_agent.py --env SpaceTime/Pong-v5".strip()
-        ) from None
+        raise AgentError(f"{error} Train one with: python train_agent.py --env SpaceTime/Pong-v5") from None
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What ``agent.yaml`` says, checked against ``policy.zip``."""
+    """Read ``agent.yaml``, and check that ``policy.zip`` is the file that it describes.
+
+    Raises:
+        AgentError: a file is missing or damaged, or the two do not fit.
+    """
     try:
         about = yaml.safe_load((folder / DESCRIPTION).read_text())
         policy = (folder / POLICY).read_bytes()
@@ -87,9 +91,7 @@ def describe(folder: Path) -> dict[str, Any]:
         raise AgentError(f"{folder / DESCRIPTION} is not YAML: {error}") from None
     missing = [key for key in REQUIRED if key not in about] if isinstance(about, dict) else list(REQUIRED)
     if missing:
-        raise AgentError(
-            f"{folder / DESCRIPTION} has no {', '.join(missing)}; was it edited? Train the agent again."
-        )
+        raise AgentError(f"{folder / DESCRIPTION} has no {', '.join(missing)}; was it edited? Train the agent again.")
     if hashlib.sha256(policy).hexdigest() != about["policy_sha256"]:
         raise AgentError(
             f"{folder / POLICY} is not the file that {DESCRIPTION} describes: its sha256 differs, so it was "
@@ -99,10 +101,11 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def lineage(policy: Path) -> list[dict[str, Any]]:
-    """The trainings whose weights are in an agent folder's ``policy``, from the first on.
+    """The trainings that led to the weights in an agent folder's ``policy``, the first one first.
 
-    Each has ``command``, ``timesteps`` of the weights that were kept, ``model`` (sha256), ``mean`` and ``std`` of the
-    return. Empty where ``policy`` is not in an agent folder, as a checkpoint is.
+    Returns:
+        Of each, ``command``, ``timesteps`` of the weights that were kept, ``model`` (its sha256), and ``mean`` and
+        ``std`` of the return. Empty if ``policy`` does not lie in an agent folder: a checkpoint, for instance.
     """
     try:
         about = describe(policy.parent)
@@ -115,7 +118,7 @@ def lineage(policy: Path) -> list[dict[str, Any]]:
 
 
 def model_of(env: gym.Env | VecEnv) -> dict[str, Any]:
-    """Game and sha256 of the weights of the SPACE-Time model in ``env``; None where it does not tell."""
+    """The game of the SPACE-Time model in ``env`` and the sha256 of its weights; None if ``env`` has no such model."""
     try:
         model = env.get_attr("model")[0] if isinstance(env, VecEnv) else env.get_wrapper_attr("model")
     except AttributeError:
@@ -134,7 +137,17 @@ def build(
     seed: int | None = None,
     **kwargs: Any,
 ) -> BaseAlgorithm:
-    """A fresh SB3 agent for ``env``; the names of the env's features are given to the objects' extractor."""
+    """Make an untrained SB3 agent for an env.
+
+    Args:
+        algo: name of the algorithm, such as ``ppo``.
+        settings: its hyperparameters. A policy that reads objects is given the names of the env's features.
+        env: the env, or several at once.
+        device, seed, **kwargs: for the algorithm.
+
+    Raises:
+        AgentError: the algorithm refuses the env or a hyperparameter.
+    """
     vector = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: env])
     options = dict(settings.kwargs)
     policy_kwargs = dict(options.get("policy_kwargs") or {})
@@ -154,103 +167,18 @@ def build(
         raise AgentError(f"{algo} cannot be made for this env: {error}") from None
 
 
-def evaluate(
-    agent: BaseAlgorithm,
-    env: gym.Env | VecEnv,
-    episodes: int = 30,
-    seed: int = 0,
-    deterministic: bool = True,
-    noops: int = NOOPS,
-) -> np.ndarray:
-    """Play ``episodes`` with random starts: (episodes,) float64 returns.
+def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """Write an agent folder. It is written beside ``folder`` and then takes its place, so that it is never half there.
 
     Args:
-        agent: an SB3 agent.
-        env: one env, or several of :func:`spacetime_env.agent.envs.make_envs`, which play at once and have their
-            own random starts. Each plays its share of whole episodes, so that short ones are not counted more often.
-        episodes: how many in all.
-        seed: fixes starts, sticky actions and, where the policy samples, its draws.
-        deterministic: the most probable action; otherwise the policy samples.
-        noops: a single env's episodes begin with 0 to this many steps of doing nothing.
+        folder: where to.
+        policy: the bytes of ``policy.zip``.
+        about: the content of ``agent.yaml``; the hash of ``policy`` is added.
+        texts: further files, name -> text.
+
+    Raises:
+        OSError: it cannot be written. An agent that was there is then unchanged.
     """
-    if not isinstance(env, VecEnv):
-        alone = DummyVecEnv([lambda: RandomStart(env, noops)])
-        alone.seed(seed)
-        return _play(agent, alone, episodes, seed, deterministic, lambda observation: observation)
-    normalization = agent.get_vec_normalize_env()
-    normalized = normalization is not None and normalization.norm_obs
-    env.seed(seed)
-    see = normalization.normalize_obs if normalized and normalization is not None else lambda observation: observation
-    return _play(agent, env, episodes, seed, deterministic, see)
-
-
-def _play(
-    agent: BaseAlgorithm, envs: VecEnv, episodes: int, seed: int, deterministic: bool, see: Callable[[Any], Any]
-) -> np.ndarray:
-    """Returns of ``episodes``, env by env."""
-    shares = [len(part) for part in np.array_split(np.arange(episodes), envs.num_envs)]
-    returns: list[list[float]] = [[] for _ in shares]
-    running = np.zeros(envs.num_envs)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        observations = envs.reset()
-        while any(len(done) < share for done, share in zip(returns, shares, strict=True)):
-            actions, _ = agent.predict(see(observations), deterministic=deterministic)
-            observations, rewards, dones, _ = envs.step(actions)
-            running += rewards
-            for i in np.flatnonzero(dones).tolist():
-                returns[i].append(float(running[i]))
-                running[i] = 0.0
-    return np.array([one for done, share in zip(returns, shares, strict=True) for one in done[:share]])
-
-
-class AgentPolicy:
-    """A trained agent as what records data: a :class:`spacetime_env.data.players.Policy`.
-
-    It takes the SPACE-Time model as it is now: an agent whose model was trained again plays worse, and what
-    it records is as good. It is pickled without its network, which each process loads for itself.
-    """
-
-    def __init__(self, name_or_path: str | Path) -> None:
-        self.folder = find(name_or_path).resolve()
-        self.about = describe(self.folder)
-        self.name = self.folder.name
-        self.fingerprint = str(self.about["policy_sha256"])
-        self.agent: BaseAlgorithm | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "agent": None}
-
-    def make_env(self, game: str) -> gym.Env:
-        """The env it was trained on; ``env.unwrapped.ale`` is the emulator.
-
-        Raises:
-            AgentError: it plays another game.
-        """
-        own = self.about["env"].rpartition("/")[2].rpartition("-")[0]
-        if own != game:
-            raise AgentError(f"the agent {self.name} plays {own}, and {game} is to be recorded.")
-        self.agent, env = load_agent(self.folder, any_model=True)
-        return env
-
-    def reset(self, seed: int) -> None:
-        """Seed the draws of a policy that samples."""
-        torch.manual_seed(seed)
-
-    def act(self, env: gym.Env, observation: Any) -> int:
-        """The action for an observation of the env that :meth:`make_env` made."""
-        if self.agent is None:
-            raise AgentError("make_env comes before act.")
-        return int(self.agent.predict(observation, deterministic=self.about.get("deterministic", True))[0])
-
-
-def as_policy(name_or_path: str | Path) -> AgentPolicy:
-    """An agent, by name or folder, that records data."""
-    return AgentPolicy(name_or_path)
-
-
-def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[str, str]) -> None:
-    """Write an agent folder beside ``folder``, then put it in its place; an old one stays until then."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:

@@ -1,4 +1,4 @@
-"""The end of a training: the best weights are judged on new seeds and become an agent's folder."""
+"""The end of a training: its best weights are measured on new seeds and become an agent folder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from spacetime_env.agent import card, folder, run_folder, sb3_checkpoint
+from spacetime_env.agent import card, folder, player, run_folder, sb3_checkpoint
 from spacetime_env.agent.envs import NOOPS
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
@@ -31,30 +32,34 @@ def ship(
     seed: int,
     overwrite: bool,
 ) -> Path:
-    """Judge the best weights on new seeds and write the agent's folder.
+    """Measure the best weights of a training on new seeds, and write the agent's folder.
 
     Args:
-        agent: the trained agent; it is left with the best weights.
-        supervisor: of its training.
+        agent: the trained agent. It is left with the best weights.
+        supervisor: of the training.
         hyperparameters: as they were given.
-        command: what made it.
-        root: the folder ``name`` is put here; "" is ``<game>-<algo>``.
+        command: the command that trained it, for the card.
+        root: the folder that the agent's folder is put into.
+        name: of the agent's folder; "" is ``<game>-<algo>``.
         episodes, seed: of the evaluation.
         overwrite: replace an agent of that name even if it plays better.
 
     Returns:
-        The folder: in ``root``, or in the run's folder where a better agent keeps its place.
+        The agent's folder. It is in ``root``; or in the run's folder, if a better agent of that name is in ``root``.
+
+    Raises:
+        AgentError: the folder cannot be written.
     """
     run, progress = supervisor.run, supervisor.progress
     best = progress
     if run.best.is_file():
         best = sb3_checkpoint.restore(run.best, agent, counters=False)
     print(f"Playing {episodes} episodes with the best weights.")
-    returns = folder.evaluate(agent, supervisor.eval_envs, episodes, seed)
+    returns = player.evaluate(agent, supervisor.eval_envs, episodes, seed)
+    print(f"Return {returns.mean():.1f} ± {returns.std():.1f} over {len(returns)} episodes.")
     game = run.asked["env"].rpartition("/")[2].rpartition("-")[0].lower()
-    name = name or f"{game}-{run.asked['algo']}"
     about = {
-        "name": name,
+        "name": name or f"{game}-{run.asked['algo']}",
         "algo": run.asked["algo"],
         "env": run.asked["env"],
         "env_kwargs": run.asked["env_kwargs"],
@@ -62,37 +67,60 @@ def ship(
         "model": folder.model_of(supervisor.eval_envs),
         "seed": run.seed,
         "hyperparameters": run_folder.plain(hyperparameters),
-        "evaluation": {
-            "episodes": len(returns),
-            "mean": float(returns.mean()),
-            "std": float(returns.std()),
-            "returns": returns.tolist(),
-            "deterministic": True,
-            "noops": NOOPS,
-            "seed": seed,
-        },
-        "trained": {
-            "command": command,
-            "timesteps": progress.timesteps,
-            "best_timesteps": best.timesteps,
-            "seconds": round(progress.seconds),
-            "sittings": progress.sittings,
-            "cores": cores(),
-            "machine": f"{platform.machine()}, {platform.system()}",
-            "earlier": run_folder.read_record(run.folder).get("earlier", []),
-        },
+        "evaluation": _evaluation(returns, seed),
+        "trained": _trained(supervisor, best, command),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
-    texts = {
-        folder.CARD: card.card(about, progress.evaluations),
-        card.CURVE: card.curve(progress.evaluations, f"{run.asked['algo'].upper()} on {run.asked['env']}"),
+    return _put(agent, supervisor, best, about, root, overwrite)
+
+
+def _evaluation(returns: np.ndarray, seed: int) -> dict[str, Any]:
+    """What ``agent.yaml`` says of the last evaluation."""
+    return {
+        "episodes": len(returns),
+        "mean": float(returns.mean()),
+        "std": float(returns.std()),
+        "returns": returns.tolist(),
+        "deterministic": True,
+        "noops": NOOPS,
+        "seed": seed,
     }
-    target = root / name
-    print(f"Return {returns.mean():.1f} ± {returns.std():.1f} over {len(returns)} episodes.")
+
+
+def _trained(supervisor: Supervisor, best: sb3_checkpoint.Progress, command: str) -> dict[str, Any]:
+    """What ``agent.yaml`` says of the training."""
+    progress = supervisor.progress
+    return {
+        "command": command,
+        "timesteps": progress.timesteps,
+        "best_timesteps": best.timesteps,
+        "seconds": round(progress.seconds),
+        "sittings": progress.sittings,
+        "cores": cores(),
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "earlier": run_folder.read_record(supervisor.run.folder).get("earlier", []),
+    }
+
+
+def _put(
+    agent: BaseAlgorithm,
+    supervisor: Supervisor,
+    best: sb3_checkpoint.Progress,
+    about: Mapping[str, Any],
+    root: Path,
+    overwrite: bool,
+) -> Path:
+    """Write the agent's folder into ``root``, or beside a better agent into the run's folder; see :func:`ship`."""
+    run, evaluations = supervisor.run, supervisor.progress.evaluations
+    target = root / about["name"]
     better = _better(target, about)
     if better and not overwrite:
-        target = run.folder / name
+        target = run.folder / about["name"]
         print(f"{better} The new one is in {target}; --overwrite puts it in the other's place.")
+    texts = {
+        folder.CARD: card.card(about, evaluations),
+        card.CURVE: card.curve(evaluations, f"{about['algo'].upper()} on {about['env']}"),
+    }
     try:
         sb3_checkpoint.save(run.folder / folder.POLICY, agent, best, replay=False)
         folder.write(target, (run.folder / folder.POLICY).read_bytes(), about, texts)
@@ -107,7 +135,7 @@ def ship(
 
 
 def _better(target: Path, about: Mapping[str, Any]) -> str:
-    """A sentence where ``target`` holds an agent that plays better on the same model, else ""."""
+    """A sentence that says so if ``target`` holds an agent that plays better on the same model; otherwise ""."""
     if not (target / folder.DESCRIPTION).is_file():
         return ""
     try:
@@ -121,6 +149,7 @@ def _better(target: Path, about: Mapping[str, Any]) -> str:
 
 
 def _version(name: str) -> str:
+    """The installed version of a package."""
     try:
         return version(name)
     except PackageNotFoundError:

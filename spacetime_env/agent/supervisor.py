@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from spacetime_env.agent import folder, sb3_checkpoint
+from spacetime_env.agent import player, sb3_checkpoint
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.run_folder import RunFolder
 from spacetime_env.interrupt import Interrupt
@@ -88,7 +88,7 @@ class Supervisor(BaseCallback):
             self.save(must=last)
 
     def _evaluate(self) -> None:
-        returns = folder.evaluate(self.model, self.eval_envs, self.eval_episodes, self.seed)
+        returns = player.evaluate(self.model, self.eval_envs, self.eval_episodes, self.seed)
         recent = [episode["r"] for episode in self.model.ep_info_buffer or ()]
         mean, training = float(returns.mean()), float(np.mean(recent)) if recent else None
         self.progress.evaluations.append(

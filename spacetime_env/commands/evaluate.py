@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spacetime_env.commands.command_line import exit_status
 from spacetime_env.data.meta import META, read_meta
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import game_tables, plots, tables
@@ -48,15 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``evaluate.py``. Exit status: 0 done, 1 an error in plain words, 130 interrupted."""
     options = parser().parse_args(argv)
-    try:
-        run(options)
-    except (ValueError, OSError) as error:  # BundleError, DatasetError too
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("evaluate.py: stopped; nothing of this evaluation is written.", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status("evaluate.py", lambda: run(options))
 
 
 def run(options: argparse.Namespace) -> None:

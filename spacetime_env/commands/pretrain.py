@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacetime_env.commands.command_line import shown
+from spacetime_env.commands.command_line import exit_status, shown
 from spacetime_env.config import ConfigError, load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.games import canonical
 from spacetime_env.shipped import folders
-from spacetime_env.training.loop import Interrupted, TrainingError
+from spacetime_env.training.loop import TrainingError
 from spacetime_env.training.pretrain import pretrain
 from spacetime_env.training.sweep import run_sweep
 from spacetime_env.training.sweep_plan import plan
@@ -83,30 +83,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_intermixed_args(argv)
     command = shown("python", "pretrain_space.py", words=sys.argv[1:] if argv is None else argv)
+    return exit_status("pretrain_space.py", lambda: run(options, command), errors=(TrainingError,), resumes=True)
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    """Train as the command line asks; the exit status.
+
+    Args:
+        command: the command line as cards show it.
+
+    Raises:
+        ValueError, TrainingError, OSError: in plain sentences. After Ctrl-C it is Interrupted.
+    """
     restart, export = options.restart, options.export_classifier
-    try:
-        path, overrides = (options.config, []) if options.config else config_of(options.game)
-        overrides += options.overrides
-        if options.sweep is not None:
-            if options.out is not None:
-                raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
-            sweep = plan(path, overrides, options.sweep, options.run)
-            return 1 if run_sweep(sweep, restart, command, export) else 0
-        config = load_config(path, overrides)
-        folder = pretrain(config, options.out, options.run, restart, None, command, export)
-    except (ValueError, TrainingError) as error:
-        print(f"pretrain_space.py: {error}", file=sys.stderr)
-        return 130 if isinstance(error, Interrupted) else 1
-    except OSError as error:
-        print(
-            f"pretrain_space.py: {error.filename or 'a file'}: {error.strerror or error}. What is saved is "
-            "kept; the same command resumes it.",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped. What is saved is kept; the same command resumes it.", file=sys.stderr)
-        return 130
+    path, overrides = (options.config, []) if options.config else config_of(options.game)
+    overrides += options.overrides
+    if options.sweep is not None:
+        if options.out is not None:
+            raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
+        sweep = plan(path, overrides, options.sweep, options.run)
+        return 1 if run_sweep(sweep, restart, command, export) else 0
+    config = load_config(path, overrides)
+    folder = pretrain(config, options.out, options.run, restart, None, command, export)
     model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
     game = f" --game {next(iter(each_game(config)))}" if config.games else ""
     print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 
+from spacetime_env.commands.command_line import exit_status
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import DatasetError, save
@@ -82,28 +82,27 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``create_dataset.py``. Exit status: 0 done, 2 an error, printed as a sentence, 130 interrupted."""
     args = parser().parse_args(argv)
-    try:
-        config = _config(args)
-        subframes = config.model.subframes or config.data.subframes
-        policy = _policy(args, config)
-        folder = record(
-            config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes
-        )
-        split = open_split(folder, motion=config.motion, subframes=subframes)
-        megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
-        print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
-        if split.meta.subframes > 1 and config.motion.foreground == "rarity":
-            print(f"{split.flicker():.1%} of what moves is drawn in the emulator's frame before the last alone")
-        if args.plot_boxes:
-            plots = folder / "plots"
-            print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")
-    except (ValueError, LabelsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. What is saved is kept; the same command resumes it.", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status("create_dataset.py", lambda: run(args), errors=(LabelsError,), failed=2, resumes=True)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Record a split, print how large it is, and draw pictures of it if that is asked for.
+
+    Raises:
+        ValueError, LabelsError: in plain sentences.
+    """
+    config = _config(args)
+    subframes = config.model.subframes or config.data.subframes
+    policy = _policy(args, config)
+    folder = record(config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes)
+    split = open_split(folder, motion=config.motion, subframes=subframes)
+    megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
+    print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
+    if split.meta.subframes > 1 and config.motion.foreground == "rarity":
+        print(f"{split.flicker():.1%} of what moves is drawn in the emulator's frame before the last alone")
+    if args.plot_boxes:
+        plots = folder / "plots"
+        print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")
 
 
 def _policy(args: argparse.Namespace, config: Config) -> Player:

@@ -1,4 +1,4 @@
-"""The command ``train_agent.py``: train an agent on objects."""
+"""The command ``train_agent.py``: trains an agent on objects."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spacetime_env.agent.hyperparameters import from_arguments
 from spacetime_env.agent.train import Options, train
-from spacetime_env.commands.command_line import shown
+from spacetime_env.commands.command_line import exit_status, shown
 
 DEFAULT = " (default: %(default)s)"  # in a help text
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    d = Options()
-    p = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog="train_agent.py",
         description="Train an SB3 agent on objects. After an interruption the same command resumes the training. "
         "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes and "
         "--overwrite are our own.",
     )
+    _add_flags_of_rl_zoo3(made, Options())
+    _add_own_flags(made, Options())
+    return made
+
+
+def _add_flags_of_rl_zoo3(p: argparse.ArgumentParser, d: Options) -> None:
+    """Flags with the names and meanings of rl_zoo3's; ``d`` has the defaults."""
     p.add_argument("--algo", default=d.algo, help="an algorithm of stable_baselines3 or sb3_contrib" + DEFAULT)
     p.add_argument("--env", default=d.env, help="env id" + DEFAULT)
     p.add_argument("-tb", "--tensorboard-log", default="", help="folder for TensorBoard (default: no such logs)")
@@ -74,6 +81,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("-P", "--progress", action="store_true", help="show a progress bar (default: off)")
     p.add_argument("--verbose", type=int, default=1, help="0: quiet, 1: SB3's tables" + DEFAULT)
+
+
+def _add_own_flags(p: argparse.ArgumentParser, d: Options) -> None:
+    """What becomes of the finished agent; ``d`` has the defaults."""
     p.add_argument("--agents-folder", default=d.agents_folder, help="the finished agent is put here" + DEFAULT)
     p.add_argument("--name", default="", help="its name (default: <game>-<algo>)")
     p.add_argument(
@@ -82,20 +93,24 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--overwrite", action="store_true", help="replace an agent of that name even if it plays better (default: off)"
     )
-    return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line asks. Exit status: 0 done, 2 an error in plain words, 130 interrupted."""
     given = vars(parser().parse_args(argv))
-    try:
-        for name in ("env_kwargs", "hyperparams"):
-            given[name] = from_arguments(given[name])
-        command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
-        return 0 if train(Options(**given), command) else 130
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. What was saved is kept; the same command resumes it.", file=sys.stderr)
-        return 130
+    command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
+    return exit_status("train_agent.py", lambda: run(given, command), failed=2, resumes=True)
+
+
+def run(given: dict[str, Any], command: str) -> int:
+    """Train an agent; the exit status.
+
+    Args:
+        given: the parsed command line.
+        command: the command line as cards show it.
+
+    Raises:
+        ValueError: in a plain sentence.
+    """
+    parsed = {name: from_arguments(given[name]) for name in ("env_kwargs", "hyperparams")}
+    return 0 if train(Options(**{**given, **parsed}), command) else 130

@@ -40,7 +40,8 @@ class SpaceTimeEnv(SpaceTimeObservation):
         """Reset the game and take the steps of doing nothing, but leave the first frame to :meth:`observe`."""
         frame, info = super().begin(seed, options)
         if self.noop_max:
-            seeds = {key: value for key, value in info.items() if key == "seeds"}  # ALE tells them after a reset only
+            # The infos of steps lack the emulator's seeds.
+            seeds = {key: value for key, value in info.items() if key == "seeds"}
             steps = int(self.env.unwrapped.np_random.integers(self.noop_max + 1))
             begin = super().begin
             frame, info = do_nothing(

@@ -31,6 +31,8 @@ class TrainingError(RuntimeError):
 class Interrupted(TrainingError):
     """Stopped by Ctrl-C; the run is saved and can be resumed."""
 
+    exit_status = 130  # of a command that it ends
+
 
 def train_loop(
     config: Config, state: State, examples: Examples | JointExamples, validate: Validate, run: Path

@@ -231,7 +231,7 @@ def test_bad_requests_are_refused_in_a_sentence(
 ) -> None:
     assert main(["-n", "16", "--verbose", "0", *flags.split()]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and says in error
+    assert error.startswith("train_agent.py: ") and says in error
 
 
 def test_workers_play_what_one_process_plays() -> None:

@@ -91,7 +91,7 @@ def test_errors_are_sentences(
 ) -> None:
     assert main([*words, "--data-root", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: ") and message in said and "Traceback" not in said
+    assert said.startswith("create_dataset.py: ") and message in said and "Traceback" not in said
 
 
 def test_who_plays_which_split(tmp_path: Path) -> None:
