@@ -15,8 +15,9 @@ import yaml
 
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.files import write_atomically
+from spacetime_env.locks import Lock, LockError, hold
 
-RECORD, LAST, BEST, LOCK = "run.yaml", "last.zip", "best.zip", "lock"
+RECORD, LAST, BEST = "run.yaml", "last.zip", "best.zip"
 
 
 @dataclass
@@ -28,14 +29,14 @@ class RunFolder:
         asked: the settings that identify the training: algo, env, seed, hyperparameters, env_kwargs, start.
         seed: the seed in use; ``asked["seed"]`` is -1 if any seed will do.
         resumed: an interrupted training is resumed.
-        lock: the locked file, see :func:`hold`; closing it lets other processes in.
+        lock: see :func:`spacetime_env.locks.hold`; closing it lets other processes in.
     """
 
     folder: Path
     asked: dict[str, Any]
     seed: int
     resumed: bool
-    lock: Any = None
+    lock: Lock | None = None
 
     @property
     def last(self) -> Path:
@@ -73,9 +74,11 @@ def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Map
         except AgentError:
             continue  # not a run, or killed before run.yaml was written
         if record["asked"] == dict(asked) and not record.get("finished"):
-            lock = hold(folder)
-            if lock is not None:
-                return RunFolder(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
+            try:
+                lock = hold(folder)
+            except LockError:
+                continue  # another process trains there; this one gets a folder of its own
+            return RunFolder(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
     folder = parent / f"{name}_{max(numbers, default=0) + 1}"
     folder.mkdir(parents=True)
     run = RunFolder(folder, dict(asked), seed, False, hold(folder))
@@ -94,9 +97,10 @@ def reopen(folder: Path) -> RunFolder | None:
     record = read_record(folder)
     if record.get("finished"):
         return None
-    lock = hold(folder)
-    if lock is None:
-        raise AgentError(f"another process trains in {folder} now. Wait for it, or stop it.")
+    try:
+        lock = hold(folder)
+    except LockError as error:
+        raise AgentError(str(error)) from None
     return RunFolder(folder, record["asked"], int(record["seed"]), (folder / LAST).is_file(), lock)
 
 
@@ -113,24 +117,6 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or not {"asked", "seed"} <= set(record):
         raise AgentError(f"{folder / RECORD} is not a training's: expected the keys 'asked' and 'seed'.")
     return record
-
-
-def hold(folder: Path) -> Any:
-    """An open, locked file that keeps other processes out of ``folder``; None if another process holds it.
-
-    The lock ends with the process, however it ends. On a system without such locks every process gets in.
-    """
-    file = open(folder / LOCK, "a")  # noqa: SIM115  (open as long as the training)
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:
-        pass
-    except OSError:
-        file.close()
-        return None
-    return file
 
 
 def slug(env_id: str) -> str:

@@ -16,7 +16,7 @@ from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, 
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.screens import Palette, Screen
 from spacetime_env.models.settings import Settings
-from spacetime_env.objects.describe import describe_all
+from spacetime_env.objects.describe import Describer
 from spacetime_env.objects.detections import Detections
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
@@ -65,6 +65,7 @@ class Model:
         self._sparse = SparseEncoder(self._fused) if SparseEncoder.fits(self._fused) else None
         self._device = next(self.space.parameters()).device
         self._rows = shown_rows(self.config.rows, self.native)
+        self._describer = Describer(classifier.class_ids, tuple(self.class_names), self.scene, self.native)
 
     @property
     def game(self) -> str:
@@ -165,17 +166,8 @@ class Model:
             objects = self._fused.encode(self._tensor(pixels), self.scene.threshold)
             tensors = (objects.frame, objects.z_pres, objects.z_where, objects.z_what)
             found = ObjectArrays(*(tensor.cpu().numpy() for tensor in tensors))
-        return describe_all(
-            found.frame,
-            len(pixels),
-            found.z_pres,
-            from_rows(found.z_where, self.config.rows, self.native),
-            found.z_what,
-            self.classifier.class_ids,
-            class_names=self.class_names,
-            config=self.scene,
-            native=self.native,
-        )
+        z_where = from_rows(found.z_where, self.config.rows, self.native)
+        return self._describer.describe(found.frame, len(pixels), found.z_pres, z_where, found.z_what)
 
     @torch.no_grad()
     def reconstruct(self, frames: np.ndarray) -> dict[str, np.ndarray]:

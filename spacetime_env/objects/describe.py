@@ -1,12 +1,9 @@
-"""From a network's latents to named objects.
-
-:func:`describe_all` turns the latents of some frames into one
-:class:`~spacetime_env.objects.detections.Detections` each, :func:`describe` those of a single frame.
-"""
+"""From a network's latents to named objects: a :class:`Describer` makes the detections of some frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,78 +20,49 @@ if INSTALLED:
     loops = describe_compiled
 
 
-def describe(
-    z_pres: np.ndarray,
-    z_where: np.ndarray,
-    z_what: np.ndarray,
-    predict: Callable[[np.ndarray], np.ndarray],
-    class_names: Sequence[str],
-    config: SceneConfig,
-    native: tuple[int, int],
-) -> Detections:
-    """Turn the latents of one frame into objects: :func:`describe_all` of a single frame.
+@dataclass(frozen=True)
+class Describer:
+    """Makes the detections of some frames, all at once: one call costs little more than one frame.
 
     Args:
-        z_pres: (N,) or (N, 1), probabilities.
-        z_where: (N, 4), see :mod:`spacetime_env.frames`.
-        z_what: (N, D).
-        predict, class_names, config, native: see :func:`describe_all`.
-
-    Raises:
-        ValueError: shapes that do not fit, or a present cell whose place is not a number.
-    """
-    z_pres, z_where, z_what = np.asarray(z_pres), np.asarray(z_where), np.asarray(z_what)
-    if z_pres.ndim == 2 and z_pres.shape[1] == 1:
-        z_pres = z_pres[:, 0]
-    n = len(z_pres)
-    if z_pres.ndim != 1 or z_where.shape != (n, 4) or z_what.ndim != 2 or len(z_what) != n:
-        raise ValueError(
-            f"expected latents of one frame: z_pres (N,), z_where (N, 4), z_what (N, D), "
-            f"got {z_pres.shape}, {z_where.shape}, {z_what.shape}."
-        )
-    frame = np.zeros(n, np.int64)
-    return describe_all(frame, 1, z_pres, z_where, z_what, predict, class_names, config, native)[0]
-
-
-def describe_all(
-    frame: np.ndarray,
-    frames: int,
-    z_pres: np.ndarray,
-    z_where: np.ndarray,
-    z_what: np.ndarray,
-    predict: Callable[[np.ndarray], np.ndarray],
-    class_names: Sequence[str],
-    config: SceneConfig,
-    native: tuple[int, int],
-) -> list[Detections]:
-    """Turn the latents of several frames into objects, all at once: one call costs little more than one frame.
-
-    Drops cells under ``config.threshold``, objects with their centre in one of ``config.ignore``, and of
-    two boxes of a frame with an IoU over ``config.overlap`` the less certain one. The most certain object of a
-    frame comes first. With ``config.whole_pixels`` the edges of boxes lie on whole pixels; z_where stays as it is.
-
-    Args:
-        frame: (M,) the frame of each cell, 0 to ``frames`` - 1.
-        frames: how many there are.
-        z_pres: (M,) probabilities.
-        z_where: (M, 4), see :mod:`spacetime_env.frames`.
-        z_what: (M, D).
-        predict: (n, D) -> (n,) whole numbers, indices into the class names. Not called if nothing was found.
+        predict: (n, D) float32 z_what -> (n,) whole numbers, indices into the class names. It is not called if nothing
+            was found.
         class_names: all classes, in the order of the indices.
-        config: threshold, overlap, ignore.
+        config: ``threshold``: a cell whose z_pres is over it is an object. ``ignore``: objects with their centre in one
+            of these regions are dropped. ``overlap``: of two boxes of a frame with a greater IoU, the less certain one
+            is dropped. ``whole_pixels``: the edges of boxes are put on whole pixels; z_where stays as it is.
         native: H, W of a frame in pixels.
-
-    Raises:
-        ValueError: a present cell whose place is not a number.
     """
-    arranged = _arranged if loops is None else _arranged_quickly
-    order, places, boxes, frame = arranged(frame, z_pres, z_where, config, native)
-    confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
-    class_ids = np.asarray(predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
-    names = tuple(class_names)
-    ends = np.bincount(frame, minlength=frames).cumsum().tolist()
-    parts = (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))  # the last end starts nothing
-    return [Detections(boxes[i], places[i], class_ids[i], confidence[i], what[i], names) for i in parts]
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    class_names: tuple[str, ...]
+    config: SceneConfig
+    native: tuple[int, int]
+
+    def describe(
+        self, frame: np.ndarray, frames: int, z_pres: np.ndarray, z_where: np.ndarray, z_what: np.ndarray
+    ) -> list[Detections]:
+        """The objects of each frame, the most certain one first.
+
+        Args:
+            frame: (M,) the frame of each cell, 0 to ``frames`` - 1.
+            frames: how many there are.
+            z_pres: (M,) probabilities.
+            z_where: (M, 4), see :mod:`spacetime_env.frames`.
+            z_what: (M, D).
+
+        Raises:
+            ValueError: a present cell whose place is not a number.
+        """
+        arranged = _arranged if loops is None else _arranged_quickly
+        order, places, boxes, frame = arranged(frame, z_pres, z_where, self.config, self.native)
+        confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
+        class_ids = np.asarray(self.predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
+        ends = np.bincount(frame, minlength=frames).cumsum().tolist()
+        parts = (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))  # the last end starts nothing
+        return [
+            Detections(boxes[i], places[i], class_ids[i], confidence[i], what[i], self.class_names) for i in parts
+        ]
 
 
 Arranged = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -11,7 +11,7 @@ from spacetime_env.compiled import compiled
 
 @compiled
 def arrange(frame, z_pres, places, threshold, ignore, limit, whole, height, width):  # type: ignore[no-untyped-def]
-    """What :func:`spacetime_env.objects.describe.describe_all` keeps, and its boxes.
+    """What :func:`spacetime_env.objects.describe.Describer` keeps, and its boxes.
 
     Args:
         frame: (M,) ascending.

@@ -168,7 +168,7 @@ def test_two_processes_do_not_share_a_run() -> None:
     asked = {"algo": "ppo", "env": "a/B-v0"}
     first, second = run_folder.begin(Path("logs"), asked, 1), run_folder.begin(Path("logs"), asked, 1)
     assert [job.folder.name for job in (first, second)] == ["a-B-v0_1", "a-B-v0_2"]
-    with pytest.raises(AgentError, match="another process trains"):
+    with pytest.raises(AgentError, match="is in use by process"):
         run_folder.reopen(first.folder)
     first.lock.close()
     assert run_folder.begin(Path("logs"), asked, 1).folder == first.folder

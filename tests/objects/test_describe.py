@@ -8,7 +8,7 @@ import pytest
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import boxes_to_z_where
 from spacetime_env.objects import describe as scene
-from spacetime_env.objects.describe import describe, describe_all
+from spacetime_env.objects.describe import Describer
 from spacetime_env.objects.detections import Detections, as_arrays, by_name
 from tests.helpers.forms import both_forms
 
@@ -32,7 +32,9 @@ def cells(boxes: list[tuple[float, ...]], z_pres: list[float], classes: list[int
 
 
 def run(config: SceneConfig, *latents: np.ndarray) -> Detections:
-    return describe(*latents, by_first_number, NAMES, config, NATIVE)
+    """The objects of a single frame."""
+    frame = np.zeros(len(latents[0]), np.int64)
+    return Describer(by_first_number, NAMES, config, NATIVE).describe(frame, 1, *latents)[0]
 
 
 def test_describe_by_hand() -> None:
@@ -58,11 +60,6 @@ def test_edges_lie_on_whole_pixels() -> None:
     np.testing.assert_array_equal(found.z_where, raw.z_where)  # what the network says
 
 
-def test_describe_takes_z_pres_with_a_last_axis() -> None:
-    z_pres, z_where, z_what = cells([(10, 20, 4, 8)], [0.7], [1])
-    assert run(CONFIG, z_pres[:, None], z_where, z_what).names == ["Ghost"]
-
-
 def test_threshold_is_exclusive() -> None:
     assert len(run(CONFIG, *cells([(10, 20, 4, 8)], [0.5], [0]))) == 0
 
@@ -71,7 +68,8 @@ def test_nothing_found_asks_no_classifier() -> None:
     def never(z_what: np.ndarray) -> np.ndarray:
         raise AssertionError("called")
 
-    found = describe(*cells([(1, 1, 2, 2)], [0.1], [0]), never, NAMES, CONFIG, NATIVE)
+    one = cells([(1, 1, 2, 2)], [0.1], [0])
+    (found,) = Describer(never, NAMES, CONFIG, NATIVE).describe(np.zeros(1, np.int64), 1, *one)
     assert (found.boxes.shape, found.z_what.shape, found.class_ids.shape) == ((0, 4), (0, 5), (0,))
     assert found.names == [] and scene_of(found) == {"Player": [], "Ghost": [], "Ball": []}
 
@@ -105,14 +103,6 @@ def test_an_ignored_box_drops_no_other() -> None:
 
 def test_flat_boxes_do_not_divide_by_zero() -> None:
     assert len(run(CONFIG, *cells([(20, 20, 0, 0), (20, 20, 0, 0)], [0.9, 0.8], [0, 0]))) == 2
-
-
-@pytest.mark.parametrize("which", [0, 1, 2])
-def test_latents_that_do_not_fit(which: int) -> None:
-    latents = list(cells([(1, 1, 2, 2), (5, 5, 2, 2)], [0.9, 0.9], [0, 0]))
-    latents[which] = latents[which][:1]
-    with pytest.raises(ValueError, match=r"z_pres \(N,\), z_where \(N, 4\), z_what \(N, D\)"):
-        run(CONFIG, *latents)
 
 
 def test_a_diverged_network_is_named() -> None:
@@ -158,7 +148,7 @@ def test_frames_described_together_are_as_if_alone() -> None:
         latents.append(cells(boxes.reshape(-1, 4), rng.random(count), rng.integers(0, 3, count)))
         frame += [f] * count
     together = [np.concatenate(parts) for parts in zip(*latents, strict=True)]
-    found = describe_all(np.array(frame), 7, *together, by_first_number, NAMES, config, NATIVE)
+    found = Describer(by_first_number, NAMES, config, NATIVE).describe(np.array(frame), 7, *together)
     assert len(found) == 7 and sum(map(len, found)) > 8
     for one, alone in zip(found, latents, strict=True):
         expected = run(config, *alone)
