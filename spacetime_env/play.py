@@ -116,13 +116,10 @@ def play(
 
 def _actor(agent: str, model: str | None) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
     """What chooses the actions, and the env it acts in."""
-    from spacetime_env.agent import folder
+    from spacetime_env.agent.folder import load_actor
 
-    found = folder.find(agent)
-    deterministic = folder.describe(found).get("deterministic", True)
     given: dict[str, Any] = {} if model is None else {"model": model, "any_model": True}
-    player, env = folder.load_agent(found, render_mode="rgb_array", **given)
-    return lambda observation: player.predict(observation, deterministic=deterministic)[0], env
+    return load_actor(agent, render_mode="rgb_array", **given)
 
 
 def _positive(word: str) -> int:

@@ -238,16 +238,15 @@ def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callabl
     """What chooses actions, and the env it plays."""
     if agent == "random":
         loaded = _loaded(_named(model, game), game)
-        env = gym.make(f"SpaceTime/{loaded.game}-v5", model=loaded, render_mode="rgb_array")
+        env = gym.make(f"SpaceTime/{canonical(loaded.game)}-v5", model=loaded, render_mode="rgb_array")
         env.action_space.seed(seed)
         return lambda observation: env.action_space.sample(), env
     if game is not None:
         raise ViewerError(f"--game is for random play; the agent {agent} plays the game that it was trained on.")
-    from spacetime_env.agent import load_agent
+    from spacetime_env.agent.folder import load_actor
 
     given = {} if model is None else {"model": model, "any_model": True}
-    player, env = load_agent(agent, render_mode="rgb_array", **given)
-    return lambda observation: player.predict(observation, deterministic=True)[0], env
+    return load_actor(agent, render_mode="rgb_array", **given)
 
 
 def _named(model: Any, game: str | None) -> Any:

@@ -145,21 +145,25 @@ def test_watch_says_where_episodes_end(tmp_path: Path, bundled: list[Any], capsy
 
 
 def test_watch_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import spacetime_env.agent
+    import spacetime_env.agent.folder
 
     asked: list[Any] = []
 
     class Player:
-        def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[Any, None]:
+        def predict(
+            self, observation: np.ndarray, state: Any, episode_start: np.ndarray, deterministic: bool
+        ) -> tuple[Any, str]:
             assert observation.shape == (3, 7) and deterministic
+            first = asked[-1] != "predict"
+            assert (state, episode_start.tolist()) == ((None, [True]) if first else ("remembered", [False]))
             asked.append("predict")
-            return np.int64(3), None
+            return np.int64(3), "remembered"
 
     def load_agent(path: str, **options: Any) -> tuple[Any, gym.Env]:
         asked.append((path, options))
         return Player(), make_pong(render_mode=options["render_mode"])
 
-    monkeypatch.setattr(spacetime_env.agent, "load_agent", load_agent)
+    monkeypatch.setattr(spacetime_env.agent.folder, "load_agent", load_agent)
     viewer.watch(agent="agents/pong-ppo", steps=2, out=tmp_path)
     assert asked == [("agents/pong-ppo", {"render_mode": "rgb_array"}), "predict", "predict"]
     viewer.watch("other", agent="agents/pong-ppo", steps=1, out=tmp_path)

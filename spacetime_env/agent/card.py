@@ -62,7 +62,7 @@ def card(about: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]) -> 
 
     Args:
         about: what ``agent.yaml`` says.
-        evaluations: as :class:`spacetime_env.agent.sb3_checkpoint.Progress` keeps them.
+        evaluations: as :class:`spacetime_env.agent.progress.Progress` keeps them.
     """
     result, trained = about["evaluation"], about["trained"]
     return TEXT.format(

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import gymnasium as gym
+
 from spacetime_env.agent.hyperparameters import from_arguments
 from spacetime_env.agent.train import Options, train
 from spacetime_env.commands.command_line import shown
@@ -20,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="train_agent.py",
         description="Train an SB3 agent on objects. After an interruption the same command resumes the training. "
-        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes and "
-        "--overwrite are our own.",
+        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes, "
+        "--overwrite and --trust are our own.",
     )
     p.add_argument("--algo", default=d.algo, help="an algorithm of stable_baselines3 or sb3_contrib" + DEFAULT)
     p.add_argument("--env", default=d.env, help="env id" + DEFAULT)
@@ -82,6 +84,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--overwrite", action="store_true", help="replace an agent of that name even if it plays better (default: off)"
     )
+    p.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the modules that --env module:id, a policy package.module.Name and the files of -i and -conf "
+        "name; importing a module runs it (default: off)",
+    )
     return p
 
 
@@ -93,8 +101,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             given[name] = from_arguments(given[name])
         command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
         return 0 if train(Options(**given), command) else 130
-    except ValueError as error:
+    except (ValueError, gym.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}. What was saved is kept.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. What was saved is kept; the same command resumes it.", file=sys.stderr)
