@@ -17,8 +17,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack
 
 from benchmarks.common import Table, in_turns, ratios, spread, threads
+from spacetime_env.agent.build import build
 from spacetime_env.agent.envs import EnvMaker, make_envs
-from spacetime_env.agent.folder import build
 from spacetime_env.agent.hyperparameters import algorithm, parse, read
 from spacetime_env.envs.vector import cores
 

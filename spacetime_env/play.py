@@ -76,10 +76,10 @@ def play(
         ValueError: there is no such agent or model, it is damaged, or the two do not fit.
         OSError: the GIF cannot be written.
     """
-    from spacetime_env.agent import load_player
+    from spacetime_env.agent import load_actor
     from spacetime_env.objects.film import Film
 
-    act, env = load_player(agent, model, render_mode="rgb_array")
+    act, env = load_actor(agent, model, render_mode="rgb_array")
     film, returns = Film(), list[float]()
     print(f"{agent} plays {env.spec.id if env.spec else 'its env'}.", flush=True)
     try:

@@ -243,14 +243,14 @@ def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callabl
     """A function from observations to actions, and the env that it plays."""
     if agent == "random":
         loaded = _loaded(_model_name(model, game), game)
-        env = gym.make(f"SpaceTime/{loaded.game}-v5", model=loaded, render_mode="rgb_array")
+        env = gym.make(f"SpaceTime/{canonical(loaded.game)}-v5", model=loaded, render_mode="rgb_array")
         env.action_space.seed(seed)
         return lambda observation: env.action_space.sample(), env
     if game is not None:
         raise ViewerError(f"--game is for random play; the agent {agent} plays the game that it was trained on.")
-    from spacetime_env.agent import load_player
+    from spacetime_env.agent import load_actor
 
-    return load_player(agent, model, render_mode="rgb_array")
+    return load_actor(agent, model, render_mode="rgb_array")
 
 
 def _model_name(model: Any, game: str | None) -> Any:

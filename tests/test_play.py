@@ -45,7 +45,7 @@ class Ends(gym.Wrapper[Any, Any, Any, Any]):
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Ends:
     env = Ends(gym.make("SpaceTime/Pong-v5", model=ColourModel(), render_mode="rgb_array"))
-    monkeypatch.setattr(spacetime_env.agent, "load_player", lambda agent, model, **_: (lambda observation: 0, env))
+    monkeypatch.setattr(spacetime_env.agent, "load_actor", lambda agent, model, **_: (lambda observation: 0, env))
     monkeypatch.setattr(play, "SAMPLES", (2, 4))
     return env
 

@@ -145,7 +145,7 @@ def test_watch_says_where_episodes_end(tmp_path: Path, bundled: list[Any], capsy
 
 
 def test_watch_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import spacetime_env.agent
+    import spacetime_env.agent.folder
 
     asked: list[Any] = []
 
@@ -154,11 +154,11 @@ def test_watch_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         asked.append("act")
         return np.int64(3)
 
-    def load_player(path: str, model: Any, **options: Any) -> tuple[Any, gym.Env]:
+    def load_actor(path: str, model: Any, **options: Any) -> tuple[Any, gym.Env]:
         asked.append((path, model, options))
         return act, make_pong(render_mode=options["render_mode"])
 
-    monkeypatch.setattr(spacetime_env.agent, "load_player", load_player)
+    monkeypatch.setattr(spacetime_env.agent, "load_actor", load_actor)
     viewer.watch(agent="agents/pong-ppo", steps=2, out=tmp_path)
     assert asked == [("agents/pong-ppo", None, {"render_mode": "rgb_array"}), "act", "act"]
     viewer.watch("other", agent="agents/pong-ppo", steps=1, out=tmp_path)

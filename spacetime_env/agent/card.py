@@ -62,7 +62,7 @@ def card(about: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]) -> 
 
     Args:
         about: the content of ``agent.yaml``.
-        evaluations: those during the training, see :class:`spacetime_env.agent.sb3_checkpoint.Progress`.
+        evaluations: those during the training, see :class:`spacetime_env.agent.progress.Progress`.
     """
     result, trained = about["evaluation"], about["trained"]
     return TEXT.format(

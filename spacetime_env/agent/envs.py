@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import io
 import multiprocessing
 import signal
 from collections.abc import Mapping
@@ -14,12 +13,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
 
 from spacetime_env.agent.bridge import VectorEnvBridge
-from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.agent.errors import AgentError
 from spacetime_env.envs.noop import do_nothing
+from spacetime_env.files import shown
 
 VECTOR = "spacetime_env.vector:SpaceTimeVectorEnv"
 NOOPS = 30  # most steps of doing nothing at the start of an episode
@@ -52,8 +51,9 @@ class RandomStart(gym.Wrapper):
 class EnvMaker:
     """Makes one env, in this process or in a worker: it can be pickled."""
 
-    def __init__(self, env_id: str, kwargs: Mapping[str, Any], noops: int = NOOPS) -> None:
-        self.env_id, self.kwargs, self.noops = env_id, dict(kwargs), noops
+    def __init__(self, env_id: str, kwargs: Mapping[str, Any], noops: int = NOOPS, trust: bool = False) -> None:
+        require_env(env_id, trust)
+        self.env_id, self.kwargs, self.noops, self.trust = env_id, dict(kwargs), noops, trust
 
     def __call__(self, **kwargs: Any) -> gym.Env:
         if multiprocessing.parent_process() is not None:
@@ -63,18 +63,29 @@ class EnvMaker:
             torch.set_num_threads(1)  # a worker has one core: more threads would only wait for each other
             cv2.setNumThreads(1)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the main process, which then closes its workers
-        return RandomStart(make(self.env_id, {**self.kwargs, **kwargs}), self.noops)
+        return RandomStart(make(self.env_id, {**self.kwargs, **kwargs}, self.trust), self.noops)
 
 
-def make(env_id: str, kwargs: Mapping[str, Any]) -> gym.Env:
-    """Make an env as ``gym.make`` does; of ``module:env id`` the module is imported first.
+def require_env(env_id: Any, trust: bool = False) -> str:
+    """The id of a registered env, without its module.
+
+    Args:
+        env_id: ``SpaceTime/Pong-v5``; with ``trust`` also ``module:id``, whose module is imported first.
+        trust: import modules that it names. Importing a module runs it.
 
     Raises:
-        AgentError: there is no such env, or its module cannot be imported.
+        AgentError: there is no such env, or it names a module and is not trusted.
     """
     import spacetime_env  # noqa: F401  (registers SpaceTime/<Game>-v5, in worker processes too)
 
-    module, _, name = env_id.rpartition(":")
+    if not isinstance(env_id, str) or len(env_id) > 200:
+        raise AgentError(f"expected the id of an env, such as SpaceTime/Pong-v5, got {shown(env_id)}.")
+    module, colon, name = env_id.rpartition(":")
+    if colon and not trust and module != "spacetime_env":
+        raise AgentError(
+            f"the env {env_id!r} names a module, which would be imported and so run. If you trust it, pass trust=True "
+            "(train_agent.py --trust), or import it yourself and leave it out of the id."
+        )
     try:
         if module:
             importlib.import_module(module)
@@ -84,7 +95,23 @@ def make(env_id: str, kwargs: Mapping[str, Any]) -> gym.Env:
     except gym.error.Error:
         near = difflib.get_close_matches(env_id, list(gym.registry), n=3)
         raise AgentError(f"no env {env_id!r}. Near it: {', '.join(near) or 'none'}.") from None
-    return gym.make(name, **kwargs)
+    return name
+
+
+def make(env_id: str, kwargs: Mapping[str, Any], trust: bool = False) -> gym.Env:
+    """``gym.make`` with errors in plain words; ``trust`` is that of :func:`require_env`.
+
+    Raises:
+        AgentError: no such env, or it does not take these options.
+        ValueError: of the env itself, about an option.
+    """
+    name = require_env(env_id, trust)
+    try:
+        return gym.make(name, **kwargs)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # envs refuse options in many ways
+        raise AgentError(f"{env_id} cannot be made with the options {shown(dict(kwargs))}: {error}") from error
 
 
 def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", start: str | None = None) -> VecEnv:
@@ -100,7 +127,8 @@ def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", sta
     """
     if kind == "vector" and is_spacetime(maker.env_id):
         kwargs = {"noop_max": maker.noops, **maker.kwargs}
-        envs = gym.make_vec(maker.env_id, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, context=start, **kwargs)
+        name = maker.env_id.rpartition(":")[2]
+        envs = gym.make_vec(name, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, context=start, **kwargs)
         venv: VecEnv = VecMonitor(VectorEnvBridge(envs))
         venv.seed(seed)
         return venv
@@ -117,49 +145,3 @@ def is_spacetime(env_id: str) -> bool:
 def derived_seed(*numbers: int) -> int:
     """A seed under 2**31 that depends on all ``numbers``: training and evaluation get seeds of their own."""
     return int(np.random.SeedSequence([abs(number) for number in numbers]).generate_state(1)[0] >> 1)
-
-
-def normalization_bytes(env: VecNormalize) -> bytes:
-    """The running statistics of a ``VecNormalize`` as an npz file. (SB3 itself saves them as a pickle.)"""
-    arrays: dict[str, Any] = {"ret": _pack(env.ret_rms)}
-    for key, stats in _observation_stats(env).items():
-        arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"] = stats.mean, stats.var
-        arrays[f"obs/{key}/count"] = stats.count
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def restore_normalization(env: VecNormalize, data: bytes) -> None:
-    """Put the statistics of :func:`normalization_bytes` into ``env``."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        mean, var, count = arrays["ret"]
-        env.ret_rms.mean, env.ret_rms.var, env.ret_rms.count = np.float64(mean), np.float64(var), float(count)
-        for key, stats in _observation_stats(env).items():
-            stats.mean, stats.var = arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"]
-            stats.count = float(arrays[f"obs/{key}/count"])
-
-
-def _pack(stats: RunningMeanStd) -> np.ndarray:
-    """(3,): mean, variance and count."""
-    return np.array([stats.mean, stats.var, stats.count], np.float64)
-
-
-def _observation_stats(env: VecNormalize) -> dict[str, RunningMeanStd]:
-    """The statistics of observations by their key, "" if they are no dict; none if they are not normalised."""
-    if not env.norm_obs:
-        return {}
-    return env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
-
-
-class NormalizedObservation(gym.ObservationWrapper):
-    """Normalises the observations of a single env as a ``VecNormalize`` does, whose statistics do not change."""
-
-    def __init__(self, env: gym.Env, vec_normalize: VecNormalize) -> None:
-        super().__init__(env)
-        self.vec_normalize = vec_normalize
-        self.observation_space = vec_normalize.observation_space
-
-    def observation(self, observation: Any) -> Any:
-        """Normalise one observation."""
-        return self.vec_normalize.normalize_obs(observation)

@@ -11,29 +11,45 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+import torch
 import yaml
+from gymnasium.spaces import Discrete
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from spacetime_env import shipped
-from spacetime_env.agent.envs import NormalizedObservation, make
-from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse
+from spacetime_env.agent.build import build
+from spacetime_env.agent.description import DESCRIPTION, POLICY, describe
+from spacetime_env.agent.envs import make, require_env
+from spacetime_env.agent.errors import AgentError
+from spacetime_env.agent.find_model import model_of, with_model
+from spacetime_env.agent.hyperparameters import algorithm, parse
+from spacetime_env.agent.normalization import NormalizedObservation
+from spacetime_env.agent.playing import Acting
 from spacetime_env.agent.sb3_checkpoint import restore
+from spacetime_env.files import shown_text
 from spacetime_env.shipped import BundleError
-
-POLICY, DESCRIPTION, CARD = "policy.zip", "agent.yaml", "CARD.md"
-REQUIRED = ("algo", "env", "env_kwargs", "hyperparameters", "policy_sha256", "model")
 
 
 def load_agent(
-    name_or_path: str | Path, device: str = "cpu", any_model: bool = False, **env_kwargs: Any
+    name_or_path: str | Path,
+    device: str = "cpu",
+    any_model: bool = False,
+    trust: bool = False,
+    **env_kwargs: Any,
 ) -> tuple[BaseAlgorithm, gym.Env]:
     """Load an agent and make the env that it plays; then ``agent.predict(observation)`` chooses actions.
+
+    :class:`~spacetime_env.agent.Acting` chooses them too, and remembers what a recurrent policy has to. The env looks
+    with the SPACE-Time model that the agent was trained on. It is found by its hash, among the shipped models and those
+    under ``./models``.
 
     Args:
         name_or_path: the name of a shipped agent such as ``pong-ppo``, or a folder made by train_agent.py.
         device: where the network runs, such as ``cpu``.
         any_model: accept another SPACE-Time model than the one that the agent was trained on.
+        trust: import the modules that the folder names. Importing a module runs it; without it no code of a folder
+            runs.
         **env_kwargs: options of the env that override those of the training, such as ``render_mode="rgb_array"``.
 
     Raises:
@@ -41,17 +57,20 @@ def load_agent(
     """
     folder = find(name_or_path)
     about = describe(folder)
+    env_id, asked = require_env(about["env"], trust), about["model"]["sha256"]
+    settings = parse(about["hyperparameters"], algorithm(about["algo"]), trust=trust)
     kwargs = {**about["env_kwargs"], **env_kwargs}
-    env = make(about["env"], kwargs)
+    if not any_model and "model" not in env_kwargs:
+        kwargs = with_model(env_id, kwargs, asked)
+    env = make(env_id, kwargs)
     try:
-        model = model_of(env)
-        if not any_model and model["sha256"] != about["model"]["sha256"]:
+        if not any_model and model_of(env)["sha256"] != asked:
             raise AgentError(
                 f"the agent {folder} was trained on the objects of another model: that of "
-                f"{about['model']['game']} has changed since, or another was given. Train the agent again "
-                "with train_agent.py, or accept the model with any_model=True."
+                f"{about['model']['game']} has changed since, or another was given. Expected weights of the sha256 "
+                f"{asked}. Train the agent again with train_agent.py, or accept the model with any_model=True."
             )
-        agent = build(about["algo"], parse(about["hyperparameters"], algorithm(about["algo"])), env, device)
+        agent = build(about["algo"], settings, env, device, to_play=True)
         restore(folder / POLICY, agent, counters=False)
     except BaseException:
         env.close()
@@ -60,6 +79,23 @@ def load_agent(
     if normalization is not None and normalization.norm_obs:
         env = NormalizedObservation(env, normalization)
     return agent, env
+
+
+def load_actor(name_or_path: str | Path, model: Any = None, **options: Any) -> tuple[Acting, gym.Env]:
+    """An agent that chooses actions as it was trained to, and its env, whose resets it is told of.
+
+    Args:
+        name_or_path: see :func:`load_agent`.
+        model: another SPACE-Time model than the agent's own: a name, a path or a loaded model.
+        **options: further arguments of :func:`load_agent`.
+
+    Raises:
+        AgentError: see :func:`load_agent`.
+    """
+    given = {} if model is None else {"model": model, "any_model": True}
+    agent, env = load_agent(name_or_path, **given, **options)
+    acting = Acting(agent, describe(find(name_or_path)).get("deterministic", True))
+    return acting, acting.following(env)
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -72,112 +108,65 @@ def find(name_or_path: str | Path) -> Path:
         return shipped.find("agents", name_or_path, DESCRIPTION)
     except BundleError as error:
         raise AgentError(f"{error} Train one with: python train_agent.py --env SpaceTime/Pong-v5") from None
+    except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
+        reason = getattr(error, "strerror", None) or error
+        raise AgentError(f"no agent {shown_text(str(name_or_path), 80)!r}: {reason}.") from None
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """Read ``agent.yaml``, and check that ``policy.zip`` is the file that it describes.
+class AgentPolicy:
+    """A trained agent as what records data: a :class:`spacetime_env.data.players.Policy`.
 
-    Raises:
-        AgentError: a file is missing or damaged, or the two do not fit.
+    It takes the SPACE-Time model as it is now: an agent whose model was trained again plays worse, and what
+    it records is as good. It is pickled without its network, which each process loads for itself.
     """
-    try:
-        about = yaml.safe_load((folder / DESCRIPTION).read_text())
-        policy = (folder / POLICY).read_bytes()
-    except FileNotFoundError as error:
-        raise AgentError(
-            f"{folder} is not an agent: it has no {Path(error.filename).name}. train_agent.py writes agents."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AgentError(f"{folder / DESCRIPTION} is not YAML: {error}") from None
-    missing = [key for key in REQUIRED if key not in about] if isinstance(about, dict) else list(REQUIRED)
-    if missing:
-        raise AgentError(f"{folder / DESCRIPTION} has no {', '.join(missing)}; was it edited? Train the agent again.")
-    if hashlib.sha256(policy).hexdigest() != about["policy_sha256"]:
-        raise AgentError(
-            f"{folder / POLICY} is not the file that {DESCRIPTION} describes: its sha256 differs, so it was "
-            "cut short or replaced. Fetch the folder again."
-        )
-    return about
+
+    def __init__(self, name_or_path: str | Path, trust: bool = False) -> None:
+        self.folder = find(name_or_path).resolve()
+        self.about = describe(self.folder)
+        self.name = self.folder.name
+        self.fingerprint = str(self.about["policy_sha256"])
+        self._trust = trust
+        self._acting: Acting | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_acting": None}
+
+    def make_env(self, game: str) -> gym.Env:
+        """The env it was trained on; ``env.unwrapped.ale`` is the emulator.
+
+        Raises:
+            AgentError: it plays another game.
+        """
+        own = self.about["env"].rpartition("/")[2].rpartition("-")[0]
+        if own != game:
+            raise AgentError(f"the agent {self.name} plays {own}, and {game} is to be recorded.")
+        self._acting, env = load_actor(self.folder, any_model=True, trust=self._trust)
+        return env
+
+    def reset(self, seed: int) -> None:
+        """Seed the draws of a policy that samples."""
+        torch.manual_seed(seed)
+
+    def act(self, env: gym.Env, observation: Any) -> int | np.ndarray:
+        """The action for an observation of the env that :meth:`make_env` made, after the one before it."""
+        if self._acting is None:
+            raise AgentError("make_env comes before act.")
+        action = self._acting(observation)
+        return int(action) if isinstance(env.action_space, Discrete) else np.asarray(action)
 
 
-def lineage(policy: Path) -> list[dict[str, Any]]:
-    """The trainings that led to the weights in an agent folder's ``policy``, the first one first.
-
-    Returns:
-        Of each, ``command``, ``timesteps`` of the weights that were kept, ``model`` (its sha256), and ``mean`` and
-        ``std`` of the return. Empty if ``policy`` does not lie in an agent folder: a checkpoint, for instance.
-    """
-    try:
-        about = describe(policy.parent)
-    except AgentError:
-        return []
-    trained, result = about.get("trained", {}), about.get("evaluation", {})
-    own = {"command": trained.get("command", ""), "timesteps": trained.get("best_timesteps")}
-    own |= {"model": about["model"]["sha256"], "mean": result.get("mean"), "std": result.get("std")}
-    return [*trained.get("earlier", []), own]
-
-
-def model_of(env: gym.Env | VecEnv) -> dict[str, Any]:
-    """The game of the SPACE-Time model in ``env`` and the sha256 of its weights; None if ``env`` has no such model."""
-    try:
-        model = env.get_attr("model")[0] if isinstance(env, VecEnv) else env.get_wrapper_attr("model")
-    except AttributeError:
-        return {"game": None, "sha256": None}
-    return {
-        "game": getattr(model, "game", None),
-        "sha256": getattr(getattr(model, "settings", None), "sha256", None),
-    }
-
-
-def build(
-    algo: str,
-    settings: Hyperparameters,
-    env: gym.Env | VecEnv,
-    device: str = "cpu",
-    seed: int | None = None,
-    **kwargs: Any,
-) -> BaseAlgorithm:
-    """Make an untrained SB3 agent for an env.
-
-    Args:
-        algo: name of the algorithm, such as ``ppo``.
-        settings: its hyperparameters. A policy that reads objects is given the names of the env's features.
-        env: the env, or several at once.
-        device, seed, **kwargs: for the algorithm.
-
-    Raises:
-        AgentError: the algorithm refuses the env or a hyperparameter.
-    """
-    vector = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: env])
-    options = dict(settings.kwargs)
-    policy_kwargs = dict(options.get("policy_kwargs") or {})
-    if getattr(settings.policy, "reads_objects", False):
-        names = vector.get_attr("feature_names")[0]
-        policy_kwargs["features_extractor_kwargs"] = {
-            "features": list(names),
-            **policy_kwargs.get("features_extractor_kwargs", {}),
-        }
-    if policy_kwargs:
-        options["policy_kwargs"] = policy_kwargs
-    if settings.normalize is not None:
-        vector = VecNormalize(vector, **settings.normalize)
-    try:
-        return algorithm(algo)(settings.policy, vector, device=device, seed=seed, **options, **kwargs)
-    except (AssertionError, ValueError, TypeError) as error:
-        raise AgentError(f"{algo} cannot be made for this env: {error}") from None
+def as_policy(name_or_path: str | Path, trust: bool = False) -> AgentPolicy:
+    """An agent, by name or folder, that records data; ``trust`` is that of :func:`load_agent`."""
+    return AgentPolicy(name_or_path, trust)
 
 
 def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[str, str]) -> None:
-    """Write an agent folder. It is written beside ``folder`` and then takes its place, so that it is never half there.
+    """Write an agent folder beside ``folder``, then put it in its place; an old one stays until then.
 
-    Args:
-        folder: where to.
-        policy: the bytes of ``policy.zip``.
-        about: the content of ``agent.yaml``; the hash of ``policy`` is added.
-        texts: further files, name -> text.
+    Two processes that write the same folder at once have to lock it.
 
     Raises:
-        OSError: it cannot be written. An agent that was there is then unchanged.
+        OSError: it cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -185,9 +174,9 @@ def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[
         os.chmod(new, 0o755)
         (new / POLICY).write_bytes(policy)
         about = {**about, "policy_sha256": hashlib.sha256(policy).hexdigest()}
-        (new / DESCRIPTION).write_text(yaml.safe_dump(about, sort_keys=False))
+        (new / DESCRIPTION).write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
         for name, text in texts.items():
-            (new / name).write_text(text)
+            (new / name).write_text(text, encoding="utf-8")
         if folder.exists():
             old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
             os.replace(folder, old)  # an empty folder may be replaced

@@ -13,10 +13,12 @@ from typing import Any
 
 import yaml
 
-from spacetime_env.agent.hyperparameters import AgentError
-from spacetime_env.files import write_atomically
+from spacetime_env.agent.errors import AgentError
+from spacetime_env.agent.progress import is_count
+from spacetime_env.files import FileError, read_yaml, shown, write_atomically
+from spacetime_env.locks import Lock, LockError, hold
 
-RECORD, LAST, BEST, LOCK = "run.yaml", "last.zip", "best.zip", "lock"
+RECORD, LAST, BEST = "run.yaml", "last.zip", "best.zip"
 
 
 @dataclass
@@ -28,14 +30,14 @@ class RunFolder:
         asked: the settings that identify the training: algo, env, seed, hyperparameters, env_kwargs, start.
         seed: the seed in use; ``asked["seed"]`` is -1 if any seed will do.
         resumed: an interrupted training is resumed.
-        lock: the locked file, see :func:`hold`; closing it lets other processes in.
+        lock: see :func:`spacetime_env.locks.hold`; closing it lets other processes in.
     """
 
     folder: Path
     asked: dict[str, Any]
     seed: int
     resumed: bool
-    lock: Any = None
+    lock: Lock | None = None
 
     @property
     def last(self) -> Path:
@@ -61,6 +63,9 @@ def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Map
         asked: see :class:`RunFolder`.
         seed: for a new training.
         earlier: the trainings whose weights a new one starts from; kept in ``run.yaml``.
+
+    Raises:
+        AgentError: the folder cannot be written.
     """
     name = slug(str(asked["env"]))
     parent = root / str(asked["algo"])
@@ -73,13 +78,22 @@ def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Map
         except AgentError:
             continue  # not a run, or killed before run.yaml was written
         if record["asked"] == dict(asked) and not record.get("finished"):
-            lock = hold(folder)
-            if lock is not None:
-                return RunFolder(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
+            try:
+                lock = hold(folder)
+            except LockError:
+                continue  # another process trains there; this one gets a folder of its own
+            return RunFolder(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
     folder = parent / f"{name}_{max(numbers, default=0) + 1}"
-    folder.mkdir(parents=True)
-    run = RunFolder(folder, dict(asked), seed, False, hold(folder))
-    run.write(earlier=[dict(one) for one in earlier])
+    try:
+        folder.mkdir(parents=True)
+        run = RunFolder(folder, dict(asked), seed, False, hold(folder))
+        run.write(earlier=[dict(one) for one in earlier])
+    except LockError as error:
+        raise AgentError(str(error)) from None
+    except OSError as error:
+        raise AgentError(
+            f"cannot begin a training in {folder}: {error.strerror or error}. Make room, or give another --log-folder."
+        ) from None
     return run
 
 
@@ -94,43 +108,40 @@ def reopen(folder: Path) -> RunFolder | None:
     record = read_record(folder)
     if record.get("finished"):
         return None
-    lock = hold(folder)
-    if lock is None:
-        raise AgentError(f"another process trains in {folder} now. Wait for it, or stop it.")
+    _require_settings(record["asked"], folder / RECORD)
+    try:
+        lock = hold(folder)
+    except LockError as error:
+        raise AgentError(str(error)) from None
     return RunFolder(folder, record["asked"], int(record["seed"]), (folder / LAST).is_file(), lock)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The content of ``run.yaml``, with at least ``asked`` and ``seed``.
+    """The content of ``run.yaml``, with at least ``asked``, a dict, and ``seed``, 0 or more.
 
     Raises:
         AgentError: it is missing or damaged.
     """
+    path = folder / RECORD
     try:
-        record = yaml.safe_load((folder / RECORD).read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AgentError(f"{folder / RECORD} cannot be read: {error}") from None
+        record = read_yaml(path)
+    except FileNotFoundError:
+        raise AgentError(f"{folder} is no training: it has no {RECORD}.") from None
+    except FileError as error:
+        raise AgentError(str(error)) from None
     if not isinstance(record, dict) or not {"asked", "seed"} <= set(record):
-        raise AgentError(f"{folder / RECORD} is not a training's: expected the keys 'asked' and 'seed'.")
+        raise AgentError(f"{path} is not a training's: expected the keys 'asked' and 'seed'.")
+    if not isinstance(record["asked"], dict) or not is_count(record["seed"]) or record["seed"] >= 2**31:
+        raise AgentError(f"{path} is damaged: expected names and values under 'asked', and a seed under 2**31.")
     return record
 
 
-def hold(folder: Path) -> Any:
-    """An open, locked file that keeps other processes out of ``folder``; None if another process holds it.
-
-    The lock ends with the process, however it ends. On a system without such locks every process gets in.
-    """
-    file = open(folder / LOCK, "a")  # noqa: SIM115  (open as long as the training)
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:
-        pass
-    except OSError:
-        file.close()
-        return None
-    return file
+def _require_settings(asked: Mapping[str, Any], path: Path) -> None:
+    """Raises AgentError where ``asked`` does not say what to train, with the types that :func:`begin` wrote."""
+    kinds = {"algo": str, "env": str, "seed": int, "hyperparameters": dict, "env_kwargs": dict, "start": str}
+    for key, kind in kinds.items():
+        if not isinstance(asked.get(key), kind):
+            raise AgentError(f"{path} is damaged: asked.{key} is {shown(asked.get(key))}, expected {kind.__name__}.")
 
 
 def slug(env_id: str) -> str:

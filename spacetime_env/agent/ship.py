@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,17 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from spacetime_env.agent import card, folder, player, run_folder, sb3_checkpoint
+from spacetime_env.agent import card, folder, run_folder, sb3_checkpoint
+from spacetime_env.agent.description import CARD, DESCRIPTION, POLICY, describe
 from spacetime_env.agent.envs import NOOPS
-from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.agent.errors import AgentError
+from spacetime_env.agent.find_model import model_of
+from spacetime_env.agent.playing import evaluate
+from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.envs.vector import cores
+from spacetime_env.files import shown
+from spacetime_env.locks import LockError, hold
 
 PACKAGES = ("spacetime-env", "stable-baselines3", "torch", "gymnasium", "ale-py", "numpy")
 
@@ -55,16 +64,15 @@ def ship(
     if run.best.is_file():
         best = sb3_checkpoint.restore(run.best, agent, counters=False)
     print(f"Playing {episodes} episodes with the best weights.")
-    returns = player.evaluate(agent, supervisor.eval_envs, episodes, seed)
+    returns = evaluate(agent, supervisor.eval_envs, episodes, seed)
     print(f"Return {returns.mean():.1f} ± {returns.std():.1f} over {len(returns)} episodes.")
-    game = run.asked["env"].rpartition("/")[2].rpartition("-")[0].lower()
     about = {
-        "name": name or f"{game}-{run.asked['algo']}",
+        "name": require_name(name or default_name(run.asked["env"], run.asked["algo"])),
         "algo": run.asked["algo"],
         "env": run.asked["env"],
         "env_kwargs": run.asked["env_kwargs"],
         "deterministic": True,  # take the most probable action
-        "model": folder.model_of(supervisor.eval_envs),
+        "model": model_of(supervisor.eval_envs),
         "seed": run.seed,
         "hyperparameters": run_folder.plain(hyperparameters),
         "evaluation": _evaluation(returns, seed),
@@ -87,7 +95,7 @@ def _evaluation(returns: np.ndarray, seed: int) -> dict[str, Any]:
     }
 
 
-def _trained(supervisor: Supervisor, best: sb3_checkpoint.Progress, command: str) -> dict[str, Any]:
+def _trained(supervisor: Supervisor, best: Progress, command: str) -> dict[str, Any]:
     """What ``agent.yaml`` says of the training."""
     progress = supervisor.progress
     return {
@@ -105,7 +113,7 @@ def _trained(supervisor: Supervisor, best: sb3_checkpoint.Progress, command: str
 def _put(
     agent: BaseAlgorithm,
     supervisor: Supervisor,
-    best: sb3_checkpoint.Progress,
+    best: Progress,
     about: Mapping[str, Any],
     root: Path,
     overwrite: bool,
@@ -114,32 +122,66 @@ def _put(
     run, evaluations = supervisor.run, supervisor.progress.evaluations
     target = root / about["name"]
     better = _better(target, about)
-    if better and not overwrite:
+    if is_taken(target):
+        target = run.folder / about["name"]
+        print(f"{root / about['name']} is there and is no agent: the new one is in {target}.")
+    elif better and not overwrite:
         target = run.folder / about["name"]
         print(f"{better} The new one is in {target}; --overwrite puts it in the other's place.")
     texts = {
-        folder.CARD: card.card(about, evaluations),
+        CARD: card.card(about, evaluations),
         card.CURVE: card.curve(evaluations, f"{about['algo'].upper()} on {about['env']}"),
     }
     try:
-        sb3_checkpoint.save(run.folder / folder.POLICY, agent, best, replay=False)
-        folder.write(target, (run.folder / folder.POLICY).read_bytes(), about, texts)
+        sb3_checkpoint.save(run.folder / POLICY, agent, best, replay=False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The run's own folder is held already.
+        with nullcontext() if target.parent == run.folder else hold(target.parent, wait=30.0):
+            folder.write(target, (run.folder / POLICY).read_bytes(), about, texts)
         run.write(finished=True, agent=str(target))
     except OSError as error:
         raise AgentError(
             f"cannot write the agent to {target}: {error.strerror or error}. Nothing is lost: make room, "
             "then run the same again."
         ) from None
+    except LockError as error:
+        raise AgentError(f"{error} Nothing is lost: run the same again.") from None
     print(f"The agent is in {target}.")
     return target
 
 
+def default_name(env_id: str, algo: str) -> str:
+    """``SpaceTime/Pong-v5`` and ``ppo`` -> ``pong-ppo``."""
+    return f"{env_id.rpartition(':')[2].rpartition('/')[2].rpartition('-')[0].lower()}-{algo}"
+
+
+def require_name(name: str) -> str:
+    """A name that an agent's folder can have.
+
+    Raises:
+        AgentError: it would lie elsewhere than in the folder of agents, or no file can be called so.
+    """
+    if not re.fullmatch(r"\w[\w.+-]{0,99}", name):
+        raise AgentError(
+            f"an agent cannot be called {shown(name)}: expected up to 100 letters, digits, '.', '+', '-' and '_', such "
+            "as pong-ppo, which begin with a letter or a digit. --agents-folder says where its folder goes."
+        )
+    return name
+
+
+def is_taken(target: Path) -> bool:
+    """Whether something that is no agent lies there, which an agent does not replace."""
+    if target.is_dir():
+        return any(target.iterdir()) and not (target / DESCRIPTION).is_file()
+    return os.path.lexists(target)
+
+
 def _better(target: Path, about: Mapping[str, Any]) -> str:
     """A sentence that says so if ``target`` holds an agent that plays better on the same model; otherwise ""."""
-    if not (target / folder.DESCRIPTION).is_file():
+    if not (target / DESCRIPTION).is_file():
         return ""
     try:
-        old = folder.describe(target)
+        old = describe(target)
         mean = float(old["evaluation"]["mean"])
         useful = old["model"]["sha256"] == about["model"]["sha256"]
     except (AgentError, KeyError, TypeError, ValueError):

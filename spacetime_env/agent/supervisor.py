@@ -10,8 +10,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from spacetime_env.agent import player, sb3_checkpoint
-from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.agent import sb3_checkpoint
+from spacetime_env.agent.errors import AgentError
+from spacetime_env.agent.playing import evaluate
+from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.run_folder import RunFolder
 from spacetime_env.interrupt import Interrupt
 
@@ -38,7 +40,7 @@ class Supervisor(BaseCallback):
     def __init__(
         self,
         run: RunFolder,
-        progress: sb3_checkpoint.Progress,
+        progress: Progress,
         eval_envs: VecEnv,
         total: int,
         *,
@@ -77,18 +79,30 @@ class Supervisor(BaseCallback):
             self.bar.close()
 
     def _settle(self, last: bool = False) -> None:
-        """Between two rollouts: evaluate and save where it is time."""
-        progress, before = self.progress, self.progress.timesteps
+        """Between two rollouts: save and evaluate where it is time.
+
+        An evaluation takes minutes. So what is due is saved before it, and its result afterwards.
+        """
+        progress = self.progress
         progress.timesteps = self.num_timesteps
         progress.seconds = time.monotonic() - self.started
-        if self.eval_freq > 0 and (last or before // self.eval_freq < progress.timesteps // self.eval_freq):
+        if self.save_freq > 0 and progress.timesteps - self.saved >= self.save_freq:
+            self.save()
+        if self._evaluation_is_due(last):
             self._evaluate()
-        due = self.save_freq > 0 and progress.timesteps - self.saved >= self.save_freq
-        if last or due:
-            self.save(must=last)
+            if self.saved == progress.timesteps and not last:
+                self.save()
+        if last:
+            self.save(must=True)
+
+    def _evaluation_is_due(self, last: bool) -> bool:
+        """Whether ``eval_freq`` steps went by since the evaluation before, also where a kill ended that one."""
+        before = self.progress.evaluations[-1]["timesteps"] if self.progress.evaluations else 0
+        now = self.num_timesteps
+        return self.eval_freq > 0 and before < now and (last or before // self.eval_freq < now // self.eval_freq)
 
     def _evaluate(self) -> None:
-        returns = player.evaluate(self.model, self.eval_envs, self.eval_episodes, self.seed)
+        returns = evaluate(self.model, self.eval_envs, self.eval_episodes, self.seed)
         recent = [episode["r"] for episode in self.model.ep_info_buffer or ()]
         mean, training = float(returns.mean()), float(np.mean(recent)) if recent else None
         self.progress.evaluations.append(

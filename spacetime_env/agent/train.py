@@ -12,18 +12,18 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from spacetime_env.agent import folder, run_folder
-from spacetime_env.agent.envs import (
-    EnvMaker,
-    derived_seed,
-    make,
-    make_envs,
-)
-from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse, read
+from spacetime_env.agent import ranges, run_folder
+from spacetime_env.agent.build import build
+from spacetime_env.agent.description import POLICY, lineage
+from spacetime_env.agent.envs import EnvMaker, derived_seed, make, make_envs
+from spacetime_env.agent.errors import AgentError
+from spacetime_env.agent.hyperparameters import Hyperparameters, algorithm, parse, read
+from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.run_folder import RunFolder
-from spacetime_env.agent.sb3_checkpoint import Progress, restore
-from spacetime_env.agent.ship import ship
+from spacetime_env.agent.sb3_checkpoint import restore
+from spacetime_env.agent.ship import default_name, is_taken, require_name, ship
 from spacetime_env.agent.supervisor import Supervisor
+from spacetime_env.files import shown
 from spacetime_env.shipped import folders
 
 EVAL_ENVS = 10  # at most so many envs play the episodes of an evaluation at once
@@ -35,7 +35,8 @@ DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000} 
 class Options:
     """The options of ``train_agent.py``, with rl_zoo3's names and meanings.
 
-    rl_zoo3 does not have ``agents_folder``, ``name``, ``final_episodes`` and ``overwrite``.
+    rl_zoo3 does not have ``agents_folder``, ``name``, ``final_episodes``, ``overwrite`` and ``trust``. ``trust`` lets
+    the policy and the env be named with a module, which is imported and so run.
     """
 
     algo: str = "ppo"
@@ -60,6 +61,7 @@ class Options:
     name: str = ""
     final_episodes: int = 30
     overwrite: bool = False
+    trust: bool = False
 
 
 def train(options: Options, command: str = "") -> Path | None:
@@ -72,14 +74,24 @@ def train(options: Options, command: str = "") -> Path | None:
         AgentError: the request or a file of it cannot be used.
     """
     torch.set_num_threads(max(options.num_threads, 1))
+    _check(options)
     run = _open_run(options)
+    try:
+        return _train(options, run, command)
+    finally:
+        if run.lock is not None:
+            run.lock.close()
+
+
+def _train(options: Options, run: RunFolder, command: str) -> Path | None:
+    """The training of a run that is open."""
     if run.resumed:
         print(f"Going on with {run.folder}.")
     asked = run.asked
-    settings = parse(asked["hyperparameters"], algorithm(asked["algo"]))
-    env_kwargs = {**settings.env_kwargs, **asked["env_kwargs"], **options.env_kwargs}
-    maker = EnvMaker(asked["env"], env_kwargs)
-    make(asked["env"], env_kwargs).close()  # its errors are clearer than a worker's
+    settings = parse(asked["hyperparameters"], algorithm(asked["algo"]), trust=options.trust)
+    env_kwargs = {**settings.env_kwargs, **ranges.env_kwargs(asked["env_kwargs"]), **options.env_kwargs}
+    maker = EnvMaker(asked["env"], env_kwargs, trust=options.trust)
+    make(asked["env"], env_kwargs, options.trust).close()  # its errors are clearer than a worker's
     count = max(1, min(options.eval_episodes, EVAL_ENVS))
     eval_envs = make_envs(maker, count, run.seed, "dummy" if options.vec_env == "subproc" else options.vec_env)
     envs = make_envs(maker, settings.n_envs, run.seed, options.vec_env)
@@ -113,8 +125,26 @@ def train(options: Options, command: str = "") -> Path | None:
     finally:
         envs.close()
         eval_envs.close()
-        if run.lock is not None:
-            run.lock.close()
+
+
+def _check(options: Options) -> None:
+    """Refuse at the start what could not be used at the end.
+
+    Raises:
+        AgentError: the env's options or the agent's name cannot be used, or its folder is something else's.
+    """
+    plain = {key: value for key, value in options.env_kwargs.items() if not _is_object(value)}
+    ranges.env_kwargs(plain)
+    if options.seed >= 2**31:
+        raise AgentError(f"seed: expected a number under 2**31, or -1 for any, got {shown(options.seed)}.")
+    target = Path(options.agents_folder) / require_name(options.name or default_name(options.env, options.algo))
+    if is_taken(target):
+        raise AgentError(f"{target} is there and is no agent. Give another --name or --agents-folder.")
+
+
+def _is_object(value: Any) -> bool:
+    """Whether code gave it, as a loaded model is; text cannot spell it."""
+    return not isinstance(value, (str, int, float, bool, list, tuple, dict, type(None)))
 
 
 def _open_run(options: Options) -> RunFolder:
@@ -129,10 +159,10 @@ def _open_run(options: Options) -> RunFolder:
         places = [place / f"{options.algo}.yml" for place in folders("configs/agents")]
         conf = next((place for place in places if place.is_file()), None)
     raw = read(conf, options.env, options.hyperparams) if conf else {**DEFAULTS, **options.hyperparams}
-    settings = parse(raw, algorithm(options.algo), options.n_timesteps)
+    settings = parse(raw, algorithm(options.algo), options.n_timesteps, options.trust)
     if start is not None and start.is_dir():
-        names = (folder.POLICY, run_folder.BEST, run_folder.LAST)
-        start = next((start / name for name in names if (start / name).is_file()), start / folder.POLICY)
+        names = (POLICY, run_folder.BEST, run_folder.LAST)
+        start = next((start / name for name in names if (start / name).is_file()), start / POLICY)
     asked = {
         "algo": options.algo,
         "env": options.env,
@@ -142,7 +172,7 @@ def _open_run(options: Options) -> RunFolder:
         "start": str(start) if start else "",
     }
     seed = options.seed if options.seed >= 0 else int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-    return run_folder.begin(Path(options.log_folder), asked, seed, folder.lineage(start) if start else ())
+    return run_folder.begin(Path(options.log_folder), asked, seed, lineage(start) if start else ())
 
 
 def _make_agent(
@@ -150,7 +180,7 @@ def _make_agent(
 ) -> tuple[BaseAlgorithm, Progress]:
     """The agent of a run, with the weights that it goes on or starts with, and how far its training is."""
     logs = Path(options.tensorboard_log) / run_folder.slug(run.asked["env"]) if options.tensorboard_log else None
-    agent = folder.build(
+    agent = build(
         run.asked["algo"],
         settings,
         envs,
@@ -159,6 +189,12 @@ def _make_agent(
         tensorboard_log=str(logs) if logs else None,
         verbose=0 if options.progress else options.verbose,
     )
+    rollout = int(getattr(agent, "n_steps", 0)) * agent.n_envs
+    if rollout > options.save_freq > 0:
+        print(
+            f"A rollout is {rollout:,} steps (n_steps x n_envs), longer than --save-freq {options.save_freq:,}: the "
+            "training is saved after each rollout, and a kill loses up to one."
+        )
     progress = Progress()
     if run.resumed:
         progress = restore(run.last, agent)
@@ -173,12 +209,14 @@ def _learn(agent: BaseAlgorithm, supervisor: Supervisor, total: int, algo: str) 
     run, left = supervisor.run, total - supervisor.progress.timesteps
     with supervisor.interrupt:
         try:
-            if left > 0:
-                agent.learn(
-                    left, callback=supervisor, reset_num_timesteps=not run.resumed, tb_log_name=algo.upper()
-                )
+            # With none left it only evaluates and saves, where a kill came in between.
+            agent.learn(
+                max(left, 0), callback=supervisor, reset_num_timesteps=not run.resumed, tb_log_name=algo.upper()
+            )
         except ImportError as error:  # SB3 without tensorboard
             raise AgentError(str(error)) from None
+        except AssertionError as error:  # SB3 checks some arguments only here
+            raise AgentError(f"{algo} cannot learn with these hyperparameters: {error}") from error
         except ValueError as error:
             if "nan" not in str(error):
                 raise

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
 from spacetime_env.agent.hyperparameters import from_arguments
 from spacetime_env.agent.train import Options, train
 from spacetime_env.commands.command_line import exit_status, shown
@@ -20,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="train_agent.py",
         description="Train an SB3 agent on objects. After an interruption the same command resumes the training. "
-        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes and "
-        "--overwrite are our own.",
+        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes, "
+        "--overwrite and --trust are our own.",
     )
     _add_flags_of_rl_zoo3(made, Options())
     _add_own_flags(made, Options())
@@ -93,13 +95,20 @@ def _add_own_flags(p: argparse.ArgumentParser, d: Options) -> None:
     p.add_argument(
         "--overwrite", action="store_true", help="replace an agent of that name even if it plays better (default: off)"
     )
+    p.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the modules that --env module:id, a policy package.module.Name and the files of -i and -conf "
+        "name; importing a module runs it (default: off)",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line asks. Exit status: 0 done, 2 an error in plain words, 130 interrupted."""
     given = vars(parser().parse_args(argv))
     command = shown("python", Path(sys.argv[0]).name, words=sys.argv[1:] if argv is None else argv)
-    return exit_status("train_agent.py", lambda: run(given, command), failed=2, resumes=True)
+    errors = (gym.error.Error,)
+    return exit_status("train_agent.py", lambda: run(given, command), failed=2, errors=errors, resumes=True)
 
 
 def run(given: dict[str, Any], command: str) -> int:
@@ -110,7 +119,7 @@ def run(given: dict[str, Any], command: str) -> int:
         command: the command line as cards show it.
 
     Raises:
-        ValueError: in a plain sentence.
+        ValueError, gymnasium.error.Error, OSError: in a plain sentence.
     """
     parsed = {name: from_arguments(given[name]) for name in ("env_kwargs", "hyperparams")}
     return 0 if train(Options(**{**given, **parsed}), command) else 130

@@ -22,6 +22,7 @@ from spacetime_env.config import (
     to_dict,
 )
 from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
+from spacetime_env.envs.noop import noop
 from spacetime_env.files import write_atomically
 
 FORMAT = 1
@@ -244,7 +245,7 @@ def _screen(policy: Policy, game: str) -> tuple[tuple[int, int], int, float]:
         raise DatasetError(f"the environment of {policy.name} has no ALE under it; only Atari is recorded.")
     env.reset()
     before = ale.getEpisodeFrameNumber()
-    env.step(0)
+    env.step(noop(env.action_space))
     height, width = ale.getScreenDims()
     frameskip, sticky = ale.getEpisodeFrameNumber() - before, ale.getFloat("repeat_action_probability")
     env.close()

@@ -41,8 +41,8 @@ class Policy(Protocol):
     def reset(self, seed: int) -> None:
         """Start a shard. The same seed and the same observations give the same actions."""
 
-    def act(self, env: gym.Env, observation: Any) -> int:
-        """The action to take."""
+    def act(self, env: gym.Env, observation: Any) -> int | np.ndarray:
+        """The action to take; an array in an env of continuous actions."""
 
 
 class RandomPolicy:

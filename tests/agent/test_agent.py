@@ -28,12 +28,15 @@ from spacetime_env.agent import (
     sb3_checkpoint,
 )
 from spacetime_env.agent import card as cards
+from spacetime_env.agent.build import build
 from spacetime_env.agent.envs import EnvMaker, RandomStart, derived_seed, make, make_envs
 from spacetime_env.agent.hyperparameters import algorithm, from_arguments, literal, parse, read
+from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.train import Options, train
 from tests.helpers.fakes import ColourModel, make_pong
 from tests.helpers.toy_env import Catch
 
+EVALUATION = {"timesteps": 32, "mean": 1.0, "std": 0.5, "episodes": 2, "training_mean": None, "seconds": 1.5}
 SMALL = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "policy_kwargs": {"net_arch": [4]}}
 
 
@@ -46,7 +49,7 @@ def one_thread() -> None:
 def agent_for(env: gym.Env | DummyVecEnv, **more: object) -> PPO:
     """A small, untrained PPO agent."""
     settings = parse({"policy": "spacetime_env.agent.ObjectsPolicy", **SMALL, **more}, PPO)
-    made = folder.build("ppo", settings, env, seed=1)
+    made = build("ppo", settings, env, seed=1)
     assert isinstance(made, PPO)
     return made
 
@@ -55,7 +58,7 @@ def ship(path: Path, sha256: str = "a" * 64, **more: object) -> Path:
     """Write an agent folder of an untrained agent."""
     raw = {"policy": "spacetime_env.agent.ObjectsPolicy", **SMALL, **more}
     agent = agent_for(Catch(), **more)
-    sb3_checkpoint.save(path.parent / "made.zip", agent, sb3_checkpoint.Progress(timesteps=5))
+    sb3_checkpoint.save(path.parent / "made.zip", agent, Progress(timesteps=5))
     about = {
         "algo": "ppo",
         "env": "toy/Catch-v0",
@@ -172,8 +175,8 @@ def test_words_are_literals_or_text() -> None:
     [
         ({"n_step": 5}, "Did you mean 'n_steps'"),
         ({"learning_rate": "cos_1"}, "lin_NUMBER"),
-        ({"n_envs": 0}, "n_envs: expected a whole number over 0"),
-        ({"policy": "spacetime_env.agent.NoPolicy"}, "cannot be imported"),
+        ({"n_envs": 0}, "n_envs: expected a whole number from 1 to 4,096"),
+        ({"policy": "spacetime_env.agent.NoPolicy"}, r"is not known.*ObjectsPolicy.*trust=True"),
     ],
 )
 def test_bad_hyperparameters_are_refused(raw: dict[str, object], says: str) -> None:
@@ -223,7 +226,7 @@ def test_checkpoint_brings_all_back(tmp_path: Path) -> None:
     envs = make_envs(EnvMaker("toy/Catch-v0", {}), 2, seed=5, kind="dummy")
     agent = agent_for(envs, normalize=True)
     agent.learn(40)
-    progress = sb3_checkpoint.Progress(40, 1.5, 2, [{"mean": 1.0}], 1.0)
+    progress = Progress(40, 1.5, 2, [EVALUATION], 1.0)
     sb3_checkpoint.save(tmp_path / "last.zip", agent, progress)
     drawn = (torch.rand(3), np.random.rand(3))
 
@@ -244,9 +247,9 @@ def test_checkpoint_brings_all_back(tmp_path: Path) -> None:
 
 def test_checkpoint_of_dqn_keeps_its_replay_buffer(tmp_path: Path) -> None:
     raw = {"policy": "spacetime_env.agent.ObjectsDQNPolicy", "buffer_size": 50, "learning_starts": 8}
-    made = [folder.build("dqn", parse(raw, algorithm("dqn")), Catch(), seed=1) for _ in range(2)]
+    made = [build("dqn", parse(raw, algorithm("dqn")), Catch(), seed=1) for _ in range(2)]
     made[0].learn(20)
-    sb3_checkpoint.save(tmp_path / "last.zip", made[0], sb3_checkpoint.Progress(20))
+    sb3_checkpoint.save(tmp_path / "last.zip", made[0], Progress(20))
     sb3_checkpoint.restore(tmp_path / "last.zip", made[1])
     buffers = [agent.replay_buffer for agent in made]
     assert buffers[1].pos == 20
@@ -256,7 +259,7 @@ def test_checkpoint_of_dqn_keeps_its_replay_buffer(tmp_path: Path) -> None:
 
 def test_checkpoint_is_one_that_sb3_reads(tmp_path: Path) -> None:
     agent = agent_for(Catch())
-    sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress())
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, Progress())
     observation = np.full((2, 7), 0.3, np.float32)
     loaded = PPO.load(tmp_path / "last.zip")
     assert (
@@ -267,7 +270,7 @@ def test_checkpoint_is_one_that_sb3_reads(tmp_path: Path) -> None:
 
 def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     agent = agent_for(Catch())
-    sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress())
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, Progress())
     whole = (tmp_path / "last.zip").read_bytes()
     for cut in (whole[: len(whole) // 2], b"", whole[:3000] + b"\0" * 50 + whole[3050:]):
         (tmp_path / "last.zip").write_bytes(cut)
@@ -278,21 +281,21 @@ def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
-    sb3_checkpoint.save(tmp_path / "last.zip", agent_for(Catch()), sb3_checkpoint.Progress())
+    sb3_checkpoint.save(tmp_path / "last.zip", agent_for(Catch()), Progress())
     with pytest.raises(AgentError, match="do not fit this agent"):
         sb3_checkpoint.restore(tmp_path / "last.zip", agent_for(Catch(), policy_kwargs={"net_arch": [5]}))
 
 
 def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = agent_for(Catch())
-    sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress(timesteps=7))
+    sb3_checkpoint.save(tmp_path / "last.zip", agent, Progress(timesteps=7))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        sb3_checkpoint.save(tmp_path / "last.zip", agent, sb3_checkpoint.Progress(timesteps=9))
+        sb3_checkpoint.save(tmp_path / "last.zip", agent, Progress(timesteps=9))
     assert sb3_checkpoint.progress_of(tmp_path / "last.zip").timesteps == 7
     assert [path.name for path in tmp_path.iterdir()] == ["last.zip"]
 
@@ -366,15 +369,15 @@ def test_policy_records_its_own_game_only(tmp_path: Path) -> None:
     observation, _ = env.reset(seed=1)
     assert policy.act(env, observation) in (0, 1, 2)
     copy = pickle.loads(pickle.dumps(policy))  # as it goes to a worker process
-    assert copy.agent is None and copy.act(copy.make_env("Catch"), observation) == policy.act(
+    assert copy._acting is None and copy.act(copy.make_env("Catch"), observation) == policy.act(
         env, observation
     )
 
 
 def test_policy_zip_holds_no_replay_buffer_when_shipped(tmp_path: Path) -> None:
     raw = {"policy": "spacetime_env.agent.ObjectsDQNPolicy", "buffer_size": 50}
-    agent = folder.build("dqn", parse(raw, algorithm("dqn")), Catch())
-    sb3_checkpoint.save(tmp_path / "policy.zip", agent, sb3_checkpoint.Progress(), replay=False)
+    agent = build("dqn", parse(raw, algorithm("dqn")), Catch())
+    sb3_checkpoint.save(tmp_path / "policy.zip", agent, Progress(), replay=False)
     assert "replay.npz" not in zipfile.ZipFile(tmp_path / "policy.zip").namelist()
 
 

@@ -20,6 +20,7 @@ import tests.helpers.toy_env
 from spacetime_env.agent import load_agent, run_folder, sb3_checkpoint
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.hyperparameters import AgentError
+from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.agent.train import Options, train
 from spacetime_env.commands.train_agent import main
@@ -36,6 +37,7 @@ LITTLE: dict[str, Any] = {
     "seed": 7,
     "verbose": 0,
     "final_episodes": 3,
+    "trust": True,
     "hyperparams": {
         "n_envs": 2,
         "n_steps": 8,
@@ -67,7 +69,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 
 def test_command_line_makes_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
     flags = (
-        f"--algo ppo --env {ENV} -n 64 --eval-freq 32 --eval-episodes 2 --save-freq 16 -f runs --seed 7 -P"
+        f"--algo ppo --env {ENV} --trust -n 64 --eval-freq 32 --eval-episodes 2 --save-freq 16 -f runs --seed 7 -P"
     )
     flags += " --vec-env dummy --device cpu --final-episodes 3 -tb board --env-kwargs length:6"
     assert main([*flags.split(), "-params", *WORDS]) == 0
@@ -82,7 +84,7 @@ def test_command_line_makes_an_agent(capsys: pytest.CaptureFixture[str]) -> None
     assert "| 32 |" in card and "| 64 |" in card and "learning_rate" in card
     assert Path("agents/catch-ppo/curve.svg").read_text().startswith("<svg")
     assert list(Path("board").rglob("events*"))
-    agent, env = load_agent("agents/catch-ppo")
+    agent, env = load_agent("agents/catch-ppo", trust=True)
     assert env.get_wrapper_attr("length") == 6
     assert agent.predict(env.reset(seed=0)[0])[0] in (0, 1, 2)
 
@@ -122,7 +124,7 @@ def test_the_learning_rate_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_kill_loses_no_more_than_the_work_since_the_last_save() -> None:
-    flags = f"--env {ENV} -n 100000 --eval-freq -1 --save-freq 64 --seed 3 --verbose 0 -params".split()
+    flags = f"--env {ENV} --trust -n 100000 --eval-freq -1 --save-freq 64 --seed 3 --verbose 0 -params".split()
     command = [sys.executable, str(ROOT / "train_agent.py"), *flags, *WORDS]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     last = Path(f"logs/ppo/{run_folder.slug(ENV)}_1/last.zip")
@@ -135,7 +137,7 @@ def test_kill_loses_no_more_than_the_work_since_the_last_save() -> None:
     process.wait()
     saved = sb3_checkpoint.progress_of(last)
     assert saved.timesteps >= 128 and not Path("agents").exists()
-    options = Options(env=ENV, trained_agent=str(last.parent), eval_freq=-1, verbose=0, final_episodes=2)
+    options = Options(env=ENV, trained_agent=str(last.parent), eval_freq=-1, verbose=0, final_episodes=2, trust=True)
     with pytest.MonkeyPatch.context() as patch:
         stop_at(patch, saved.timesteps + 34)
         assert train(options) is None  # -i goes on with what run.yaml says
@@ -165,10 +167,10 @@ def test_an_agent_names_the_trainings_that_it_started_from() -> None:
 
 
 def test_two_processes_do_not_share_a_run() -> None:
-    asked = {"algo": "ppo", "env": "a/B-v0"}
+    asked = {"algo": "ppo", "env": "a/B-v0", "seed": 1, "hyperparameters": {}, "env_kwargs": {}, "start": ""}
     first, second = run_folder.begin(Path("logs"), asked, 1), run_folder.begin(Path("logs"), asked, 1)
     assert [job.folder.name for job in (first, second)] == ["a-B-v0_1", "a-B-v0_2"]
-    with pytest.raises(AgentError, match="another process trains"):
+    with pytest.raises(AgentError, match="is in use by process"):
         run_folder.reopen(first.folder)
     first.lock.close()
     assert run_folder.begin(Path("logs"), asked, 1).folder == first.folder
@@ -204,7 +206,7 @@ def test_full_disk_does_not_end_the_training(
     assert train(Options(**LITTLE)) is not None
     assert "last.zip: No space left on device. The training goes on" in capsys.readouterr().out
 
-    monkeypatch.setattr(sb3_checkpoint, "save", lambda *_, **__: full(Path(), None, sb3_checkpoint.Progress(17)))
+    monkeypatch.setattr(sb3_checkpoint, "save", lambda *_, **__: full(Path(), None, Progress(17)))
     with pytest.raises(AgentError, match="make room"):
         train(Options(**{**LITTLE, "seed": 8}))
 
@@ -229,14 +231,14 @@ def test_numbers_that_are_none_end_the_training_with_a_sentence() -> None:
 def test_bad_requests_are_refused_in_a_sentence(
     flags: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["-n", "16", "--verbose", "0", *flags.split()]) == 2
+    assert main(["-n", "16", "--verbose", "0", "--trust", *flags.split()]) == 2
     error = capsys.readouterr().err
     assert error.startswith("train_agent.py: ") and says in error
 
 
 def test_workers_play_what_one_process_plays() -> None:
     both = [
-        make_envs(EnvMaker(ENV, {"length": 3}, noops=1), 4, 5, kind)
+        make_envs(EnvMaker(ENV, {"length": 3}, noops=1, trust=True), 4, 5, kind)
         for kind in ("dummy", "subproc")
     ]
     alone, shared = both

@@ -1,0 +1,83 @@
+"""Finds the SPACE-Time model that an agent was trained on: by the hash of its weights, wherever it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.vec_env import VecEnv
+
+from spacetime_env import shipped
+from spacetime_env.agent.envs import is_spacetime
+from spacetime_env.agent.errors import AgentError
+from spacetime_env.envs.choose_model import default_model
+from spacetime_env.models.settings import SETTINGS, read_settings
+
+
+def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -> dict[str, Any]:
+    """Options of an env, in which ``model`` is the one that has the hash.
+
+    The model that the options or the env's default name come first. If it has another hash, as one that was trained
+    again has, the others are searched: those that are shipped and those under ``./models``.
+
+    Args:
+        env_id: of the env. Options of other envs than ``SpaceTime/<Game>-v5`` are returned as they are.
+        env_kwargs: its options.
+        sha256: of the model's weights, as ``agent.yaml`` has it; None: none is asked for.
+
+    Raises:
+        AgentError: no model has it.
+    """
+    given = env_kwargs.get("model")
+    if not is_spacetime(env_id) or sha256 is None or not (given is None or isinstance(given, str)):
+        return dict(env_kwargs)
+    if _sha256(_named(env_id, given)) == sha256:
+        return dict(env_kwargs)
+    for folder in _folders():
+        if _sha256(folder) == sha256:
+            return {**env_kwargs, "model": str(folder)}
+    places = ", ".join(str(place) for place in _places())
+    raise AgentError(
+        f"the agent was trained on the objects of another model than {given or 'the default one'}: the sha256 of its "
+        f"weights is {sha256}, and no model in {places} has it. Get that model and put its folder under ./models, "
+        "train the agent again with train_agent.py, or accept the model that there is with any_model=True."
+    )
+
+
+def model_of(env: gym.Env | VecEnv) -> dict[str, Any]:
+    """Game and sha256 of the weights of the SPACE-Time model in ``env``; None where it does not tell."""
+    try:
+        model = env.get_attr("model")[0] if isinstance(env, VecEnv) else env.get_wrapper_attr("model")
+    except AttributeError:
+        return {"game": None, "sha256": None}
+    return {
+        "game": getattr(model, "game", None),
+        "sha256": getattr(getattr(model, "settings", None), "sha256", None),
+    }
+
+
+def _named(env_id: str, given: str | None) -> Path | None:
+    """The folder of the model that the options name, or of the default one; None if there is none."""
+    try:
+        return shipped.find("models", given or default_model(gym.spec(env_id).kwargs.get("game")))
+    except (ValueError, OSError):
+        return None
+
+
+def _places() -> list[Path]:
+    return [*shipped.folders("models"), Path("models").absolute()]
+
+
+def _folders() -> Iterator[Path]:
+    for place in _places():
+        yield from sorted(path.parent for path in place.glob(f"*/{SETTINGS}"))
+
+
+def _sha256(folder: Path | None) -> str | None:
+    """The hash that ``model.yaml`` names; None if it cannot be read. Loading the model compares it with the weights."""
+    try:
+        return None if folder is None else read_settings(folder).sha256
+    except (ValueError, OSError):
+        return None
