@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 import spacetime_env  # noqa: F401  (registers the envs)
+from spacetime_env.envs.choose_model import default_model
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
 from spacetime_env.objects.detections import table
@@ -254,7 +255,7 @@ def _named(model: Any, game: str | None) -> Any:
     """The model that is asked for; where none is, that of the game, or pong."""
     if model is not None:
         return model
-    return canonical(game).lower() if game is not None else "pong"
+    return default_model(canonical(game)) if game is not None else "pong"
 
 
 def _loaded(model: Any, game: str | None) -> Any:

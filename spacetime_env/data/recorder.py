@@ -7,6 +7,7 @@ and any number of processes gives the same files.
 from __future__ import annotations
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
@@ -39,6 +40,7 @@ from spacetime_env.data.players import (
 from spacetime_env.data.playing import record_shard, seed_for
 from spacetime_env.data.split import open_split
 from spacetime_env.games import canonical
+from spacetime_env.locks import HeldError, Lock, hold
 
 
 def split_folder(config: DataConfig, game: str, split: str, agent: str) -> Path:
@@ -55,7 +57,10 @@ def record_frames(
     labels: bool,
     progress: bool = True,
 ) -> Path:
-    """Record what is missing of a split's shards and its index. See :func:`spacetime_env.data.recorder.record`."""
+    """Record what is missing of a split's shards and its index. See :func:`spacetime_env.data.recorder.record`.
+
+    Where another process records the split, this one waits for it, says so, and records what is missing then.
+    """
     game = canonical(game)
     folder = split_folder(config, game, split, policy.name)
     seed_for(split, config.seed, 0)  # refuses what has no seed
@@ -65,24 +70,47 @@ def record_frames(
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
     if (folder / META).exists():
+        require_same_settings(folder, meta)
+        if not missing_shards(folder, meta) and shards.read_index(folder):
+            return folder  # nothing is written: the folder may be read-only
+    with _hold(folder):
+        _complete(folder, meta, policy, config.workers, progress)
+    return folder
+
+
+def missing_shards(folder: Path, meta: SplitMeta) -> list[int]:
+    """The numbers of the shards that are not there."""
+    return [i for i in range(meta.shards) if not (folder / meta.shard_name(i)).exists()]
+
+
+def _hold(folder: Path) -> Lock:
+    """The folder's lock. It may take hours until another process is done, so who that is is said."""
+    try:
+        return hold(folder)
+    except HeldError as error:
+        print(f"{error} This one waits for it now.")
+        return hold(folder, wait=math.inf)
+
+
+def _complete(folder: Path, meta: SplitMeta, policy: Player, workers: int, progress: bool) -> None:
+    """Write ``meta.yaml``, the shards that are missing, and the index, into a folder that this process holds."""
+    if (folder / META).exists():
         meta = require_same_settings(folder, meta)
     else:
         if any(folder.glob("*.npz")):
             raise DatasetError(f"{folder} holds data but no {META}. Delete it, or give another folder.")
-        if labels:
-            meta = dataclasses.replace(meta, classes=RamObjects(game).class_names)
+        if meta.labels:
+            meta = dataclasses.replace(meta, classes=RamObjects(meta.game).class_names)
         write_meta(folder, meta)
     files.sweep(folder, time.time() - 3600)
-    missing = [i for i in range(meta.shards) if not (folder / meta.shard_name(i)).exists()]
-    index = shards.read_index(folder)
+    missing, index = missing_shards(folder, meta), shards.read_index(folder)
     if index and not missing:
-        return folder
-    _record_all(folder, meta, policy, missing, config.workers, progress)
+        return
+    _record_all(folder, meta, policy, missing, workers, progress)
     for i in range(meta.shards):
         name = meta.shard_name(i)
         index[name] = shards.read_shard(folder, meta, i, None if i in missing else index.get(name)).sha256
     save(folder / INDEX, yaml.safe_dump(index).encode())
-    return folder
 
 
 def _record_all(
@@ -116,7 +144,7 @@ def _record_all(
 
 def _save_shard(folder: Path, meta: SplitMeta, shard: int, policy: Player) -> int:
     path = folder / meta.shard_name(shard)
-    if not path.exists():  # another command may have recorded it meanwhile; it would be the same
+    if not path.exists():
         save(path, record_shard(meta, shard, policy).to_bytes())
     return meta.shard_stacks(shard)
 
@@ -166,6 +194,7 @@ def record(
     Raises:
         UnknownGameError: no such game.
         LabelsError: OCAtari is missing or does not know the game.
+        LockError: nothing can be written into the folder.
         DatasetError: the folder has other settings or damaged files, the disk is full, or ``subframes`` is more than
             ``config.subframes`` records.
     """
