@@ -22,7 +22,11 @@ _FAR = 1 << 30  # Windows locks bytes, and locked bytes cannot be read: this one
 
 
 class LockError(ValueError):
-    """Another process holds a folder, or no lock can be made in it; the message says who or why."""
+    """A folder that this process cannot hold; the message says why."""
+
+
+class HeldError(LockError):
+    """Another process holds the folder; the message says which."""
 
 
 @dataclass(eq=False)
@@ -66,7 +70,8 @@ def hold(folder: Path, wait: float = 0.0) -> Lock:
         wait: seconds to wait for another process.
 
     Raises:
-        LockError: another process holds it, or the lock's file cannot be written.
+        HeldError: another process holds it.
+        LockError: the lock's file cannot be made.
     """
     path, end = folder / LOCK, time.monotonic() + wait
     while True:
@@ -74,7 +79,7 @@ def hold(folder: Path, wait: float = 0.0) -> Lock:
         if lock is not None:
             break
         if time.monotonic() >= end:
-            raise LockError(f"{folder} is in use by {_holder(path)}. Wait for it, stop it, or give another folder.")
+            raise HeldError(f"{folder} is in use by {_holder(path)}. Wait for it, stop it, or give another folder.")
         time.sleep(0.05)
     about = {
         "pid": os.getpid(),

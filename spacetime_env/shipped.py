@@ -1,10 +1,16 @@
-"""Finds the models, agents and configs that come with the package, by their names."""
+"""Where models, agents and configs lie, how one is found by its name, and which of them come with the package."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+HASHES = "shipped.sha256"  # of what comes with the package, in the form of the program sha256sum
+WEIGHTS = {"models": "model.safetensors", "agents": "policy.zip"}  # the file that is hashed
+SHOWN = 100  # characters of a name in a message
 
 
 class BundleError(ValueError):
@@ -24,20 +30,35 @@ def folders(kind: str) -> list[Path]:
     return [folder for folder in (package / "_bundled" / kind, package.parent / kind) if folder.is_dir()]
 
 
-def available(kind: str, settings: str) -> tuple[str, ...]:
-    """The names of the bundled models or agents, in alphabetical order. Each is a folder with a file ``settings``."""
-    return tuple(sorted({path.parent.name for folder in folders(kind) for path in folder.glob(f"*/{settings}")}))
+def places(kind: str) -> list[Path]:
+    """Where a model or an agent is looked for by its name: ``./models`` or ``./agents``, then the bundled ones.
+
+    So what a person trained comes before what is shipped. In a checkout the two are one folder.
+    """
+    bundled, here = folders(kind), Path(kind)
+    own = here.is_dir() and not any(here.samefile(place) for place in bundled)
+    return [here, *bundled] if own else bundled
+
+
+def available(kind: str, settings: str) -> dict[str, Path]:
+    """The models or agents that are found by name: name -> folder, in alphabetical order.
+
+    Args:
+        kind: ``"models"`` or ``"agents"``.
+        settings: the file that such a folder has.
+    """
+    found: dict[str, Path] = {}
+    for place in places(kind):
+        for path in place.glob(f"*/{settings}"):
+            found.setdefault(path.parent.name, path.parent)
+    return dict(sorted(found.items()))
 
 
 def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") -> Path:
-    """The folder of a bundled model or agent by its name (``"pong"``), or any folder by its path (``"./pong"``).
+    """The folder of a model or agent by name (``"pong"``), or any folder by path (``"./pong"``).
 
-    A name is not looked for in the current directory, so that a folder there never takes the place of a bundled one.
-
-    Args:
-        kind: ``models`` or ``agents``.
-        name: name or path.
-        settings: the file that each bundled folder of this kind has.
+    A name is looked for in the :func:`places`: first in ``./models`` (``./agents``) of the current directory, then
+    among the bundled ones.
 
     Raises:
         UnknownModelError: there is no such name and no such folder; the message names the nearest.
@@ -45,19 +66,59 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
     given = Path(name)
     is_name = isinstance(name, str) and name == given.name and name != ".."
     if is_name:
-        for folder in folders(kind):
-            if (folder / name / settings).is_file():
-                return folder / name
-    elif given.is_dir():
+        for place in places(kind):
+            if _is(Path.is_file, place / name / settings):
+                return place / name
+    elif _is(Path.is_dir, given):
         return given
-    names = available(kind, settings)
-    near = difflib.get_close_matches(given.name.lower(), names, n=1)
-    hints = []
-    if is_name and name and given.is_dir():
+    raise UnknownModelError(" ".join([_none_of(kind, str(name), settings), *_hints(kind, name, is_name, settings)]))
+
+
+def _is(what: Callable[[Path], bool], path: Path) -> bool:
+    """``Path.is_file`` or ``Path.is_dir``; False of a name that is too long or has a NUL."""
+    try:
+        return what(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _none_of(kind: str, name: str, settings: str) -> str:
+    """That there is no such model, and which there are in which place."""
+    by_place: dict[Path, list[str]] = {}
+    for one, folder in available(kind, settings).items():
+        by_place.setdefault(folder.parent, []).append(one)
+    there = "; ".join(f"in {place}: {', '.join(names)}" for place, names in by_place.items())
+    shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
+    return f"no {kind[:-1]} {shown!r}: neither a folder nor the name of one ({there or 'there are none'})."
+
+
+def _hints(kind: str, name: str | os.PathLike[str], is_name: bool, settings: str) -> list[str]:
+    """What to do about a name that was not found, in sentences."""
+    given, hints = Path(name), []
+    if is_name and name and _is(Path.is_dir, given):
         hints.append(f"For the folder of that name in the current directory, write {os.path.join('.', name)!r}.")
+    near = difflib.get_close_matches(given.name[:SHOWN].lower(), available(kind, settings), n=1)
     if near:
         hints.append(f"Did you mean {near[0]!r}?")
     if kind == "models":
-        hints.append(f"Make one with: python pretrain_space.py --game {given.name}")
-    bundled = f"one of the bundled ones ({', '.join(names) or 'there are none'})"
-    raise UnknownModelError(" ".join([f"no {kind[:-1]} {str(name)!r}: neither a folder nor {bundled}.", *hints]))
+        hints.append(f"Make one with: python pretrain_space.py --game {given.name[:SHOWN]}")
+    return hints
+
+
+def hashes() -> dict[str, str]:
+    """SHA-256 of the weights of what comes with the package -> its path in a checkout."""
+    lines = (Path(__file__).parent / HASHES).read_text(encoding="utf-8").splitlines()
+    return dict(line.split(maxsplit=1) for line in lines)
+
+
+def is_shipped(kind: str, folder: Path) -> bool:
+    """Whether a folder holds the weights of a model or agent that comes with the package: in its place, or a copy."""
+    path = folder / WEIGHTS[kind]
+    if not _is(Path.is_file, path):
+        return False
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()  # the largest one has a few megabytes
+    except OSError:
+        return False
+    shipped = hashes().get(digest)
+    return shipped is not None and shipped.startswith(f"{kind}/")

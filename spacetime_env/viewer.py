@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.commands.command_line import exit_status, positive
+from spacetime_env.envs.choose_model import default_model
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
 from spacetime_env.objects.detections import Detections, table
@@ -257,7 +258,7 @@ def _model_name(model: Any, game: str | None) -> Any:
     """``model`` as it is given; if it is None, the name of the bundled model of the game, or of Pong."""
     if model is not None:
         return model
-    return canonical(game).lower() if game is not None else "pong"
+    return default_model(canonical(game)) if game is not None else "pong"
 
 
 def _loaded(model: Any, game: str | None) -> Any:

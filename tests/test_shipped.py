@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from spacetime_env import shipped
 from spacetime_env.agent import load_agent
 from spacetime_env.config import load_config
 from spacetime_env.config.games import each_game
@@ -31,6 +34,25 @@ JOINT = [name for name in available_models() if len(model_games(name)) > 1]
 
 def test_pong_is_there():
     assert "pong" in available_models() and "pong-ppo" in AGENTS
+
+
+def test_the_list_of_what_ships_is_what_lies_here(tmp_path: Path) -> None:
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(ROOT).as_posix()}"
+        for kind, name in shipped.WEIGHTS.items()
+        for path in sorted((ROOT / kind).glob(f"*/{name}"))
+    ]
+    again = "CONTRIBUTING.md says how to write it again."
+    assert (Path(shipped.__file__).parent / shipped.HASHES).read_text().splitlines() == lines, again
+    for kind, name in (("models", "pong"), ("agents", "pong-ppo")):
+        assert shipped.is_shipped(kind, ROOT / kind / name)
+        copy = tmp_path / "elsewhere" / name
+        shutil.copytree(ROOT / kind / name, copy)
+        assert shipped.is_shipped(kind, copy)
+        with open(copy / shipped.WEIGHTS[kind], "ab") as file:
+            file.write(b"x")
+        assert not shipped.is_shipped(kind, copy) and not shipped.is_shipped(kind, tmp_path / "nothing")
+    assert not shipped.is_shipped("agents", ROOT / "models/pong")
 
 
 def require_figures(name: str, game: str, scores: DetectionScores) -> None:

@@ -16,7 +16,7 @@ import yaml
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.agent.progress import is_count
 from spacetime_env.files import FileError, read_yaml, shown, write_atomically
-from spacetime_env.locks import Lock, LockError, hold
+from spacetime_env.locks import HeldError, Lock, LockError, hold
 
 RECORD, LAST, BEST = "run.yaml", "last.zip", "best.zip"
 
@@ -80,7 +80,7 @@ def begin(root: Path, asked: Mapping[str, Any], seed: int, earlier: Sequence[Map
         if record["asked"] == dict(asked) and not record.get("finished"):
             try:
                 lock = hold(folder)
-            except LockError:
+            except HeldError:
                 continue  # another process trains there; this one gets a folder of its own
             return RunFolder(folder, dict(asked), int(record["seed"]), (folder / LAST).is_file(), lock)
     folder = parent / f"{name}_{max(numbers, default=0) + 1}"

@@ -44,7 +44,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--game", help="such as Pong or space_invaders: its file of configs/, or default.yaml where it has none"
     )
-    make.add_argument("--out", help="the model folder (default: models/<name>); not with --sweep")
+    make.add_argument(
+        "--out",
+        help="the model folder (default: models/<name>; <run>/model where models/<name> is one that ships); not with "
+        "--sweep",
+    )
     make.add_argument(
         "--run", help="checkpoints, logs and settings of the run (default: runs/<name>; of a sweep runs/sweep/<name>)"
     )
@@ -108,4 +112,6 @@ def run(options: argparse.Namespace, command: str) -> int:
     model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
     game = f" --game {next(iter(each_game(config)))}" if config.games else ""
     print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
+    called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
+    print(f"In this directory, environments take it as model={str(called)!r}.")
     return 0

@@ -7,6 +7,7 @@ the files do not depend on the number of processes.
 from __future__ import annotations
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,7 @@ from spacetime_env.data.players import Player
 from spacetime_env.data.playing import record_shard, seed_for
 from spacetime_env.data.split import open_split
 from spacetime_env.games import canonical
+from spacetime_env.locks import HeldError, Lock, hold
 
 
 def split_folder(config: DataConfig, game: str, split: str, agent: str) -> Path:
@@ -55,6 +57,8 @@ def record_frames(
 ) -> Path:
     """Record the missing shards of a split and write its index, without motion; arguments as of :func:`record`.
 
+    If another process records the split, this one says so, waits for it, and records what is missing then.
+
     Returns:
         The split's folder.
     """
@@ -67,24 +71,47 @@ def record_frames(
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
     if (folder / META).exists():
+        require_same_settings(folder, meta)
+        if not missing_shards(folder, meta) and shards.read_index(folder):
+            return folder  # nothing is written: the folder may be read-only
+    with _hold(folder):
+        _complete(folder, meta, policy, config.workers, progress)
+    return folder
+
+
+def missing_shards(folder: Path, meta: SplitMeta) -> list[int]:
+    """The numbers of the shards that are not there."""
+    return [i for i in range(meta.shards) if not (folder / meta.shard_name(i)).exists()]
+
+
+def _hold(folder: Path) -> Lock:
+    """The folder's lock. It may take hours until another process is done, so who that is is said."""
+    try:
+        return hold(folder)
+    except HeldError as error:
+        print(f"{error} This one waits for it now.")
+        return hold(folder, wait=math.inf)
+
+
+def _complete(folder: Path, meta: SplitMeta, policy: Player, workers: int, progress: bool) -> None:
+    """Write ``meta.yaml``, the shards that are missing, and the index, into a folder that this process holds."""
+    if (folder / META).exists():
         meta = require_same_settings(folder, meta)
     else:
         if any(folder.glob("*.npz")):
             raise DatasetError(f"{folder} holds data but no {META}. Delete it, or give another folder.")
-        if labels:
-            meta = dataclasses.replace(meta, classes=RamObjects(game).class_names)
+        if meta.labels:
+            meta = dataclasses.replace(meta, classes=RamObjects(meta.game).class_names)
         write_meta(folder, meta)
     files.sweep(folder, time.time() - 3600)
-    missing = [i for i in range(meta.shards) if not (folder / meta.shard_name(i)).exists()]
-    index = shards.read_index(folder)
+    missing, index = missing_shards(folder, meta), shards.read_index(folder)
     if index and not missing:
-        return folder
-    _record_all(folder, meta, policy, missing, config.workers, progress)
+        return
+    _record_all(folder, meta, policy, missing, workers, progress)
     for i in range(meta.shards):
         name = meta.shard_name(i)
         index[name] = shards.read_shard(folder, meta, i, None if i in missing else index.get(name)).sha256
     save(folder / INDEX, yaml.safe_dump(index).encode())
-    return folder
 
 
 def _record_all(
@@ -169,6 +196,7 @@ def record(
     Raises:
         UnknownGameError: no such game.
         LabelsError: OCAtari is missing or does not know the game.
+        LockError: nothing can be written into the folder.
         DatasetError: the folder has other settings or damaged files, the disk is full, or ``subframes`` is more than
             ``config.subframes`` records.
     """

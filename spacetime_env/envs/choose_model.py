@@ -11,6 +11,8 @@ from spacetime_env.config import SceneConfig
 from spacetime_env.games import UnknownGameError, canonical
 from spacetime_env.models.watcher import ObjectModel
 
+JOINT = "joint"  # the model of several games that environments take where a game has none of its own
+
 
 def game_of(env: gym.Env[Any, Any]) -> str | None:
     """The game that ``env`` plays, such as ``"Pong"``; None if its spec does not say."""
@@ -22,24 +24,26 @@ def game_of(env: gym.Env[Any, Any]) -> str | None:
 
 
 def default_model(game: str | None) -> str:
-    """The name of the bundled model of a game.
+    """The name of the model of a game: that of the game's name, or else ``"joint"``, if that model knows the game.
 
     Raises:
         ValueError: ``game`` is None: it is not known which game is played.
-        UnknownModelError: no model of the game is bundled.
+        UnknownModelError: there is no model of the game.
     """
-    from spacetime_env.models.folder import available_models
+    from spacetime_env.models.folder import available_models, model_games
     from spacetime_env.shipped import UnknownModelError
 
     if game is None:
         raise ValueError("expected a model: this environment's spec does not say which game it plays.")
-    name = game.lower()
-    if name not in (bundled := available_models()):
-        raise UnknownModelError(
-            f"no model of {game} comes with spacetime_env; these do: {', '.join(bundled) or 'none'}. "
-            f"Make one with: python pretrain_space.py --game {game}"
-        )
-    return name
+    name, known = game.lower(), available_models()
+    if name in known:
+        return name
+    if JOINT in known and game in model_games(JOINT):
+        return JOINT
+    raise UnknownModelError(
+        f"there is no model of {game}; these are there: {', '.join(known) or 'none'}. "
+        f"Make one with: python pretrain_space.py --game {game}"
+    )
 
 
 def load_for(model: str | ObjectModel, game: str | None) -> ObjectModel:

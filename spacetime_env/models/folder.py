@@ -36,8 +36,11 @@ from spacetime_env.shipped import BundleError, available, find
 from spacetime_env.space import Space
 
 
-def available_models() -> tuple[str, ...]:
-    """Names of the bundled models."""
+def available_models() -> dict[str, Path]:
+    """The models that :func:`load_model` finds by name, and the folder where each lies.
+
+    Those in ``./models`` of the current directory come before the bundled ones of the same name.
+    """
     return available("models", SETTINGS)
 
 
@@ -50,10 +53,11 @@ def model_games(name: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
-    """Load a bundled model by its name, such as ``"pong"``, or any model folder by its path.
+    """Load a model by its name, such as ``"pong"``, or any model folder by its path.
 
     Args:
-        name: name or path.
+        name: name or path. A name is looked for in ``./models`` of the current directory, then among the bundled
+            models.
         game: which game of a joint model; any name that :func:`spacetime_env.games.canonical` knows. For other models
             it may be left out.
 
@@ -109,7 +113,7 @@ def save_model(
         The folder.
 
     Raises:
-        BundleError: the folder cannot be written.
+        BundleError: the folder cannot be written, or holds other things than a model.
     """
     settings = Settings(
         game=game,

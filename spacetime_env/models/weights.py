@@ -14,12 +14,14 @@ from torch import Tensor
 
 from spacetime_env.config import to_dict
 from spacetime_env.files import write_together
+from spacetime_env.locks import LOCK, LockError, hold
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.settings import SETTINGS, JointSettings, Settings
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space
 
 WEIGHTS, CARD = "model.safetensors", "CARD.md"
+WAIT = 30.0  # seconds to wait for another process that writes the same folder
 
 
 def write_folder(
@@ -42,7 +44,7 @@ def write_folder(
         The folder.
 
     Raises:
-        BundleError: it cannot be written.
+        BundleError: it cannot be written, or holds other things than a model.
     """
     from safetensors.torch import save
 
@@ -54,12 +56,38 @@ def write_folder(
         contents[CARD] = card.encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_together({folder / name: content for name, content in contents.items()})
-    except OSError as error:
+        with hold(folder, wait=WAIT):
+            require_model_folder(folder)
+            write_together({folder / name: content for name, content in contents.items()})
+    except (OSError, LockError) as error:
         raise BundleError(
-            f"cannot write the model to {folder}: {error.strerror or error}. What was there is unchanged."
+            f"cannot write the model to {folder}: {getattr(error, 'strerror', None) or error}. "
+            "What was there is unchanged."
         ) from error
     return folder
+
+
+def require_model_folder(folder: Path) -> None:
+    """Refuse a folder that holds other things than a model. One that is empty or not there will do.
+
+    Raises:
+        BundleError: naming some of what is in it; or ``folder`` is a file, or cannot be read.
+    """
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BundleError(f"cannot write the model to {folder}: {error.strerror}.") from None
+    # The weights come first: where a process was killed between two files, the settings are missing.
+    if WEIGHTS in names or SETTINGS in names:
+        return
+    others = [name for name in names if name != LOCK and not (name[0] == "." and name.endswith(".tmp"))]
+    if others:
+        raise BundleError(
+            f"cannot write the model to {folder}: it is no model folder and holds {', '.join(others[:3])}"
+            f"{' and more' if len(others) > 3 else ''}. Give a new or an empty folder."
+        )
 
 
 def weights_of(space: Space, classifier: LinearClassifier) -> dict[str, Tensor]:

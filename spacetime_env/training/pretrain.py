@@ -18,6 +18,9 @@ from spacetime_env.config import Config
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.evaluation import figures_json
+from spacetime_env.locks import hold
+from spacetime_env.models.weights import require_model_folder
+from spacetime_env.shipped import is_shipped
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.checkpoint import BEST, CheckpointError, State, read_checkpoint, resume
 from spacetime_env.training.examples import Examples, JointExamples, require_examples, with_background
@@ -43,7 +46,7 @@ def pretrain(
 
     Args:
         config: see :class:`spacetime_env.config.Config`.
-        out: the model folder; None: ``models/<name>``.
+        out: the model folder; None: ``models/<name>``, or ``<run>/model`` if ``models/<name>`` is one that ships.
         run: the folder for checkpoints and logs; None: ``runs/<name>``. An unfinished run there is resumed.
         restart: delete the checkpoints and logs in ``run`` first, but not the data.
         policy: the player of the training data; None: ``data.agent``.
@@ -59,6 +62,7 @@ def pretrain(
     Raises:
         ConfigError, DatasetError, TrainingError, CheckpointError, NothingFoundError, BundleError: each with a sentence
             that says what to do.
+        LockError: another process trains in the same run folder.
     """
     began = time.perf_counter()
     require_settings(config)
@@ -66,25 +70,37 @@ def pretrain(
     policy = policy or policy_for(config.data.agent)
     eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     run = Path(run or Path("runs") / name)
-    out = Path(out or Path("models") / name)
-    checkpoints = run / "checkpoints"
-    if restart:
-        forget(run)
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    files.sweep(checkpoints, time.time() - 3600)
-    torch.set_num_threads(config.train.threads)
+    out = Path(out) if out else default_folder(name, run)
+    require_model_folder(out)
+    run.mkdir(parents=True, exist_ok=True)
+    with hold(run):
+        checkpoints = run / "checkpoints"
+        if restart:
+            forget(run)
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        files.sweep(checkpoints, time.time() - 3600)
+        torch.set_num_threads(config.train.threads)
 
-    games = gather_games(each, policy, eval_policy, {} if gathered is None else gathered)
-    config, examples, validate = training_data(config, games)
-    data_seconds = time.perf_counter() - began
+        games = gather_games(each, policy, eval_policy, {} if gathered is None else gathered)
+        config, examples, validate = training_data(config, games)
+        data_seconds = time.perf_counter() - began
 
-    state = start(config, examples)
-    if resume(checkpoints, state, config) is not None:
-        print(f"resuming {run} at step {state.step} of {config.train.steps}")
-    files.write_atomically(run / "run.yaml", as_yaml(provenance(config)))
-    train_loop(config, state, examples, validate, run)
-    use_best(checkpoints, state)
-    return finish(config, state, games, out, run, data_seconds, command, export_classifier)
+        state = start(config, examples)
+        if resume(checkpoints, state, config) is not None:
+            print(f"resuming {run} at step {state.step} of {config.train.steps}")
+        files.write_atomically(run / "run.yaml", as_yaml(provenance(config)))
+        train_loop(config, state, examples, validate, run)
+        use_best(checkpoints, state)
+        return finish(config, state, games, out, run, data_seconds, command, export_classifier)
+
+
+def default_folder(name: str, run: Path) -> Path:
+    """Where a model is written if nobody says where: ``models/<name>``, but never over a model that ships."""
+    folder = Path("models") / name
+    if not is_shipped("models", folder):
+        return folder
+    print(f"{folder} comes with the package and stays: the model goes to {run / 'model'}. --out says another place.")
+    return run / "model"
 
 
 def forget(run: Path) -> None:

@@ -28,6 +28,7 @@ from spacetime_env.data.meta import INDEX, DatasetError
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import figures_json
 from spacetime_env.files import write_atomically
+from spacetime_env.locks import hold
 from spacetime_env.training.game_data import GameData
 from spacetime_env.training.loop import Interrupted, TrainingError
 from spacetime_env.training.pretrain import forget, pretrain
@@ -55,9 +56,16 @@ def run_sweep(
     Raises:
         ConfigError: the folder has a run of other settings; no run is started then.
         OSError: the sweep's folder or a table cannot be written.
+        LockError: another process does this sweep.
         Interrupted, KeyboardInterrupt: Ctrl-C; finished runs are kept.
     """
     sweep.folder.mkdir(parents=True, exist_ok=True)
+    with hold(sweep.folder):
+        return _run_all(sweep, restart, command, export_classifier)
+
+
+def _run_all(sweep: Sweep, restart: bool, command: str, export_classifier: bool) -> list[SweepRun]:
+    """See :func:`run_sweep`."""
     for run in sweep.runs:
         if restart:
             forget(run.folder)

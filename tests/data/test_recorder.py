@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import numpy as np
 import pytest
 
 from spacetime_env.config import DataConfig, MotionConfig, RarityConfig
-from spacetime_env.data import shards
+from spacetime_env.data import recorder, shards
 from spacetime_env.data.meta import DatasetError, read_meta
 from spacetime_env.data.motion import LEVELS, STRIDE, Window
 from spacetime_env.data.players import RandomPolicy
@@ -19,6 +23,7 @@ from spacetime_env.data.playing import record_shard, seed_for
 from spacetime_env.data.recorder import record
 from spacetime_env.data.split import open_split
 from spacetime_env.envs.emulator import keep_subframes
+from spacetime_env.locks import hold
 from tests.helpers.fakes import ColourModel
 
 WINDOW = 8
@@ -100,6 +105,56 @@ def test_files_do_not_depend_on_workers(folder: Path, tmp_path: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     assert "frames-00001.npz" in names and names == sorted(path.name for path in several.iterdir())
     assert all((several / name).read_bytes() == (folder / name).read_bytes() for name in names)
+
+
+def test_one_process_records_and_another_waits(folder: Path, tmp_path: Path) -> None:
+    """The second says for whom it waits, and then records nothing again."""
+    there = tmp_path / "Freeway" / "train-random"
+    there.mkdir(parents=True)
+    lock = hold(there)
+    code = f"from pathlib import Path; from tests.data.test_recorder import *; record_tiny(Path({str(tmp_path)!r}))"
+    other = subprocess.Popen(
+        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert other.stdout is not None
+    said = other.stdout.readline()
+    assert f"train-random is in use by process {os.getpid()} since " in said
+    assert said.endswith("This one waits for it now.\n")
+    assert [path.name for path in there.iterdir()] == ["lock"] and other.poll() is None
+    for path in folder.iterdir():
+        shutil.copy2(path, there)
+    before = {path.name: path.stat().st_mtime_ns for path in there.iterdir() if path.name != "lock"}
+    lock.close()
+    assert other.wait(120) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in there.iterdir()} == before
+
+
+def test_a_killed_recording_is_continued(folder: Path, tmp_path: Path) -> None:
+    """After any of its writes: nothing, a lock and half a file, the settings, a shard, all shards."""
+    there = tmp_path / "Freeway" / "train-random"
+    one, all_of_them = ["meta.yaml", "frames-00001.npz"], ["meta.yaml", "frames-00000.npz", "frames-00001.npz"]
+    for left in ([], ["meta.yaml"], one, all_of_them):
+        there.mkdir(parents=True)
+        for name in left:
+            shutil.copy(folder / name, there)
+        (there / "lock").write_text("killed")
+        (there / ".frames-00000.npz.1-ab.tmp").write_text("half")
+        os.utime(there / ".frames-00000.npz.1-ab.tmp", (0, 0))
+        record_tiny(tmp_path)
+        found = {path.name: path.read_bytes() for path in there.iterdir()}
+        assert found == {path.name: path.read_bytes() for path in folder.iterdir()}
+        shutil.rmtree(there)
+
+
+def test_a_complete_split_is_not_written_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the folder may be on a read-only file system")
+
+    monkeypatch.setattr(recorder, "hold", refuse)
+    assert record_tiny(folder.parents[1]) == folder
+    (folder / "index.yaml").unlink()
+    monkeypatch.undo()
+    record_tiny(folder.parents[1])
 
 
 def test_neither_is_stored_unless_asked_for(tmp_path: Path) -> None:

@@ -39,8 +39,20 @@ def test_the_model_of_a_game() -> None:
     assert default_model("SpaceInvaders") == "spaceinvaders"
     with pytest.raises(ValueError, match="does not say which game it plays"):
         default_model(None)
-    with pytest.raises(UnknownModelError, match=r"no model of Zaxxon .*Make one with: .* --game Zaxxon"):
+    assert default_model("Asterix") == "asterix"  # its own comes before that of several games
+    says = r"no model of Zaxxon; these are there: air.*, tennis\. Make one.* --game Zaxxon"
+    with pytest.raises(UnknownModelError, match=says):
         default_model("Zaxxon")
+
+
+@pytest.mark.parametrize("game", ["Qbert", "Atlantis", "DoubleDunk", "MontezumaRevenge", "Pooyan"])
+def test_a_game_without_a_model_of_its_own_has_the_joint_one(game: str) -> None:
+    assert default_model(game) == "joint"
+    env = gym.make(f"SpaceTime/{game}-v5")
+    model = env.get_wrapper_attr("model")
+    assert model.game == game and model.settings.sha256 == load_for("joint", "Pooyan").settings.sha256
+    assert env.reset(seed=0)[0] in env.observation_space
+    env.close()
 
 
 def test_loading_it() -> None:

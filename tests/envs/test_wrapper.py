@@ -322,7 +322,7 @@ def test_gymnasiums_render_check() -> None:
 
 def test_a_game_without_a_model(bundled: list[str]) -> None:
     message = (
-        r"no model of SpaceInvaders .* these do: boxing, pong\. "
+        r"no model of SpaceInvaders; these are there: boxing, pong\. "
         r"Make one with: python pretrain_space\.py --game SpaceInvaders"
     )
     with pytest.raises(UnknownModelError, match=message):

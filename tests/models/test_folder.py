@@ -23,6 +23,8 @@ from safetensors.torch import load_file, save_file
 import spacetime_env
 from spacetime_env import shipped
 from spacetime_env.config import SceneConfig
+from spacetime_env.locks import hold
+from spacetime_env.models import weights
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.folder import available_models, load_model, save_model
 from spacetime_env.models.model import Model
@@ -232,11 +234,12 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(saved, tmp_path / "shelf" / "pong")
     shutil.copytree(saved, tmp_path / "shelf" / "boxing")
     monkeypatch.setattr(shipped, "folders", lambda kind: [tmp_path / "shelf"] if kind == "models" else [])
-    assert available_models() == ("boxing", "pong")
+    monkeypatch.chdir(tmp_path)
+    assert available_models() == {name: tmp_path / "shelf" / name for name in ("boxing", "pong")}
     assert find("models", "pong") == tmp_path / "shelf" / "pong"
     assert load_model("pong").game == "Pong"
     with pytest.raises(
-        UnknownModelError, match=r"no model 'pongg'.*\(boxing, pong\)\. Did you mean 'pong'\?"
+        UnknownModelError, match=r"no model 'pongg'.*\(in .*shelf: boxing, pong\)\. Did you mean 'pong'\?"
     ) as caught:
         load_model("pongg")
     assert "python pretrain_space.py --game pongg" in str(caught.value)
@@ -244,7 +247,62 @@ def test_names_of_models(saved: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         find("agents", "pong")
 
 
-def test_a_name_is_not_looked_for_in_the_current_directory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_ones_own_comes_before_a_shipped_one(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = saved.parent / "home"
+    for name in ("shelf/pong", "shelf/boxing", "home/models/pong", "home/models/mine"):
+        shutil.copytree(saved, saved.parent / name)
+    monkeypatch.setattr(shipped, "folders", lambda kind: [saved.parent / "shelf"] if kind == "models" else [])
+    monkeypatch.chdir(home)
+    own = Path("models")
+    assert available_models() == {"boxing": saved.parent / "shelf/boxing", "mine": own / "mine", "pong": own / "pong"}
+    assert find("models", "pong") == own / "pong" and find("models", "boxing") == saved.parent / "shelf/boxing"
+    with pytest.raises(UnknownModelError, match=r"\(in .*shelf: boxing; in models: mine, pong\)\. Did you mean 'pong'"):
+        load_model("pongg")
+    (own / "pong/model.yaml").unlink()  # no model: it hides nothing
+    assert find("models", "pong") == saved.parent / "shelf/pong"
+    monkeypatch.chdir(saved.parent)
+    (saved.parent / "models").symlink_to(saved.parent / "shelf")  # a checkout: the shipped ones are the current ones
+    assert available_models() == {name: saved.parent / "shelf" / name for name in ("boxing", "pong")}
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "./" + "x" * 5000, "y" * 300])
+def test_a_name_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(UnknownModelError, match=r"no model .*neither a folder") as caught:
+        load_model(name)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_folder_of_other_things_is_not_written_into(saved: Path, tmp_path: Path) -> None:
+    model = load_model(saved)
+    words: dict[str, Any] = {"game": "Pong", "native": NATIVE, "scene_config": SCENE}
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "CARD.md").write_text("mine")
+    with pytest.raises(BundleError, match=r"home: it is no model folder and holds CARD\.md\. Give a new or an empty"):
+        save_model(home, model.space, model.classifier, card="theirs", **words)
+    assert [path.name for path in home.iterdir()] == ["CARD.md"] and (home / "CARD.md").read_text() == "mine"
+    with pytest.raises(BundleError, match=r"cannot write the model to .*: File exists"):
+        save_model(home / "CARD.md", model.space, model.classifier, **words)
+
+    killed = tmp_path / "killed"  # while it was written: before the first file had its name, and before the second
+    killed.mkdir()
+    for name in ("lock", ".model.safetensors.1-ab.tmp", "model.safetensors"):
+        (killed / name).write_text("")
+        save_model(killed, model.space, model.classifier, **words)
+        (killed / "model.yaml").unlink()
+        (killed / "model.safetensors").unlink()
+
+
+def test_two_do_not_write_one_folder_at_once(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(saved)
+    monkeypatch.setattr(weights, "WAIT", 0.1)
+    before = {path: path.read_bytes() for path in saved.iterdir()}
+    with hold(saved), pytest.raises(BundleError, match=r"cannot write .* in use by process \d+ since .*is unchanged"):
+        save_model(saved, model.space, model.classifier, game="Pong", native=NATIVE, scene_config=SCENE)
+    assert {path: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_a_path_needs_a_slash(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied.parent)
     monkeypatch.setattr(shipped, "folders", lambda kind: [])
     with pytest.raises(UnknownModelError, match=r"in the current directory, write '\./copied'"):
@@ -254,7 +312,7 @@ def test_a_name_is_not_looked_for_in_the_current_directory(copied: Path, monkeyp
     monkeypatch.chdir(copied)
     assert load_model(".").game == "Pong"
     for nothing in ("", "nowhere/at/all"):
-        with pytest.raises(UnknownModelError, match="neither a folder nor one of the bundled ones"):
+        with pytest.raises(UnknownModelError, match="neither a folder nor the name of one"):
             load_model(nothing)
 
 

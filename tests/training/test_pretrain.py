@@ -33,7 +33,9 @@ from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.evaluation.run_model import detect_all
 from spacetime_env.evaluation.truth import label_truth
 from spacetime_env.frames import resize
+from spacetime_env.locks import hold
 from spacetime_env.objects.tracker import Tracker
+from spacetime_env.shipped import find
 from spacetime_env.space import Space
 from spacetime_env.training import game_data, naming, pretrain
 from spacetime_env.training import loop as training_loop
@@ -602,6 +604,52 @@ def test_where_things_go_by_default(data: Config, tmp_path: Path, monkeypatch: p
     config = with_train(replace(data, game="ALE/Pong-v5", name="mine"), steps=1)
     assert pretrain.pretrain(config) == Path("models/mine")
     assert (tmp_path / "runs" / "mine" / "checkpoints" / "best.pt").is_file()
+
+
+def test_what_ships_is_not_written_over(
+    data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(find("models", "pong"), tmp_path / "models" / "pong")  # as in a checkout
+    before = {path: path.read_bytes() for path in (tmp_path / "models" / "pong").iterdir()}
+    words = ["--config", str(config_file(tmp_path, data)), "train.steps=1"]
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("models/pong comes with the package and stays: the model goes to runs/pong/model.")
+    assert "wrote runs/pong/model; look" in said and "environments take it as model='runs/pong/model'" in said
+    assert {path: path.read_bytes() for path in (tmp_path / "models" / "pong").iterdir()} == before
+    trained = load_model("runs/pong/model").settings.sha256
+    assert load_model("pong").settings.sha256 != trained
+    assert main([*words, "--run", "other"]) == 0 and (tmp_path / "other" / "model" / "model.yaml").is_file()
+
+    assert main([*words, "--out", "models/pong"]) == 0  # said aloud
+    assert "environments take it as model='pong'" in capsys.readouterr().out
+    assert load_model("pong").settings.sha256 == trained
+    assert main(words) == 0 and "stays" not in capsys.readouterr().out  # it is the person's own now
+
+
+def test_a_folder_of_other_things_is_refused_before_anything_is_done(
+    data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "config.yaml").write_text("mine")
+    words = ["--config", str(config_file(tmp_path, data)), "--run", str(tmp_path / "run"), "--out"]
+    assert main([*words, str(tmp_path / "thesis")]) == 1
+    assert "thesis: it is no model folder and holds config.yaml. Give a new" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists() and (tmp_path / "thesis" / "config.yaml").read_text() == "mine"
+
+
+def test_two_runs_do_not_share_a_folder(data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--config", str(config_file(tmp_path, data)), "--run", str(tmp_path / "run")]
+    words += ["--out", str(tmp_path / "out"), "train.steps=1"]
+    assert main(words) == 0 and not (tmp_path / "run" / "lock").exists()
+    there = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    with hold(tmp_path / "run"):
+        assert main([*words, "--restart", "seed=1"]) == 1
+        said = capsys.readouterr().err
+        assert re.search(rf"run is in use by process {os.getpid()} since 20\d\d-.*: .*Wait for it, stop it", said), said
+    assert sorted((tmp_path / "run" / "checkpoints").iterdir()) == there
+    assert main([*words, "--restart", "seed=1"]) == 0
 
 
 @pytest.mark.parametrize(

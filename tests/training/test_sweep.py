@@ -21,6 +21,7 @@ from spacetime_env.config import Config, ConfigError, to_dict
 from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.players import Player
 from spacetime_env.evaluation import figures_json
+from spacetime_env.locks import LockError, hold
 from spacetime_env.training import loop as training_loop
 from spacetime_env.training import pretrain, sweep
 from spacetime_env.training.checkpoint import checkpoints
@@ -77,6 +78,13 @@ def trained(monkeypatch: pytest.MonkeyPatch, before: Callable[[Path], None] = la
 
     monkeypatch.setattr(sweep, "pretrain", watched)
     return names
+
+
+def test_two_do_not_do_one_sweep(config: Path, copied: Path) -> None:
+    before = sorted(copied.rglob("*"))
+    with hold(copied), pytest.raises(LockError, match="sweep is in use by process"):
+        run_sweep(plan(config, [], SWEEP, copied), restart=True)
+    assert sorted(copied.rglob("*")) == before
 
 
 def test_what_a_sweep_leaves(whole: Path) -> None:
