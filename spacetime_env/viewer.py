@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import gymnasium as gym
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 import spacetime_env  # noqa: F401  (registers the envs)
+from spacetime_env.files import FileError, write_atomically
+from spacetime_env.files.pictures import read_picture
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
 from spacetime_env.objects.detections import table
@@ -146,17 +148,16 @@ def look_at_image(
         out: folder for the pictures.
 
     Raises:
-        ViewerError: the file is not there or is not a picture.
+        ViewerError: the file is not there, or see :func:`~spacetime_env.files.pictures.read_picture`.
     """
     loaded: Any = _loaded(model, game)
     path = Path(path)
     try:
-        with Image.open(path) as picture:
-            frame = np.asarray(picture.convert("RGB"))
+        frame = read_picture(path)
     except FileNotFoundError:
         raise ViewerError(f"there is no picture {path}.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise ViewerError(f"{path} is not a picture that can be read: {error}.") from None
+    except FileError as error:
+        raise ViewerError(str(error)) from None
     folder = _made(out)
     height, width = loaded.native
     if frame.shape[:2] != (height, width):
@@ -184,8 +185,6 @@ def parts(model: Any, frame: np.ndarray) -> np.ndarray:
 
 def save(path: Path, picture: np.ndarray) -> Path:
     """Write a picture, (H, W, 3) uint8 RGB, as PNG: whole or not at all."""
-    from spacetime_env.files import write_atomically
-
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())
