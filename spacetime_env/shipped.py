@@ -6,6 +6,8 @@ import difflib
 import os
 from pathlib import Path
 
+from spacetime_env.files import shown, shown_text
+
 
 class BundleError(ValueError):
     """A model folder that cannot be used; the message says why and what to do."""
@@ -36,6 +38,8 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
         UnknownModelError: no such name and no such folder.
     """
     given = Path(name)
+    if any(len(os.fsencode(part)) > 255 for part in given.parts) or "\0" in str(given):  # no system has such names
+        raise UnknownModelError(f"no {kind[:-1]} {shown(str(name))}: a name or a path that is too long.")
     is_name = isinstance(name, str) and name == given.name and name != ".."
     if is_name:
         for folder in folders(kind):
@@ -53,8 +57,8 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
     if near:
         hints.append(f"Did you mean {near[0]!r}?")
     if kind == "models":
-        hints.append(f"Make one with: python pretrain_space.py --game {given.name}")
+        hints.append(f"Make one with: python pretrain_space.py --game {shown_text(given.name)}")
     bundled = f"one of the bundled ones ({', '.join(names) or 'there are none'})"
     raise UnknownModelError(
-        " ".join([f"no {kind[:-1]} {str(name)!r}: neither a folder nor {bundled}.", *hints])
+        " ".join([f"no {kind[:-1]} {shown(str(name))}: neither a folder nor {bundled}.", *hints])
     )
