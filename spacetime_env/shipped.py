@@ -8,9 +8,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from spacetime_env.files import shown
+
 HASHES = "shipped.sha256"  # of what comes with the package, in the form of the program sha256sum
 WEIGHTS = {"models": "model.safetensors", "agents": "policy.zip"}  # the file that is hashed
-SHOWN = 100  # characters of a name in a message
 
 
 class BundleError(ValueError):
@@ -64,6 +65,8 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
         UnknownModelError: there is no such name and no such folder; the message names the nearest.
     """
     given = Path(name)
+    if any(len(os.fsencode(part)) > 255 for part in given.parts) or "\0" in str(given):  # no system has such names
+        raise UnknownModelError(f"no {kind[:-1]} {shown(str(name))}: a name or a path that is too long.")
     is_name = isinstance(name, str) and name == given.name and name != ".."
     if is_name:
         for place in places(kind):
@@ -88,8 +91,7 @@ def _none_of(kind: str, name: str, settings: str) -> str:
     for one, folder in available(kind, settings).items():
         by_place.setdefault(folder.parent, []).append(one)
     there = "; ".join(f"in {place}: {', '.join(names)}" for place, names in by_place.items())
-    shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
-    return f"no {kind[:-1]} {shown!r}: neither a folder nor the name of one ({there or 'there are none'})."
+    return f"no {kind[:-1]} {shown(name)}: neither a folder nor the name of one ({there or 'there are none'})."
 
 
 def _hints(kind: str, name: str | os.PathLike[str], is_name: bool, settings: str) -> list[str]:
@@ -97,11 +99,11 @@ def _hints(kind: str, name: str | os.PathLike[str], is_name: bool, settings: str
     given, hints = Path(name), []
     if is_name and name and _is(Path.is_dir, given):
         hints.append(f"For the folder of that name in the current directory, write {os.path.join('.', name)!r}.")
-    near = difflib.get_close_matches(given.name[:SHOWN].lower(), available(kind, settings), n=1)
+    near = difflib.get_close_matches(given.name.lower(), available(kind, settings), n=1)
     if near:
         hints.append(f"Did you mean {near[0]!r}?")
     if kind == "models":
-        hints.append(f"Make one with: python pretrain_space.py --game {given.name[:SHOWN]}")
+        hints.append(f"Make one with: python pretrain_space.py --game {shown_text(given.name)}")
     return hints
 
 

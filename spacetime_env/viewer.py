@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import gymnasium as gym
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.commands.command_line import exit_status, positive
 from spacetime_env.envs.choose_model import default_model
+from spacetime_env.files import FileError, write_atomically
+from spacetime_env.files.pictures import read_picture
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
 from spacetime_env.objects.detections import Detections, table
@@ -144,18 +146,17 @@ def look_at_image(
         The files written.
 
     Raises:
-        ViewerError: there is no such file, or it is not a picture.
+        ViewerError: there is no such file, or see :func:`~spacetime_env.files.pictures.read_picture`.
         ValueError: there is no such model, or it does not know the game.
     """
     loaded: Any = _loaded(model, game)
     path = Path(path)
     try:
-        with Image.open(path) as picture:
-            frame = np.asarray(picture.convert("RGB"))
+        frame = read_picture(path)
     except FileNotFoundError:
         raise ViewerError(f"there is no picture {path}.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise ViewerError(f"{path} is not a picture that can be read: {error}.") from None
+    except FileError as error:
+        raise ViewerError(str(error)) from None
     folder = _made(out)
     height, width = loaded.native
     if frame.shape[:2] != (height, width):
@@ -190,8 +191,6 @@ def parts(model: Any, frame: np.ndarray) -> np.ndarray:
 
 def save(path: Path, picture: np.ndarray) -> Path:
     """Write a picture, (H, W, 3) uint8 RGB, as PNG, either whole or not at all; returns ``path``."""
-    from spacetime_env.files import write_atomically
-
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spacetime_env.config.schema import Config
-from spacetime_env.config.tree import ConfigError
+from spacetime_env.config.tree import ConfigError, require_plain
 from spacetime_env.games import canonical
 
 
@@ -35,5 +35,8 @@ def run_name(config: Config) -> str:
 
     Raises:
         UnknownGameError: no such game.
+        ConfigError: ``name`` would be a folder outside ``models``.
     """
+    if config.name:
+        require_plain(config.name, "name")
     return config.name or ("joint" if config.games else canonical(config.game).lower())

@@ -6,14 +6,14 @@ a tree here: dicts, lists and scalars, before the keys are checked. An unknown k
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spacetime_env.config.schema import Config
 from spacetime_env.config.tree import ConfigError, from_dict
+from spacetime_env.files import FileError, parse_yaml, read_yaml, shown, shown_path, shown_text
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -31,11 +31,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for setting in overrides:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise ConfigError(f"expected key=value, such as train.steps=100, and got {setting!r}.")
+            raise ConfigError(f"expected key=value, such as train.steps=100, and got {shown(setting)}.")
         try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"the value in {setting!r} is not YAML; put quotes around it.") from None
+            parsed = parse_yaml(value, shown_text(name))
+        except FileError as error:
+            raise ConfigError(f"the value in {shown(setting)} is not YAML; put quotes around it. {error}") from None
         tree = _set(tree, name.split("."), parsed, setting)
     return from_dict(Config, _with_common_scene(tree, path), str(path))
 
@@ -47,23 +47,23 @@ def _read(path: Path, readers: tuple[Path, ...] = ()) -> Any:
         readers: the files whose ``base`` or ``games`` led here, the nearest first.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = read_yaml(path)
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise ConfigError(f"no config file {path}. Files beside it: {', '.join(near) or 'none'}.") from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+        beside = shown_text(", ".join(near) or "none")
+        raise ConfigError(f"no config file {shown_path(path)}. Files beside it: {beside}.") from None
+    except FileError as error:
+        raise ConfigError(str(error)) from None
+    tree = {} if tree is None else tree
     if readers and not isinstance(tree, dict):  # merging would drop it without an error
-        raise ConfigError(f"{path}: expected keys of Config, since {readers[0]} is based on it, and got {tree!r}.")
+        raise ConfigError(f"{path}: expected keys of Config, since {readers[0]} is based on it.")
     readers = (path, *readers)
     tree = _read_scenes(tree, path, readers)
     if not isinstance(tree, dict) or "base" not in tree:
         return tree
     base = tree.pop("base")
     if not isinstance(base, str):
-        raise ConfigError(f"{path}: base: expected the name of a file, such as default.yaml, got {base!r}.")
+        raise ConfigError(f"{path}: base: expected the name of a file, such as default.yaml, got {shown(base)}.")
     return _merge(_read(_beside(path, "base", base, readers), readers), tree)
 
 
@@ -76,7 +76,8 @@ def _read_scenes(tree: Any, path: Path, readers: tuple[Path, ...]) -> Any:
         if isinstance(given, str):
             file = _read(_beside(path, "games", given, readers), readers)
             if not isinstance(file, dict) or file.get("game") != name:
-                raise ConfigError(f"{path}: games: {name}: {given} is not of the game {name!r}.")
+                title = f"{path}: games: {shown_text(str(name))}"
+                raise ConfigError(f"{title}: {shown_text(given)} is not of the game {shown(name)}.")
             given = file.get("scene")
         scenes[name] = {} if given is None else given
     return {**tree, "games": scenes}
@@ -92,10 +93,15 @@ def _with_common_scene(tree: Any, path: Path) -> Any:
 
 
 def _beside(path: Path, key: str, name: str, readers: tuple[Path, ...]) -> Path:
-    """The file ``name`` beside ``path``, unless it is one of the files that led here."""
+    """The file ``name`` beside ``path``, unless it is one of the files that led here, or is no YAML by its name.
+
+    A config may be anyone's, and a message shows a word of what is in a file: so not of just any file.
+    """
     other = path.parent / name
-    if other.resolve() in (reader.resolve() for reader in readers):
-        raise ConfigError(f"{path}: {key}: {name} leads back to itself.")
+    if other.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{path}: {key}: expected the name of a config file, NAME.yaml, got {shown(name)}.")
+    if os.path.realpath(other) in (os.path.realpath(reader) for reader in readers):  # resolve() raises in a loop
+        raise ConfigError(f"{path}: {key}: {shown_text(name)} leads back to itself.")
     return other
 
 
@@ -111,7 +117,7 @@ def _set(tree: Any, keys: list[str], value: Any, setting: str) -> Any:
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{setting!r}: {keys[0]!r} is set inside a value that has no keys.")
+        raise ConfigError(f"{shown(setting)}: {shown(keys[0])} is set inside a value that has no keys.")
     if len(keys) == 1:
         return {**tree, keys[0]: value}
     return {**tree, keys[0]: _set(tree.get(keys[0]), keys[1:], value, setting)}

@@ -13,6 +13,8 @@ from spacetime_env.config.scope import TARGETS, TRAINING, setting
 Side = int | tuple[int, int]  # of a square, or height and width
 Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
 
+MOST = 1 << 14  # of channels and of dimensions: bounds what a model.yaml can make us allocate
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -28,6 +30,8 @@ class EncoderConfig:
             (128, 1, 1, 0, 16),
         ),
         TRAINING,
+        least=0,
+        most=MOST,
     )
     lateral: bool = setting(True, TRAINING)  # the residual and the concat block
     # group: conv, CELU, GroupNorm. batch: conv, BatchNorm, ReLU.
@@ -41,7 +45,7 @@ class EncoderConfig:
 class GlimpseConfig:
     """Glimpse encoder and decoder. Defaults are the published network's."""
 
-    size: int = setting(32, TRAINING)
+    size: int = setting(32, TRAINING, least=1, most=512)
     encoder: tuple[Conv, ...] = setting(
         (
             (16, 3, 1, 1, 4),
@@ -52,10 +56,12 @@ class GlimpseConfig:
             (256, 4, 1, 0, 16),
         ),
         TRAINING,
+        least=0,
+        most=MOST,
     )
     # (channels, GroupNorm groups): first a 1x1 convolution, then each doubles the size by PixelShuffle
     decoder: tuple[tuple[int, int], ...] = setting(
-        ((256, 16), (128, 16), (128, 16), (64, 8), (32, 8), (16, 4)), TRAINING
+        ((256, 16), (128, 16), (128, 16), (64, 8), (32, 8), (16, 4)), TRAINING, least=0, most=MOST
     )
     refine: bool = setting(True, TRAINING)  # a 3x3 convolution after each doubling
 
@@ -65,14 +71,14 @@ class BackgroundConfig:
     """``components``: K mask-and-component latents (GENESIS-like). ``fixed``: the training set's mode image."""
 
     kind: Literal["components", "fixed"] = setting("components", TRAINING)
-    components: int = setting(3, TRAINING)  # K
-    image_dim: int = setting(64, TRAINING)
-    mask_dim: int = setting(32, TRAINING)
-    component_dim: int = setting(32, TRAINING)
-    hidden_dim: int = setting(64, TRAINING)
+    components: int = setting(3, TRAINING, least=1, most=256)  # K
+    image_dim: int = setting(64, TRAINING, least=1, most=MOST)
+    mask_dim: int = setting(32, TRAINING, least=1, most=MOST)
+    component_dim: int = setting(32, TRAINING, least=1, most=MOST)
+    hidden_dim: int = setting(64, TRAINING, least=1, most=MOST)
     # With kind components: this many successive frames of a training stack share one background, inferred from their
     # mean. A background changes little in a few frames, and it is most of the cost of a training step. Published: 1.
-    share: int = setting(1, TRAINING)
+    share: int = setting(1, TRAINING, least=1, most=1000)
 
 
 @dataclass(frozen=True)
@@ -80,27 +86,30 @@ class ModelConfig:
     """The network (see :mod:`spacetime_env.space`). Defaults are the published size."""
 
     variant: Literal["space", "space+motion", "space+motion+continuity"] = setting("space+motion+continuity", TRAINING)
-    frame_size: tuple[int, int] = setting((128, 128), TARGETS)  # H, W of the tensor the network sees
+    # H, W of the tensor that the network sees.
+    frame_size: tuple[int, int] = setting((128, 128), TARGETS, least=1, most=2048)
     # First native row that the network sees, and the one after the last; 0, 0: all. If these rows have the size
     # frame_size, nothing is resized, and a line of one pixel stays one.
-    rows: tuple[int, int] = setting((0, 0), TARGETS)
+    rows: tuple[int, int] = setting((0, 0), TARGETS, least=0, most=2048)
     color_order: Literal["rgb", "bgr"] = setting("rgb", TARGETS)
     # 1: the network sees the emulator's last frame. 2: it sees the last two, of each pixel the brighter, and with them
     # sprites that are drawn in every other frame only. 0: 2 if more than 2 % of what moves is only in the frame before
     # the last, else 1.
-    subframes: int = setting(1, TARGETS)
-    grid: int = setting(16, TARGETS)  # G
-    z_what_dim: int = setting(32, TRAINING)
-    box_padding: float = setting(0.0, TRAINING)  # pixels of the frame tensor added on each side of a box
+    subframes: int = setting(1, TARGETS, least=0, most=2)
+    grid: int = setting(16, TARGETS, least=1, most=256)  # G
+    z_what_dim: int = setting(32, TRAINING, least=1, most=MOST)
+    # Pixels of the frame tensor that are added on each side of a box.
+    box_padding: float = setting(0.0, TRAINING, least=-2048, most=2048)
     # In training only this many cells of a frame are encoded and rendered, those with the largest z_pres; 0: all
     # (exact). Of these, only cells whose probability of z_pres is over min_presence; 0: all (exact).
-    max_objects: int = setting(0, TRAINING)
-    min_presence: float = setting(0.0, TRAINING)
+    max_objects: int = setting(0, TRAINING, least=0, most=MOST)
+    min_presence: float = setting(0.0, TRAINING, least=0, most=1)
     # Where z_what comes from at play. glimpse: each present cell's box is cut out and encoded, as published. map: it
     # comes from a head of the image encoder that is taught by the glimpse encoder; the cost then does not depend on the
     # number of objects.
     z_what_from: Literal["glimpse", "map"] = setting("glimpse", TRAINING)
-    scale_bias: float = setting(0.0, TRAINING)  # first value of the z_scale head's bias: smaller, smaller boxes
+    # First value of the bias of the z_scale head: smaller, smaller boxes.
+    scale_bias: float = setting(0.0, TRAINING, least=-100, most=100)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     glimpse: GlimpseConfig = field(default_factory=GlimpseConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)

@@ -27,7 +27,9 @@ from spacetime_env.config.scope import (
     Scope,
     setting,
 )
-from spacetime_env.config.tree import ConfigError
+from spacetime_env.config.tree import ConfigError, require_ranges
+
+MOST_SLOTS = 1000  # of a scene, of all classes together
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,20 @@ class DataConfig:
     eval_agent: str = setting("random", EVALUATION_PLAYER)  # the player of the validation split
     # The player of a test split; "": no test split is recorded, and the existing ones are used.
     test_agent: str = setting("", EVALUATION_PLAYER)
-    size: int = setting(1024, STACKS)  # stacks in the train split
-    eval_size: int = setting(256, EVALUATION_STACKS)  # stacks in the validation split and in each test split
-    length: int = setting(4, STACKS)  # T, consecutive frames in a stack
-    shard_size: int = setting(64, STACKS)  # stacks in a file
+    size: int = setting(1024, STACKS, most=10**7)  # stacks in the train split
+    eval_size: int = setting(
+        256, EVALUATION_STACKS, most=10**7
+    )  # stacks in the validation split and in each test split
+    length: int = setting(4, STACKS, most=10**4)  # T, consecutive frames in a stack
+    shard_size: int = setting(64, STACKS, most=10**6)  # stacks in a file
     seed: int = setting(0, STACKS)
-    workers: int = setting(2, Scope.EXAMPLES)  # recording processes; the data do not depend on it
+    workers: int = setting(2, Scope.EXAMPLES, most=1024)  # recording processes; the data do not depend on it
     # random: stacks far apart and shuffled. sequential: back to back.
     order: Literal["random", "sequential"] = setting("random", PLAY)
-    gap: int = setting(24, PLAY)  # mean number of steps played between two stacks, in random order
+    gap: int = setting(24, PLAY, most=10**9)  # mean number of steps played between two stacks, in random order
     subframes: int = setting(1, FRAMES)  # 2: the emulator's frame before each is recorded too, for sprites that flicker
     # Each shard first plays a random number of steps, up to this one, so that late phases of a game are recorded too.
-    warmup: int = setting(1000, PLAY)
+    warmup: int = setting(1000, PLAY, most=10**9)
 
 
 @dataclass(frozen=True)
@@ -138,14 +142,21 @@ class SceneConfig:
     classes: tuple[str, ...] = setting((), TARGETS)  # (): without labels classes are clusters of z_what
     # Of the classes, those that do not move (shields, pills): figures of what moves leave them out.
     still: tuple[str, ...] = setting((), TARGETS)
-    slots: Mapping[str, int] = setting({}, TARGETS)  # slots of each class in the observation
+    slots: Mapping[str, int] = setting({}, TARGETS, least=0, most=MOST_SLOTS)  # slots of each class in the observation
     # Regions without objects, such as the score: x, y, w, h in native pixels.
-    ignore: tuple[tuple[int, int, int, int], ...] = setting((), TARGETS)
-    threshold: float = setting(0.5, TARGETS)  # z_pres over this is an object
-    overlap: float = setting(0.5, TARGETS)  # IoU over this with a more certain object: the same object, dropped
+    ignore: tuple[tuple[int, int, int, int], ...] = setting((), TARGETS, least=-4096, most=4096)
+    threshold: float = setting(0.5, TARGETS, least=0, most=1)  # z_pres over this is an object
+    # IoU over this with a more certain object: the same object, dropped.
+    overlap: float = setting(0.5, TARGETS, least=0, most=1)
     whole_pixels: bool = setting(True, TARGETS)  # edges of boxes are rounded to whole pixels, as an Atari draws
-    keep: int = setting(4, TARGETS)  # steps for which a lost object keeps its last place
-    max_speed: float = setting(24.0, TARGETS)  # native pixels per step at which dx or dy is 1
+    keep: int = setting(4, TARGETS, least=0, most=10**6)  # steps for which a lost object keeps its last place
+    max_speed: float = setting(24.0, TARGETS, least=0.01, most=10**6)  # native pixels a step at which dx or dy is 1
+
+    def __post_init__(self) -> None:
+        require_ranges(self)
+        count = sum(self.slots.values()) + sum(name not in self.slots for name in self.classes)
+        if count > MOST_SLOTS:
+            raise ConfigError(f"slots: expected at most {MOST_SLOTS} of all classes together, got {count}.")
 
 
 @dataclass(frozen=True)

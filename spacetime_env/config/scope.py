@@ -13,6 +13,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from spacetime_env.config.tree import in_range
+
 T = TypeVar("T")
 
 
@@ -57,9 +59,21 @@ class Declared:
     where: Where | None
 
 
-def setting(default: T, scope: Scope, where: Where | None = None) -> T:
-    """A field in the body of a dataclass of settings, with its default and its scope."""
-    metadata = {"setting": Declared(scope, where)}
+def setting(
+    default: T,
+    scope: Scope,
+    where: Where | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> T:
+    """A field in the body of a dataclass of settings, with its default, its scope and its range.
+
+    The range is that of each number in it (see :func:`spacetime_env.config.tree.require_ranges`); without ``least`` and
+    ``most`` there is none.
+    """
+    metadata: dict[str, Any] = {"setting": Declared(scope, where)}
+    if least is not None or most is not None:
+        metadata |= in_range(least, most)
     if isinstance(default, dict):  # dataclasses refuse a default that can be changed
         return cast(T, field(default_factory=default.copy, metadata=metadata))
     return field(default=default, metadata=metadata)

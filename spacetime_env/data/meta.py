@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,16 @@ from spacetime_env.config import (
     from_dict,
     to_dict,
 )
+from spacetime_env.config.tree import in_range, require_plain, require_ranges
 from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
 from spacetime_env.envs.noop import noop
-from spacetime_env.files import write_atomically
+from spacetime_env.files import FileError, shown, write_atomically
+from spacetime_env.files import read_yaml as read_tree
 
 FORMAT = 1
 META, INDEX = "meta.yaml", "index.yaml"
+MOST_BYTES = 1 << 31  # of the arrays of one file
+LABEL_BYTES = 16 + 4 * 64  # of a label: its box, and a name of 64 letters
 
 
 class DatasetError(ValueError):
@@ -42,23 +46,35 @@ class SplitMeta:
     agent: str  # name of the policy: "random", that of an agent's folder, or of a mix those of its parts joined by +
     agent_version: str  # the policy's fingerprint; "" for random
     seed: int
-    size: int  # stacks
-    length: int  # T, frames in a stack
-    shard_size: int  # stacks in a file
+    size: int = field(metadata=in_range(1, 10**7))  # stacks
+    length: int = field(metadata=in_range(1, 10**4))  # T, frames in a stack
+    shard_size: int = field(metadata=in_range(1, 10**6))  # stacks in a file
     order: str  # "random" or "sequential"
-    gap: int  # mean number of steps between two stacks
-    warmup: int  # a shard first plays up to this many steps
-    native: tuple[int, int]  # H, W of the frames
-    frameskip: int  # ALE frames in a step
-    sticky: float  # ALE's repeat_action_probability
+    gap: int = field(metadata=in_range(0, 10**9))  # mean number of steps between two stacks
+    warmup: int = field(metadata=in_range(0, 10**9))  # a shard first plays up to this many steps
+    native: tuple[int, int] = field(metadata=in_range(1, 2048))  # H, W of the frames
+    frameskip: int = field(metadata=in_range(0, 10**4))  # ALE frames in a step
+    sticky: float = field(metadata=in_range(0, 1))  # ALE's repeat_action_probability
     trail: str  # the background stored with each stack, such as "mode of 64"; "": none is stored
     labels: bool  # ground-truth boxes are stored
-    window: int = 0  # steadiness is measured over this many steps before and after a frame; 0: it is not stored
-    subframes: int = 1  # 2: the emulator's frame before each frame is stored too
+    # Steadiness is measured over this many steps before and after a frame; 0: it is not stored.
+    window: int = field(default=0, metadata=in_range(0, 10**6))
+    # 2: the emulator's frame before each frame is stored too.
+    subframes: int = field(default=1, metadata=in_range(1, 2))
     classes: tuple[str, ...] = ()  # names that the labels can have
     package: str = ""  # version of spacetime_env
     ale: str = ""  # version of ale_py
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        require_ranges(self)
+        for name in ("game", "split", "agent"):  # they become folders
+            require_plain(getattr(self, name), name)
+        if self.shard_bytes(0) > MOST_BYTES:
+            raise ConfigError(
+                f"shard_size: {self.shard_stacks(0)} stacks of {self.length} frames of {self.native[0]} x "
+                f"{self.native[1]} pixels take {self.shard_bytes(0):,} bytes; a file has at most {MOST_BYTES:,}."
+            )
 
     @property
     def shards(self) -> int:
@@ -68,6 +84,13 @@ class SplitMeta:
     def shard_stacks(self, shard: int) -> int:
         """Number of stacks in a file."""
         return min(self.shard_size, self.size - shard * self.shard_size)
+
+    def shard_bytes(self, shard: int) -> int:
+        """The most bytes that the arrays of a file take: the frames, and 1000 labels of each."""
+        stacks, pixels = self.shard_stacks(shard), self.native[0] * self.native[1]
+        of_a_frame = pixels * (1 + (self.window > 0) + (self.subframes - 1)) + 100
+        of_a_frame += 1000 * LABEL_BYTES if self.labels else 0
+        return stacks * (self.length * of_a_frame + (3 * pixels if self.trail else 0)) + 10_000
 
     def shard_name(self, shard: int, kind: str = "frames") -> str:
         """``frames-00000.npz``."""
@@ -105,7 +128,7 @@ def read_meta(folder: Path) -> SplitMeta:
     found = tree.get("format") if isinstance(tree, dict) else None
     if found != FORMAT:
         raise DatasetError(
-            f"{folder / META}: expected format {FORMAT}, got {found!r}. It was written by another version of "
+            f"{folder / META}: expected format {FORMAT}, got {shown(found)}. It was written by another version of "
             "spacetime_env: record the split again into another folder."
         )
     try:
@@ -119,8 +142,8 @@ def write_meta(folder: Path, meta: SplitMeta) -> None:
     save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
 
 
-def read_yaml(path: Path, missing: str, damaged: str) -> Any:
-    """Parse a YAML file.
+def read_yaml(path: Path, missing: str, damaged: str, limit: int = 1 << 20, nodes: int = 20_000) -> Any:
+    """Parse a YAML file of at most ``limit`` bytes and ``nodes`` values.
 
     Args:
         missing, damaged: what to do if the file is missing or damaged, for the message.
@@ -129,11 +152,11 @@ def read_yaml(path: Path, missing: str, damaged: str) -> Any:
         DatasetError: it cannot be read or parsed.
     """
     try:
-        return yaml.safe_load(path.read_text())
+        return read_tree(path, limit, nodes)
     except FileNotFoundError:
         raise DatasetError(f"no file {path}. {missing}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} is damaged: {error}. {damaged}") from None
+    except FileError as error:
+        raise DatasetError(f"{error} {damaged}") from None
 
 
 def save(path: Path, data: bytes) -> None:

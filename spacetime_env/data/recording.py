@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from spacetime_env.data.labels import visible
 from spacetime_env.data.meta import DatasetError, SplitMeta, save
 from spacetime_env.data.motion import ColorCounts
 from spacetime_env.data.shards import FrameBoxes, Shard, read_shard
+from spacetime_env.files import FileError, read_bytes
 from spacetime_env.frames import resize, shown_rows
 
 
@@ -98,13 +100,26 @@ class Recording:
     def background(self) -> np.ndarray:
         """Mode or median image (``motion.background``) of all frames: (H, W, 3) uint8 RGB."""
         path = self._background_path()
-        found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.exists() else None
-        if found is not None and found.shape == (*self.native, 3):
-            return np.ascontiguousarray(found[..., ::-1])
+        found = self._kept_background(path)
+        if found is not None:
+            return found
         counts, palette = self._colors
         image = counts.image(palette, self.motion_config.background)
         self._save(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
         return image
+
+    def _kept_background(self, path: Path) -> np.ndarray | None:
+        """The picture in a file, (H, W, 3) uint8 RGB; None where it is missing, damaged or of another size."""
+        height, width = self.native
+        try:
+            data = read_bytes(path, 4 * height * width + 10_000)
+            # The header of a PNG: OpenCV would allocate whatever size it says.
+            if data[:8] != b"\x89PNG\r\n\x1a\n" or struct.unpack(">II", data[16:24]) != (width, height):
+                return None
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except (FileNotFoundError, FileError, struct.error, cv2.error):
+            return None
+        return None if found is None else np.ascontiguousarray(found[..., ::-1])
 
     @functools.cached_property
     def labels(self) -> FrameBoxes:
@@ -152,9 +167,12 @@ class Recording:
         return self.path / f"background-{self.motion_config.background}.png"
 
     def _save(self, path: Path, data: bytes) -> None:
-        """Save something that can be computed again. If the folder is read-only (installed), it is not saved."""
+        """Save something that can be computed again.
+
+        It is not saved if the folder is read-only (installed), or if there is a folder of that name.
+        """
         try:
             save(path, data)
         except DatasetError:
-            if os.access(self.path, os.W_OK):
+            if os.access(self.path, os.W_OK) and not path.is_dir():
                 raise

@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +25,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_env.data.meta import INDEX, DatasetError, SplitMeta, read_yaml
-
-# What zipfile and numpy raise on files that are cut off or have other bytes in them.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, LookupError, OSError, EOFError, RuntimeError)
+from spacetime_env.files import FileError, load_arrays, read_bytes
 
 
 @dataclass(frozen=True)
@@ -127,17 +123,20 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
     """
     path = folder / meta.shard_name(shard)
     again = "Delete it and run create_dataset.py again as before; it records only what is missing."
+    limit = meta.shard_bytes(shard)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, limit + limit // 100)  # what cannot be compressed becomes a little larger
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing. Run create_dataset.py again as before.") from None
+    except FileError as error:
+        raise DatasetError(f"{error} {again}") from None
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise DatasetError(
             f"{path} is not the file that was recorded: {INDEX} has SHA-256 {sha256[:12]}..., the file "
             f"{found[:12]}... It is damaged or was changed. {again}"
         )
-    arrays = read_npz(data, path, again)
+    arrays = read_npz(data, path, again, limit)
     n, (height, width) = meta.shard_stacks(shard), meta.native
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
         "ids": ((n, meta.length, height, width), np.uint8),
@@ -163,7 +162,7 @@ def read_shard(folder: Path, meta: SplitMeta, shard: int, sha256: str | None = N
     labels = None
     if meta.labels:
         labels = FrameBoxes.of(arrays["label_boxes"], arrays["label_counts"], arrays["label_names"])
-        if labels.offsets[-1] != len(labels.boxes):
+        if (arrays["label_counts"] < 0).any() or labels.offsets[-1] != len(labels.boxes):
             raise DatasetError(f"{path}: its label counts do not add up to its boxes. {again}")
     common = {name: arrays[name] for name in ("ids", "palette", "episodes", "steps")}
     optional = ("backgrounds", "steadiness", "before")
@@ -177,11 +176,11 @@ def read_index(folder: Path) -> dict[str, str]:
     Raises:
         DatasetError: the index is damaged.
     """
-    if not (folder / INDEX).exists():
+    if not (folder / INDEX).is_symlink() and not (folder / INDEX).exists():
         return {}
     damaged = "Delete it and run create_dataset.py again; it is made from the files that are there."
-    tree = read_yaml(folder / INDEX, "", damaged)
-    if not isinstance(tree, dict) or not all(isinstance(v, str) for v in tree.values()):
+    tree = read_yaml(folder / INDEX, "", damaged, 1 << 23, 100_000)
+    if not isinstance(tree, dict) or not all(isinstance(one, str) for pair in tree.items() for one in pair):
         raise DatasetError(f"{folder / INDEX} is damaged: it does not list files. {damaged}")
     return tree
 
@@ -193,18 +192,18 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def read_npz(data: bytes, path: Path, advice: str) -> dict[str, np.ndarray]:
+def read_npz(data: bytes, path: Path, advice: str, limit: int) -> dict[str, np.ndarray]:
     """All arrays of a ``.npz``.
 
     Args:
         data: its bytes.
         path, advice: for the message.
+        limit: bytes that the arrays may have together.
 
     Raises:
-        DatasetError: it is cut off or damaged.
+        DatasetError: it is cut off, damaged, or larger.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except _DAMAGED as error:
+        return load_arrays(data, path, limit)
+    except FileError as error:
         raise DatasetError(f"{path} is cut off or damaged ({error}). {advice}") from None

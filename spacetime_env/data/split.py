@@ -19,6 +19,7 @@ from spacetime_env.data.meta import DatasetError, read_meta, trail_of
 from spacetime_env.data.motion import LEVELS, STAGES, RareMotion, View, motion_of, targets
 from spacetime_env.data.recording import Recording
 from spacetime_env.data.shards import FrameBoxes, Shard, npz_bytes, read_index, read_npz
+from spacetime_env.files import FileError, read_bytes
 from spacetime_env.frames import shown_rows
 from spacetime_env.games import canonical
 
@@ -128,13 +129,9 @@ class Split(Recording):
             "background": hashlib.sha256(self.background.tobytes()).hexdigest(),
         }
         settings = json.dumps(depends_on, sort_keys=True)
-        if path.exists():
-            try:
-                arrays = read_npz(path.read_bytes(), path, "")
-                if arrays["settings"].item() == settings:
-                    return _Motion(FrameBoxes.of(arrays["boxes"], arrays["counts"]), arrays["masks"])
-            except (DatasetError, KeyError, ValueError):
-                pass  # it can be computed again from the frames
+        kept = self._kept_motion(path, number, settings)
+        if kept is not None:
+            return kept
         boxes, masks = [], []
         for mask, found in self._compute_motion(self.shard(number)):
             masks.append(np.packbits(mask))
@@ -145,6 +142,30 @@ class Split(Recording):
         arrays = {"boxes": np.concatenate(boxes), "counts": counts, "masks": packed}
         self._save(path, npz_bytes(arrays | {"settings": np.array(settings)}))
         return _Motion(FrameBoxes.of(arrays["boxes"], counts), packed)
+
+    def _kept_motion(self, path: Path, number: int, settings: str) -> _Motion | None:
+        """A shard's motion from its file; None if that is missing, damaged or of other settings.
+
+        It is computed from the frames alone, so it can then be computed again.
+        """
+        frames = self.meta.shard_stacks(number) * self.meta.length
+        height, width = self.native
+        packed = -(-height * width // 8)
+        try:
+            limit = frames * (packed + 8 * height * width) + (1 << 20)  # fewer boxes than half of the pixels
+            arrays = read_npz(read_bytes(path, limit), path, "", limit)
+            boxes, counts, masks = arrays["boxes"], arrays["counts"], arrays["masks"]
+            fits = (
+                arrays["settings"].item() == settings
+                and (boxes.ndim, boxes.dtype, boxes.shape[1:]) == (2, np.float32, (4,))
+                and (counts.dtype, counts.shape) == (np.int32, (frames,))
+                and (masks.dtype, masks.shape) == (np.uint8, (frames // self.meta.length, self.meta.length, packed))
+                and (counts >= 0).all()
+                and counts.sum() == len(boxes)
+            )
+            return _Motion(FrameBoxes.of(boxes, counts), masks) if fits else None
+        except (FileNotFoundError, FileError, DatasetError, KeyError, ValueError):
+            return None
 
     def _compute_motion(self, shard: Shard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Mask and boxes of each frame of a shard."""
@@ -208,9 +229,10 @@ def open_split(
     if game is not None and canonical(game) != meta.game:
         raise DatasetError(f"{path} holds {meta.game}, and {canonical(game)} is asked for.")
     index = read_index(path)
-    names = [meta.shard_name(i) for i in range(meta.shards)]
-    there = sum((path / name).exists() for name in names)
-    if set(index) != set(names) or there < len(names):
+    # Only of an index of this length: there may be millions of names.
+    names = [meta.shard_name(i) for i in range(meta.shards)] if len(index) == meta.shards else []
+    there = sum((path / name).exists() for name in names or index)
+    if set(index) != set(names) or there < meta.shards:
         raise DatasetError(
             f"{path} is not complete: {there} of {meta.shards} files are there. "
             "Run create_dataset.py again with the same settings; it records only what is missing."

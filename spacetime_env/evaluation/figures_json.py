@@ -14,7 +14,7 @@ from typing import Any
 from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.evaluation.metrics import Metrics
 from spacetime_env.evaluation.split_scores import ALL_TESTS
-from spacetime_env.files import write_atomically
+from spacetime_env.files import FileError, read_json, write_atomically
 
 NAME = "figures.json"
 ALL_GAMES = "mean over games"
@@ -90,8 +90,8 @@ def write(run: Path, metrics: Mapping[str, Metrics]) -> None:
 def read(run: Path) -> dict[str, Metrics] | None:
     """What :func:`write` wrote; None where there is no such file, or one that was cut off or changed."""
     try:
-        tree = json.loads((run / NAME).read_text())
-    except (OSError, ValueError):
+        tree = read_json(run / NAME)
+    except (FileNotFoundError, FileError):
         return None
     fits = isinstance(tree, dict) and all(
         isinstance(split, dict) and all(isinstance(number, (int, float)) for number in split.values())

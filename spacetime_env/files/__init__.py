@@ -5,8 +5,8 @@ with the name of the file.
 
 :func:`write_atomically` and :func:`write_together` write files whole or not at all. :func:`read_bytes` reads a regular
 file of a bounded size; :func:`read_zip`, :func:`load_arrays`, :func:`read_yaml` and :func:`read_json` parse it, and
-look at the sizes that it claims before they allocate. :func:`shown` is ``repr``, cut, for messages. Nothing is
-unpickled.
+look at the sizes that it claims before they allocate. :func:`shown` is ``repr``, cut, for messages. Pictures are read
+by :mod:`spacetime_env.files.pictures`. Nothing is unpickled.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def open_zip(data: bytes, name: str | Path, limit: int, entries: int = 1000) -> 
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except _DAMAGED as error:
-        raise FileError(f"{shown_path(name)} is no zip file, or is damaged ({shown_text(str(error))}).") from None
+        raise FileError(f"{shown_path(name)} is damaged: it is no zip file ({shown_text(str(error))}).") from None
     found = archive.infolist()
     size = sum(info.file_size for info in found)
     if len(found) > entries or size > limit:

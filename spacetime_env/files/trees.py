@@ -26,7 +26,7 @@ def read_yaml(path: Path, limit: int = 1 << 20, nodes: int = 20_000) -> Any:
         FileNotFoundError: there is no such file.
         FileError: it cannot be read, is larger, or is not YAML, with the line.
     """
-    return parse_yaml(_decoded(read_bytes(path, limit), path), path, nodes)
+    return parse_yaml(_decoded(read_bytes(path, limit), path, "YAML"), path, nodes)
 
 
 def parse_yaml(text: str, name: str | Path, nodes: int = 20_000) -> Any:
@@ -47,12 +47,12 @@ def parse_yaml(text: str, name: str | Path, nodes: int = 20_000) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         why = ": ".join(shown_text(one) for one in (error.context, error.problem) if one)
-        raise FileError(f"{shown_path(name)}{line}: not YAML ({why}).") from None
+        raise FileError(f"{shown_path(name)} is not YAML ({line}{why}).") from None
     except (yaml.YAMLError, RecursionError) as error:
         why = getattr(error, "reason", None) or type(error).__name__
-        raise FileError(f"{shown_path(name)}: not YAML ({shown_text(str(why))}).") from None
+        raise FileError(f"{shown_path(name)} is not YAML ({shown_text(str(why))}).") from None
 
 
 def read_json(path: Path, limit: int = 1 << 24) -> Any:
@@ -71,18 +71,18 @@ def parse_json(data: bytes, name: str | Path) -> Any:
     Raises:
         FileError: it is not JSON, or has too many levels or digits.
     """
-    text = _decoded(data, name)
+    text = _decoded(data, name, "JSON")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{shown_path(name)}: not JSON ({shown_text(str(error))}).") from None
+        raise FileError(f"{shown_path(name)} is not JSON ({shown_text(str(error))}).") from None
 
 
-def _decoded(data: bytes, name: str | Path) -> str:
+def _decoded(data: bytes, name: str | Path, kind: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise FileError(f"{shown_path(name)} is no text in UTF-8 (byte {error.start}).") from None
+        raise FileError(f"{shown_path(name)} is not {kind} (byte {error.start} is no UTF-8).") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from spacetime_env import __version__
 from spacetime_env.config import SceneConfig
+from spacetime_env.files import shown_text
 from spacetime_env.frames import shown_rows
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.model import Model
@@ -74,15 +75,22 @@ def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
     if isinstance(described, JointSettings):
         tensors = of_game(tensors, described.names, settings.game)
     try:
-        space = Space(settings.model)
+        with torch.device("meta"):  # without numbers: its size is not known to be that of the file yet
+            described_space = Space(settings.model)
         shown_rows(settings.model.rows, settings.native)
         classifier = _classifier(tensors, settings)
+        weights = {key.removeprefix("space."): value for key, value in tensors.items()}
+        try:
+            described_space.require_tensors(weights, "its weights")
+        except ValueError as error:
+            raise BundleError(f"{folder} is damaged: {error} {SETTINGS} describes another network.") from None
+        space = Space(settings.model)
+        space.load_tensors(weights, "its weights")
+    except BundleError:
+        raise
     except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:  # torch raises all of them
-        raise BundleError(f"{folder / SETTINGS} does not describe a network: {error}") from error
-    try:
-        space.load_tensors({key.removeprefix("space."): value for key, value in tensors.items()}, "its weights")
-    except ValueError as error:
-        raise BundleError(f"{folder} is damaged: {error} {SETTINGS} describes another network.") from None
+        why = shown_text(str(error))
+        raise BundleError(f"{folder / SETTINGS} does not describe a network: {why}") from error
     return Model(space, classifier, settings)
 
 
@@ -138,6 +146,9 @@ def _classifier(tensors: dict[str, Tensor], settings: Settings) -> LinearClassif
         coef, intercept = tensors.pop("classifier.coef"), tensors.pop("classifier.intercept")
     except KeyError as error:
         raise ValueError(f"the weights lack {error}.") from None
+    for name, value in (("coef", coef), ("intercept", intercept)):
+        if value.dtype != torch.float32:
+            raise ValueError(f"classifier.{name}: expected torch.float32, got {value.dtype}.")
     if coef.dim() != 2 or coef.shape[1] != settings.model.z_what_dim:
         raise ValueError(
             f"classifier.coef {tuple(coef.shape)} does not fit z_what_dim {settings.model.z_what_dim}."

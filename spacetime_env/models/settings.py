@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
 from spacetime_env.config import ConfigError, ModelConfig, SceneConfig, from_dict
+from spacetime_env.config.tree import in_range, require_plain
+from spacetime_env.files import FileError, read_yaml
 from spacetime_env.games import canonical
 from spacetime_env.shipped import BundleError
 
@@ -24,7 +24,7 @@ class Settings:
     """The settings of a model of one game."""
 
     game: str
-    native: tuple[int, int]  # H, W of the frames it was trained on
+    native: tuple[int, int] = field(metadata=in_range(1, 2048))  # H, W of the frames it was trained on
     class_names: tuple[str, ...]
     model: ModelConfig
     scene: SceneConfig
@@ -53,9 +53,9 @@ class Settings:
 class GameSettings:
     """The settings of one game of a joint model."""
 
-    native: tuple[int, int]  # H, W of its frames
+    native: tuple[int, int] = field(metadata=in_range(1, 2048))  # H, W of its frames
     class_names: tuple[str, ...]
-    subframes: int  # 1 or 2; see ModelConfig
+    subframes: int = field(metadata=in_range(0, 2))  # 1 or 2; see ModelConfig
     scene: SceneConfig
 
 
@@ -108,22 +108,21 @@ def read_settings(folder: Path) -> Settings | JointSettings:
     """Read ``model.yaml``.
 
     Raises:
-        BundleError: it is missing, not YAML, or has unknown or missing keys.
+        BundleError: it is missing, not YAML, has unknown or missing keys, or a value out of its range.
     """
     path = folder / SETTINGS
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(tree, Mapping) or "games" not in tree:
-            return from_dict(Settings, tree, str(path))
-        joint = from_dict(JointSettings, tree, str(path))
-        if not joint.games:
+        tree = read_yaml(path)
+        several = isinstance(tree, Mapping) and "games" in tree
+        found = from_dict(JointSettings, tree, str(path)) if several else from_dict(Settings, tree, str(path))
+        if not found.names:
             raise ConfigError(f"{path}: games: expected one or more, got none.")
-        return joint
+        for game in found.names:  # it becomes a folder, and an environment's id
+            require_plain(game, f"{path}: game")
+        return found
     except FileNotFoundError:
         raise BundleError(f"{folder} is no model folder: it has no {SETTINGS}.") from None
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path} is damaged: not YAML ({error}). Make or download the model again.") from None
+    except FileError as error:
+        raise BundleError(f"{error} Make or download the model again.") from None
     except ConfigError as error:
         raise BundleError(f"{error} The file is damaged, or of another version of spacetime_env.") from None

@@ -13,7 +13,7 @@ import yaml
 from torch import Tensor
 
 from spacetime_env.config import to_dict
-from spacetime_env.files import write_together
+from spacetime_env.files import FileError, read_bytes, shown_text, write_together
 from spacetime_env.locks import LOCK, LockError, hold
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.settings import SETTINGS, JointSettings, Settings
@@ -22,6 +22,7 @@ from spacetime_env.space import Space
 
 WEIGHTS, CARD = "model.safetensors", "CARD.md"
 WAIT = 30.0  # seconds to wait for another process that writes the same folder
+MOST_BYTES = 1 << 30  # of the file of the weights
 
 
 def write_folder(
@@ -118,23 +119,31 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """Read the weights file of a folder.
 
     Raises:
-        BundleError: it is missing, has another hash than ``sha256``, or is not a safetensors file.
+        BundleError: it is missing, has another hash than ``sha256``, is not a safetensors file, or has a number that
+            is NaN or infinite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        blob = path.read_bytes()
+        blob = read_bytes(path, MOST_BYTES)
     except FileNotFoundError:
         raise BundleError(f"{path.parent} is no model folder: it has no {path.name}.") from None
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}.") from None
+    except FileError as error:
+        raise BundleError(str(error)) from None
     if hashlib.sha256(blob).hexdigest() != sha256:
         raise BundleError(
             f"{path} is not the file that {SETTINGS} describes (its SHA-256 differs): it is truncated or was "
             "changed. Make or download the model again."
         )
     try:
-        return load(blob)
-    except SafetensorError as error:
-        raise BundleError(f"{path} is not a safetensors file ({error}).") from None
+        tensors = load(blob)
+    except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError, AttributeError) as error:
+        raise BundleError(f"{path} is not a safetensors file ({shown_text(str(error))}).") from None
+    for name, value in tensors.items():
+        if not bool(value.isfinite().all()):
+            raise BundleError(
+                f"{path}: {shown_text(name)} has a number that is NaN or infinite. The training diverged, or the file "
+                "was changed: make or download the model again."
+            )
+    return tensors

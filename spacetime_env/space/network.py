@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
+from spacetime_env.files import shown_text
 from spacetime_env.frames import from_rows
 from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
 from spacetime_env.space.encoders import FoldedEncoder
@@ -156,30 +157,42 @@ class Space(nn.Module):
         return result
 
     def load_tensors(self, tensors: Mapping[str, Tensor], source: str) -> None:
-        """Load the weights, as :meth:`load_state_dict` does, if names and shapes fit.
+        """Load the weights, as :meth:`load_state_dict` does, if :meth:`require_tensors` finds that they fit.
+
+        Args and errors are those of :meth:`require_tensors`. Nothing is changed if it raises.
+        """
+        self.require_tensors(tensors, source)
+        self.load_state_dict(tensors)
+
+    def require_tensors(self, tensors: Mapping[str, Tensor], source: str) -> None:
+        """Check that weights are those of this network. It may be one on the ``meta`` device, which has no numbers.
 
         Args:
             tensors: by the names of :meth:`state_dict`.
             source: where they are from, for the error: "the weights in models/pong".
 
         Raises:
-            ValueError: unknown or missing tensors, or other shapes. Nothing is changed then.
+            ValueError: unknown or missing tensors, other shapes, or another type of number.
         """
         own: Mapping[str, Tensor] = self.state_dict()
-        shapes = (
-            f"{name}: {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
-            for name in sorted({*own} & {*tensors})
-            if tensors[name].shape != own[name].shape
-        )
+        both = sorted({*own} & {*tensors})
         wrong = {
             "unknown": sorted({*tensors} - {*own}),
             "missing": sorted({*own} - {*tensors}),
-            "of another shape": [*shapes],
+            "of another shape": [
+                f"{name}: {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+                for name in both
+                if tensors[name].shape != own[name].shape
+            ],
+            "of another type": [
+                f"{name}: {tensors[name].dtype} instead of {own[name].dtype}"
+                for name in both
+                if tensors[name].dtype != own[name].dtype
+            ],
         }
-        reasons = "; ".join(f"{what} {', '.join(names[:3])}" for what, names in wrong.items() if names)
+        reasons = "; ".join(f"{what} {shown_text(', '.join(names[:3]))}" for what, names in wrong.items() if names)
         if reasons:
             raise ValueError(f"{source} do not fit the network: {reasons}.")
-        self.load_state_dict(tensors)
 
     def require_frames(self, frames: Tensor) -> None:
         """Check that the network can read ``frames``.

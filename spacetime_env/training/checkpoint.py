@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
+import io
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 import torch
 
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
-from spacetime_env.files import write_atomically
+from spacetime_env.files import FileError, open_zip, read_bytes, shown, shown_text, write_atomically
 from spacetime_env.space import CountMismatch, Space
 
 BEST = "best.pt"
+MOST_BYTES = 1 << 32  # of a checkpoint
 
 
 class CheckpointError(ValueError):
@@ -100,10 +103,10 @@ def resume(folder: Path, state: State, config: Config) -> Path | None:
 
 
 def load_checkpoint(path: Path, state: State, config: Config) -> None:
-    """Load a checkpoint into ``state``, with the state of torch's random numbers.
+    """Load a checkpoint into ``state``, with the state of torch's random numbers. Nothing is changed if it raises.
 
     Raises:
-        CheckpointError: it cannot be read.
+        CheckpointError: it cannot be read, or has a value of another type, shape or range.
         ConfigError: the run was started with other settings.
     """
     content = read_checkpoint(path)
@@ -114,15 +117,69 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
             "Use these settings to resume it, or start anew in another folder (--run) or with --restart."
         )
     try:
-        state.space.load_state_dict(content["space"])
-        for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        state.mismatch.values = list(content["mismatch"])
-        state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
-        torch.set_rng_state(content["rng"])
-    except (RuntimeError, LookupError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split()).rstrip(". ")
-        raise CheckpointError(f"{path} is of another version of spacetime_env: {reason}.") from error
+        _require_state(content, state)
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = shown_text(" ".join(str(error).split())).rstrip(". ")
+        raise CheckpointError(f"{path} is damaged, or of another version of spacetime_env: {reason}.") from error
+    state.space.load_state_dict(content["space"])
+    for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    state.mismatch.values = list(content["mismatch"])
+    state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
+    torch.set_rng_state(content["rng"])
+
+
+def _require_state(content: Mapping[str, Any], state: State) -> None:
+    """Check all that a checkpoint would change, before anything is changed.
+
+    Raises:
+        ValueError and others: a value is missing, or has another type, shape or range.
+    """
+    state.space.require_tensors(content["space"], "its weights")
+    _require_finite(content["space"], "the weights")
+    if len(content["optimizers"]) != len(state.optimizers):
+        raise ValueError(f"expected {len(state.optimizers)} optimizers, got {len(content['optimizers'])}")
+    for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
+        _require_optimizer(saved, optimizer)
+    for name, least in (("best", -1.0), ("seconds", 0.0)):
+        if type(content[name]) not in (int, float) or not least <= content[name] < math.inf:
+            raise ValueError(f"expected {name} to be a number of {least:g} or more, got {shown(content[name])}")
+    if type(content["step"]) is not int or not 0 <= content["step"] <= 10**9:
+        raise ValueError(f"expected step to be a whole number from 0 to a billion, got {shown(content['step'])}")
+    if type(content["mismatch"]) is not list or not all(
+        type(one) in (int, float) and abs(one) < math.inf for one in content["mismatch"]
+    ):
+        raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
+    torch.Generator().set_state(content["rng"])  # one of its own: it only tries
+
+
+def _require_optimizer(saved: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Check what an optimizer would load.
+
+    Raises:
+        ValueError and others: it is of another optimizer, or has a number that is NaN or infinite.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    if len(saved["param_groups"]) != len(own):
+        raise ValueError(f"expected {len(own)} groups of parameters, got {len(saved['param_groups'])}")
+    for mine, its in zip(own, saved["param_groups"], strict=True):
+        for name, value in mine.items():
+            fits = its[name] == value if name == "params" else type(its[name]) is type(value)
+            if not fits or (isinstance(value, float) and not abs(its[name]) < math.inf):
+                raise ValueError(f"{name} of an optimizer: expected one like {shown(value)}, got {shown(its[name])}")
+    for number, values in saved["state"].items():
+        shape = parameters[number].shape
+        for name, value in values.items():
+            if value is not None and value.shape not in (shape, torch.Size(())):
+                raise ValueError(f"{name} of an optimizer: expected shape {tuple(shape)}, got {tuple(value.shape)}")
+        _require_finite({name: value for name, value in values.items() if value is not None}, "an optimizer")
+
+
+def _require_finite(tensors: Mapping[str, torch.Tensor], title: str) -> None:
+    for name, value in tensors.items():
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{name} of {title} has a number that is NaN or infinite")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -132,16 +189,36 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: it is missing or damaged, or no checkpoint.
     """
     try:
-        with zipfile.ZipFile(path) as file:
+        data = read_bytes(path, MOST_BYTES)
+        # torch compresses nothing, so that no more than the file's own size is unpacked.
+        with open_zip(data, path, len(data), 100_000) as file:
             broken = file.testzip()  # torch does not look at the checksums
         if broken is not None:
             raise ValueError(f"{broken} has another checksum")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or "space" not in content or not isinstance(content.get("config"), dict):
             raise ValueError("it holds something else")
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}.") from error
+        _require_tree(content["config"])
+    except FileNotFoundError:
+        raise CheckpointError(f"cannot read {path}: No such file.") from None
+    except FileError as error:
+        raise CheckpointError(str(error)) from error
     except Exception as error:  # torch and zipfile raise many kinds for a damaged file
-        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        reason = shown_text(str(error).split("\n")[0]).rstrip(".") or type(error).__name__
         raise CheckpointError(f"{path} is damaged: {reason}.") from error
     return content
+
+
+def _require_tree(config: Any) -> None:
+    """Refuse a config that has itself, or is too large to be compared. (What is in it twice counts twice.)
+
+    Raises:
+        ValueError: it has over 10,000 values.
+    """
+    waiting, seen = [config], 0
+    while waiting:
+        value, seen = waiting.pop(), seen + 1
+        if seen > 10_000:
+            raise ValueError("its config has over 10,000 values")
+        if isinstance(value, (dict, list, tuple)):
+            waiting += value.values() if isinstance(value, dict) else value

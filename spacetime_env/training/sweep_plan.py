@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from spacetime_env.config.differences import settings_of
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import policy_for
 from spacetime_env.evaluation import figures_json
-from spacetime_env.files import write_atomically
+from spacetime_env.files import FileError, read_json, write_atomically
 from spacetime_env.space import Space
 from spacetime_env.training.step import require_settings
 
@@ -48,9 +49,10 @@ class SweepRun:
     def record(self) -> dict[str, Any]:
         """The content of ``sweep.json``: settings, config, seconds, done. Empty if it is missing or damaged."""
         try:
-            found = json.loads((self.folder / RECORD).read_text())
-            return found if isinstance(found["config"], dict) and found["seconds"] >= 0 and "done" in found else {}
-        except (OSError, ValueError, LookupError, TypeError):
+            found = read_json(self.folder / RECORD)
+            seconds = float(found["seconds"])
+            return found if isinstance(found["config"], dict) and 0 <= seconds < math.inf and "done" in found else {}
+        except (FileNotFoundError, FileError, ValueError, LookupError, TypeError, OverflowError):
             return {}
 
     def done(self) -> bool:

@@ -92,6 +92,8 @@ def other(name: str, hint: Any, value: Any) -> Any:
         return value[:-1] if value else (("A",) if isinstance(value, tuple) else {"A": 1})  # type: ignore[index]
     if isinstance(value, Schedule):
         return replace(value, end=value.end + 1)
+    if isinstance(value, float) and value:
+        return value / 2  # some lie in [0, 1]
     return value + "x" if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
 
 

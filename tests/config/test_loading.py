@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -111,7 +112,7 @@ def test_a_base_goes_below_the_file(tmp_path: Path) -> None:
         (
             "base: other.yaml",
             "- 1",
-            r"other.yaml: expected keys of Config, since .*game.yaml is based on it, and got \[1\]",
+            r"other.yaml: expected keys of Config, since .*game.yaml is based on it\.",
         ),
         ("base: other.yaml", "a: [", r"other.yaml is not YAML"),
         ("base: other.yaml", "trian: {}", r"game.yaml: unknown key 'trian'. Did you mean 'train'"),
@@ -240,3 +241,69 @@ def test_on_and_off_may_be_written_without_quotes(tmp_path: Path, word: str, amp
 
 def test_whole_numbers_may_be_written_as_floats() -> None:
     assert from_dict(DataConfig, {"size": 64.0}).size == 64
+
+
+ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ALIASES, r"game.yaml is not YAML \(line \d: over 20000 values"),
+        ("x: &a [1, 2, 3]\nscene: {ignore: [*a, *a]}", "game.yaml: unknown key 'x'"),
+        ("seed: !!bool foo", "game.yaml is not YAML .line 1: 'foo' is no bool"),
+        ("seed: " + "9" * 5000, "is no int"),
+        ("[" * 10_000, "over 50 levels"),
+        ("[]", r"expected keys of Config, got \[\]"),
+        ("0", "expected keys of Config, got 0"),
+        ("false", "expected keys of Config, got False"),
+        ("base: /etc/passwd", "base: expected the name of a config file, NAME.yaml, got '/etc/passwd'"),
+        ("games: {Pong: ../../x}", "games: expected the name of a config file, NAME.yaml"),
+        ("model: {z_what_dim: 1000000000}", "model: z_what_dim: expected 1 to 16384, got 1000000000"),
+        ("model: {glimpse: {size: 16000000}}", "glimpse: size: expected 1 to 512, got 16000000"),
+        ("model: {glimpse: {encoder: [[16777216, 3, 1, 1, 4]]}}", "encoder: expected 0 to 16384, got 16777216"),
+        ("model: {background: {hidden_dim: 100000000}}", "hidden_dim: expected 1 to 16384"),
+        ("data: {size: 1000000000000}", "data: size: expected at most 10000000, got 1000000000000"),
+        ("train: {learning_rate: .nan}", "learning_rate: expected float that is finite, got nan"),
+        ("train: {learning_rate: .inf}", "learning_rate: expected float that is finite, got inf"),
+        (f"train: {{learning_rate: {'9' * 390}}}", "expected float that is finite, got <a number of 1296 bits>"),
+        ("scene: {max_speed: 0}", r"scene: max_speed: expected 0.01 to 1000000, got 0\.0"),
+        ("scene: {keep: 1000000000000000000000000000000}", "scene: keep: expected 0 to 1000000"),
+        ("scene: {threshold: 1.5}", r"scene: threshold: expected 0 to 1, got 1\.5"),
+        ("scene: {overlap: -1}", "scene: overlap: expected 0 to 1"),
+        ("scene: {slots: {Ball: 1000000000000}}", "scene: slots: expected 0 to 1000, got 1000000000000"),
+        ("scene: {slots: {Ball: -1}}", "scene: slots: expected 0 to 1000, got -1"),
+        ("scene: {slots: {Ball: 999, Player: 999}}", "slots: expected at most 1000 of all classes together, got 1998"),
+    ],
+)
+def test_numbers_and_trees_that_would_take_all_memory(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(write(tmp_path, text))
+    assert len(str(caught.value)) < 800
+
+
+def test_values_of_settings_that_cannot_be_built(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'seed=!!bool foo' is not YAML; put quotes around it\. seed is not YAML"):
+        load_config(write(tmp_path, ""), ["seed=!!bool foo"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_speed": float("nan")}, "max_speed: expected 0.01 to 1000000, got nan"),
+        ({"threshold": float("nan")}, "threshold: expected 0 to 1, got nan"),
+        ({"keep": -1}, "keep: expected 0 to 1000000, got -1"),
+        ({"ignore": ((0, 0, 10**9, 1),)}, "ignore: expected -4096 to 4096"),
+    ],
+)
+def test_a_scene_made_in_python_has_the_same_ranges(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SceneConfig(**values)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "a/b", "..", ".x", "a\\b", "a\nb", "x" * 300])
+def test_the_name_of_a_run_is_no_path(name: str) -> None:
+    with pytest.raises(ConfigError, match="name: expected a name of letters, digits"):
+        run_name(Config(name=name))

@@ -69,7 +69,7 @@ def test_entries_of_a_zip_file() -> None:
             read_zip(zipped(entries), "x.zip", limit, most)
     with pytest.raises(FileError, match=r"another method than deflate"):
         read_zip(zipped(entries, zipfile.ZIP_LZMA), "x.zip", 100)
-    with pytest.raises(FileError, match=r"x.zip is no zip file"):
+    with pytest.raises(FileError, match=r"x.zip is damaged: it is no zip file"):
         read_zip(b"PK", "x.zip", 100)
 
 
@@ -137,5 +137,5 @@ def test_headers_that_lie_are_refused_before_anything_is_allocated(kind: str) ->
 def test_one_array_is_no_npz() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros(3))
-    with pytest.raises(FileError, match=r"x.npz is no zip file"):
+    with pytest.raises(FileError, match=r"x.npz is damaged: it is no zip file"):
         load_arrays(buffer.getvalue(), "x.npz", 1000)

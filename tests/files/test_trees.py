@@ -25,7 +25,7 @@ def test_trees(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: 1\nb: !!bool foo", r"x.yaml, line 2: not YAML \('foo' is no bool"),
+        ("a: 1\nb: !!bool foo", r"x.yaml is not YAML \(line 2: 'foo' is no bool"),
         ("!!bool ''", "line 1: .* is no bool"),
         ("!!int x", "is no int"),
         ("!!int ''", "is no int"),
@@ -39,15 +39,15 @@ def test_trees(tmp_path: Path) -> None:
         ("a: 1" + ":10" * 100_000, r"is no int \(over 400 digits\)"),
         ("[" * 10_000, "over 50 levels"),
         ("- " * 10_000, "over 50 levels"),
-        (ALIASES, "line [5-7]: not YAML .over 20000 values"),
+        (ALIASES, "is not YAML .line [5-7]: over 20000 values"),
         ("&a [*a]", "an alias for what it is in"),
-        ("a: [1, 2", "line 1: not YAML"),
+        ("a: [1, 2", "is not YAML .line 1: "),
         ("a: *b", "undefined alias"),
         ("!!python/object:os.system x", "could not determine a constructor"),
-        ("a: \x00", r"x.yaml: not YAML"),
+        ("a: \x00", r"x.yaml is not YAML"),
         ("? [1, 2]\n: 3", "unhashable key"),
-        ("<<: 5", "line 1: not YAML"),
-        ("a: 1\n---\nb: 2", "line 2: not YAML"),
+        ("<<: 5", "is not YAML .line 1: "),
+        ("a: 1\n---\nb: 2", "is not YAML .line 2: "),
     ],
 )
 def test_yaml_that_cannot_be_built(text: str, says: str) -> None:
@@ -66,11 +66,11 @@ def test_bounds_of_files(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "b", 10)
     (tmp_path / "a").write_bytes(b"a: \xff")
-    with pytest.raises(FileError, match=r"/a is no text in UTF-8 \(byte 3\)\."):
+    with pytest.raises(FileError, match=r"/a is not YAML \(byte 3 is no UTF-8\)\."):
         read_yaml(tmp_path / "a")
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "9" * 5000, ""])
 def test_json_that_cannot_be_built(text: str) -> None:
-    with pytest.raises(FileError, match=r"x.json: not JSON"):
+    with pytest.raises(FileError, match=r"x.json is not JSON"):
         parse_json(text.encode(), "x.json")

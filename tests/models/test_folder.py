@@ -383,7 +383,7 @@ def test_weights_that_do_not_fit(copied: Path, change: object, message: str) -> 
         (lambda t: t["model"].update(rows=[5, 45]), r"does not describe a network: model.rows: .*got \[5, 45\]"),
         (lambda t: t["model"].update(grid=5), "does not describe a network.*model.grid is 5"),
         (lambda t: t["model"].update(z_what_dim=4), r"coef \(2, 3\) does not fit z_what_dim 4"),
-        (lambda t: t["model"].update(z_what_dim=-1), "does not describe a network"),
+        (lambda t: t["model"].update(z_what_dim=-1), "model: z_what_dim: expected 1 to 16384, got -1"),
         (lambda t: t["model"]["encoder"].update(layers=[]), "does not describe a network"),
         (lambda t: t["model"]["glimpse"].update(size=8), "draws glimpses of size 4"),
         (lambda t: t.update(class_names=["Player"]), r"1 classes needs coef \(1, D\)"),

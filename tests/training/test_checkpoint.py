@@ -6,8 +6,10 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -171,6 +173,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
+from typing import Any
 from spacetime_env.training.checkpoint import save_checkpoint
 from tests.training.test_checkpoint import CONFIG, state
 resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
@@ -183,3 +186,74 @@ except ValueError as error:
     assert done.stdout.startswith(f"CheckpointError cannot save a checkpoint to {tmp_path}: ")
     assert "The last one is still there" in done.stdout
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def put(content: dict[str, Any], *keys: Any, value: Any) -> None:
+    for key in keys[:-1]:
+        content = content[key]
+    content[keys[-1]] = value
+
+
+NAN, ITSELF = float("nan"), [[]]
+ITSELF[0] = ITSELF
+WRONG: dict[str, Any] = {
+    "an optimizer without state": (("optimizers", 0, "state"), None),
+    "no optimizer": (("optimizers", 0), None),
+    "a state of another optimizer": (("optimizers", 0, "state"), {0: {"exp_avg": torch.zeros(77)}}),
+    "a state of no parameter": (("optimizers", 0, "state"), {10**6: {"exp_avg": torch.zeros(77)}}),
+    "moments that are NaN": (("optimizers", 0, "state"), {0: {"step": torch.tensor(NAN)}}),
+    "a learning rate that is text": (("optimizers", 0, "param_groups", 0, "lr"), "x"),
+    "a learning rate that is NaN": (("optimizers", 0, "param_groups", 0, "lr"), NAN),
+    "a step that is text": (("step",), "x"),
+    "a negative step": (("step",), -1),
+    "a step that is huge": (("step",), 10**30),
+    "a best that is NaN": (("best",), NAN),
+    "seconds that are text": (("seconds",), "long"),
+    "a mismatch that is NaN": (("mismatch",), [NAN]),
+    "a mismatch that is text": (("mismatch",), ["x"]),
+    "numbers drawn from nothing": (("rng",), torch.zeros(3, dtype=torch.uint8)),
+    "weights that are NaN": (("space", "foreground.encoder.head.bias"), None),
+    "a config that has itself": (("config", "train"), {"steps": ITSELF}),
+    "a config that is a list": (("config",), [1]),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_value_changes_nothing_and_the_checkpoint_before_is_taken(tmp_path: Path, kind: str) -> None:
+    save_checkpoint(tmp_path, state(step=3), CONFIG, keep=2, best=False)
+    last = save_checkpoint(tmp_path, state(step=7, seed=2), CONFIG, keep=2, best=False)
+    content = torch.load(last, weights_only=True)
+    keys, value = WRONG[kind]
+    if keys[0] == "space":
+        value = torch.full_like(content["space"][keys[1]], NAN)
+    put(content, *keys, value=value)
+    torch.save(content, last)
+    asked, random = state(seed=1), torch.get_rng_state()
+    weights = {name: tensor.clone() for name, tensor in asked.space.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"step-0000007.pt is damaged"):
+        load_checkpoint(last, asked, CONFIG)
+    assert torch.equal(torch.get_rng_state(), random) and not asked.optimizers[0].state and asked.step == 0
+    for name, tensor in asked.space.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+    assert resume(tmp_path, asked, CONFIG) == tmp_path / "step-0000003.pt" and asked.step == 3
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_it_is(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, state(step=3), CONFIG, keep=2, best=False)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/bomb", bytes(50_000_000))
+    with pytest.raises(CheckpointError, match="bytes when unpacked; expected at most"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "directory"])
+def test_a_checkpoint_that_is_no_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "step-0000003.pt"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(kind)
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* can be read"):
+        resume(tmp_path, state(), CONFIG)
