@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,10 @@ from spacetime_env.agent.envs import NOOPS
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.envs.vector import cores
+from spacetime_env.locks import hold
+from spacetime_env.shipped import is_shipped
 
+WAIT = 30.0  # seconds to wait for another process that writes an agent into the same folder of agents
 PACKAGES = ("spacetime-env", "stable-baselines3", "torch", "gymnasium", "ale-py", "numpy")
 
 
@@ -40,10 +44,14 @@ def ship(
         command: what made it.
         root: the folder ``name`` is put here; "" is ``<game>-<algo>``.
         episodes, seed: of the evaluation.
-        overwrite: replace an agent of that name even if it plays better.
+        overwrite: replace an agent of that name even if it ships or plays better.
 
     Returns:
-        The folder: in ``root``, or in the run's folder where a better agent keeps its place.
+        The folder: in ``root``, or in the run's folder where a shipped or a better agent keeps its place.
+
+    Raises:
+        AgentError: the disk is full, or the folder cannot be written.
+        LockError: another process holds ``root`` for longer than ``WAIT``. The same command then ships the agent.
     """
     run, progress = supervisor.run, supervisor.progress
     best = progress
@@ -51,8 +59,7 @@ def ship(
         best = sb3_checkpoint.restore(run.best, agent, counters=False)
     print(f"Playing {episodes} episodes with the best weights.")
     returns = folder.evaluate(agent, supervisor.eval_envs, episodes, seed)
-    game = run.asked["env"].rpartition("/")[2].rpartition("-")[0].lower()
-    name = name or f"{game}-{run.asked['algo']}"
+    name = name or default_name(run.asked)
     about = {
         "name": name,
         "algo": run.asked["algo"],
@@ -89,13 +96,16 @@ def ship(
     }
     target = root / name
     print(f"Return {returns.mean():.1f} ± {returns.std():.1f} over {len(returns)} episodes.")
-    better = _better(target, about)
-    if better and not overwrite:
+    kept = keeps_its_place(target) or _better(target, about)
+    if kept and not overwrite:
         target = run.folder / name
-        print(f"{better} The new one is in {target}; --overwrite puts it in the other's place.")
+        print(f"{kept} The new one is in {target}; --overwrite puts it in the other's place.")
     try:
         sb3_checkpoint.save(run.folder / folder.POLICY, agent, best, replay=False)
-        folder.write(target, (run.folder / folder.POLICY).read_bytes(), about, texts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The run's folder is held already. Of the agents' folder another training may be writing an agent now.
+        with contextlib.nullcontext() if target.parent == run.folder else hold(target.parent, WAIT):
+            folder.write(target, (run.folder / folder.POLICY).read_bytes(), about, texts)
         run.write(finished=True, agent=str(target))
     except OSError as error:
         raise AgentError(
@@ -104,6 +114,25 @@ def ship(
         ) from None
     print(f"The agent is in {target}.")
     return target
+
+
+def default_name(asked: Mapping[str, Any]) -> str:
+    """``pong-ppo``, from the settings of a training."""
+    game = str(asked["env"]).rpartition("/")[2].rpartition("-")[0].lower()
+    return f"{game}-{asked['algo']}"
+
+
+def keeps_its_place(target: Path) -> str:
+    """A sentence where ``target`` holds an agent that ships, or other things than an agent, else ""."""
+    if is_shipped("agents", target):
+        return f"{target} comes with the package."
+    if target.exists() and not (target / folder.DESCRIPTION).is_file() and not _is_empty(target):
+        return f"{target} is no agent, and is not empty."
+    return ""
+
+
+def _is_empty(target: Path) -> bool:
+    return target.is_dir() and not any(target.iterdir())
 
 
 def _better(target: Path, about: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from spacetime_env.agent.envs import (
 from spacetime_env.agent.hyperparameters import AgentError, Hyperparameters, algorithm, parse, read
 from spacetime_env.agent.run_folder import RunFolder
 from spacetime_env.agent.sb3_checkpoint import Progress, restore
-from spacetime_env.agent.ship import ship
+from spacetime_env.agent.ship import default_name, keeps_its_place, ship
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.shipped import folders
 
@@ -76,6 +76,9 @@ def train(options: Options, command: str = "") -> Path | None:
     if run.resumed:
         print(f"Going on with {run.folder}.")
     asked = run.asked
+    target = Path(options.agents_folder) / (options.name or default_name(asked))
+    if not options.overwrite and (kept := keeps_its_place(target)):
+        print(f"{kept} The agent will be put into {run.folder}; --name gives it another name in the folder of agents.")
     settings = parse(asked["hyperparameters"], algorithm(asked["algo"]))
     env_kwargs = {**settings.env_kwargs, **asked["env_kwargs"], **options.env_kwargs}
     maker = EnvMaker(asked["env"], env_kwargs)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ale_py
 import yaml
@@ -22,6 +22,7 @@ from spacetime_env.config import (
     to_dict,
 )
 from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
+from spacetime_env.envs.choose_model import variant
 from spacetime_env.files import write_atomically
 
 FORMAT = 1
@@ -55,6 +56,8 @@ class SplitMeta:
     window: int = 0  # steps before and after a frame that its steadiness was measured over; 0: it was not
     subframes: int = 1  # 2: the emulator's frame before each is there too
     classes: tuple[str, ...] = ()  # that the labels can name
+    mode: int | None = None  # of the game; None: its default
+    difficulty: int | None = None  # likewise
     package: str = ""  # version of spacetime_env
     ale: str = ""  # version of ale_py
     format: int = FORMAT
@@ -88,7 +91,7 @@ class SplitMeta:
 
     def differences(self, other: SplitMeta) -> list[str]:
         """What makes the frames of two splits different, in words. Versions and the classes of labels do not count."""
-        facts = ("split", "agent_version", "native", "frameskip", "sticky", "labels", "format")
+        facts = ("split", "agent_version", "native", "frameskip", "sticky", "labels", "mode", "difficulty", "format")
         one, two = (meta.settings() | {name: getattr(meta, name) for name in facts} for meta in (self, other))
         return differences(one, two, Scope.RECORDING)
 
@@ -114,8 +117,9 @@ def read_meta(folder: Path) -> SplitMeta:
 
 
 def write_meta(folder: Path, meta: SplitMeta) -> None:
-    """Write ``meta.yaml``."""
-    save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
+    """Write ``meta.yaml``. A mode or difficulty that is the game's default is left out."""
+    tree = {key: value for key, value in to_dict(meta).items() if value is not None}
+    save(folder / META, yaml.safe_dump(tree, sort_keys=False).encode())
 
 
 def read_yaml(path: Path, missing: str, damaged: str) -> Any:
@@ -179,12 +183,13 @@ def settings_for(
     if not isinstance(policy, MixedPolicy):
         require_name(policy.name)
     screens = {part.name: _screen(part, game) for part in parts}
-    native, frameskip, sticky = screens[parts[0].name]
+    first = screens[parts[0].name]
     for name, found in screens.items():
-        if found != (native, frameskip, sticky):
+        if found != first:
             raise DatasetError(
-                f"{name} plays another game than {parts[0].name}: height and width, frames a step and probability of "
-                f"repeated actions are {found} and {(native, frameskip, sticky)}. Record them in splits of their own."
+                f"{name} plays another game than {parts[0].name}: height and width, frames a step, probability of "
+                f"repeated actions, mode and difficulty are {tuple(found)} and {tuple(first)}. Record them in splits "
+                "of their own."
             )
     return SplitMeta(
         game=game,
@@ -198,9 +203,11 @@ def settings_for(
         order=config.order,
         gap=config.gap,
         warmup=config.warmup,
-        native=native,
-        frameskip=frameskip,
-        sticky=sticky,
+        native=first.native,
+        frameskip=first.frameskip,
+        sticky=first.sticky,
+        mode=first.mode,
+        difficulty=first.difficulty,
         trail=f"{motion.background} of {motion.trail}" if motion.extent == "trail" else "",
         labels=labels,
         window=motion.rarity.window if motion.foreground == "rarity" else 0,
@@ -210,8 +217,18 @@ def settings_for(
     )
 
 
-def _screen(policy: Policy, game: str) -> tuple[tuple[int, int], int, float]:
-    """Height and width, ALE frames a step and the probability of repeated actions of a policy's environment."""
+class Console(NamedTuple):
+    """What an environment plays on; see :class:`SplitMeta`."""
+
+    native: tuple[int, int]
+    frameskip: int
+    sticky: float
+    mode: int | None
+    difficulty: int | None
+
+
+def _screen(policy: Policy, game: str) -> Console:
+    """What a policy's environment plays on."""
     # A copy, so that what the policy loads here does not go to other processes.
     env = copy.copy(policy).make_env(game)
     ale = getattr(env.unwrapped, "ale", None)
@@ -222,8 +239,9 @@ def _screen(policy: Policy, game: str) -> tuple[tuple[int, int], int, float]:
     env.step(0)
     height, width = ale.getScreenDims()
     frameskip, sticky = ale.getEpisodeFrameNumber() - before, ale.getFloat("repeat_action_probability")
+    found = Console((height, width), frameskip, round(sticky, 6), *variant(env))
     env.close()
-    return (height, width), frameskip, round(sticky, 6)
+    return found
 
 
 def require_same_settings(folder: Path, asked: SplitMeta) -> SplitMeta:

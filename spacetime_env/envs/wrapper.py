@@ -10,7 +10,15 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 
-from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
+from spacetime_env.envs.choose_model import (
+    default_model,
+    game_of,
+    load_for,
+    require_match,
+    variant,
+    warn_about_unseen,
+    with_classes,
+)
 from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.envs.observation import OBS_FORMATS, SCENE_INFO, Observer, ObsType, SceneForm
 from spacetime_env.models.screens import Screen
@@ -145,6 +153,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._given = default_model(game) if given is None else given
         self.model: ObjectModel = load_for(self._given, game)
         require_match(self.model, game, size, allow_game_mismatch)
+        warn_about_unseen(self.model, *variant(env))
         self._watcher = Watcher(1)  # remembers nothing before it is asked: many environments share one instead
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay
