@@ -31,6 +31,7 @@ missing = [name for name in shipped if f"spacetime_env/_bundled/{name}" not in i
 missing += [name for name in shipped if name not in in_sdist]
 assert not missing, f"not in the wheel or the sdist: {missing}"
 assert "spacetime_env/py.typed" in in_wheel
+assert "spacetime_env/shipped.sha256" in in_wheel
 print(
     f"{wheel}: {len(in_wheel)} files, {Path(wheel).stat().st_size / 1e6:.1f} MB; {len(shipped)} shipped files"
 )

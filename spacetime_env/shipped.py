@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from spacetime_env.files import shown
+from spacetime_env.files import shown, shown_text
 
 HASHES = "shipped.sha256"  # of what comes with the package, in the form of the program sha256sum
 WEIGHTS = {"models": "model.safetensors", "agents": "policy.zip"}  # the file that is hashed

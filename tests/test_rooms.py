@@ -29,7 +29,7 @@ TOO_LONG: dict[str, str] = {}  # a module of more than 300 lines -> why
 LONG_FUNCTIONS = {  # a function of more than 60 lines -> why
     "agent.train.train": "to be split",
     "commands.record.parser": "to be split",
-    "data.meta.settings_for": "to be split",
+    "data.new_split.settings_for": "to be split",
     "envs.wrapper.SpaceTimeObservation.__init__": "to be split",
     "objects.describe_compiled.arrange": "to be split",
     "objects.tracker_compiled.track": "to be split",

@@ -163,7 +163,7 @@ def as_policy(name_or_path: str | Path, trust: bool = False) -> AgentPolicy:
 def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[str, str]) -> None:
     """Write an agent folder beside ``folder``, then put it in its place; an old one stays until then.
 
-    Two processes that write the same folder at once have to lock it.
+    Files of an old folder that are not written stay in it. The caller holds the folder that it is in.
 
     Raises:
         OSError: it cannot be written.
@@ -181,6 +181,9 @@ def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[
             old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
             os.replace(folder, old)  # an empty folder may be replaced
             os.replace(new, folder)
+            for path in old.iterdir():
+                if not (folder / path.name).exists():
+                    os.replace(path, folder / path.name)
             shutil.rmtree(old)
         else:
             os.replace(new, folder)

@@ -25,7 +25,9 @@ from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.envs.vector import cores
 from spacetime_env.files import shown
 from spacetime_env.locks import LockError, hold
+from spacetime_env.shipped import is_shipped
 
+WAIT = 30.0  # seconds to wait for another process that writes an agent into the same folder of agents
 PACKAGES = ("spacetime-env", "stable-baselines3", "torch", "gymnasium", "ale-py", "numpy")
 
 
@@ -51,13 +53,15 @@ def ship(
         root: the folder that the agent's folder is put into.
         name: of the agent's folder; "" is ``<game>-<algo>``.
         episodes, seed: of the evaluation.
-        overwrite: replace an agent of that name even if it plays better.
+        overwrite: replace an agent of that name even if it ships or plays better.
 
     Returns:
-        The agent's folder. It is in ``root``; or in the run's folder, if a better agent of that name is in ``root``.
+        The agent's folder. It is in ``root``; or in the run's folder, if a shipped or a better agent of that name is in
+        ``root``.
 
     Raises:
-        AgentError: the folder cannot be written.
+        AgentError: the disk is full, or the folder cannot be written.
+        LockError: another process holds ``root`` for longer than ``WAIT``. The same command then ships the agent.
     """
     run, progress = supervisor.run, supervisor.progress
     best = progress
@@ -118,16 +122,13 @@ def _put(
     root: Path,
     overwrite: bool,
 ) -> Path:
-    """Write the agent's folder into ``root``, or beside a better agent into the run's folder; see :func:`ship`."""
+    """Write the agent's folder into ``root``, or into the run's folder if another keeps its place; see :func:`ship`."""
     run, evaluations = supervisor.run, supervisor.progress.evaluations
     target = root / about["name"]
-    better = _better(target, about)
-    if is_taken(target):
+    kept = keeps_its_place(target) or _better(target, about)
+    if kept and not overwrite:
         target = run.folder / about["name"]
-        print(f"{root / about['name']} is there and is no agent: the new one is in {target}.")
-    elif better and not overwrite:
-        target = run.folder / about["name"]
-        print(f"{better} The new one is in {target}; --overwrite puts it in the other's place.")
+        print(f"{kept} The new one is in {target}; --overwrite puts it in the other's place.")
     texts = {
         CARD: card.card(about, evaluations),
         card.CURVE: card.curve(evaluations, f"{about['algo'].upper()} on {about['env']}"),
@@ -135,8 +136,8 @@ def _put(
     try:
         sb3_checkpoint.save(run.folder / POLICY, agent, best, replay=False)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The run's own folder is held already.
-        with nullcontext() if target.parent == run.folder else hold(target.parent, wait=30.0):
+        # The run's folder is held already. Of the agents' folder another training may be writing an agent now.
+        with nullcontext() if target.parent == run.folder else hold(target.parent, WAIT):
             folder.write(target, (run.folder / POLICY).read_bytes(), about, texts)
         run.write(finished=True, agent=str(target))
     except OSError as error:
@@ -174,6 +175,13 @@ def is_taken(target: Path) -> bool:
     if target.is_dir():
         return any(target.iterdir()) and not (target / DESCRIPTION).is_file()
     return os.path.lexists(target)
+
+
+def keeps_its_place(target: Path) -> str:
+    """A sentence if ``target`` holds an agent that ships, or other things than an agent; otherwise ""."""
+    if is_shipped("agents", target):
+        return f"{target} comes with the package."
+    return f"{target} is no agent, and is not empty." if is_taken(target) else ""
 
 
 def _better(target: Path, about: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from spacetime_env.agent.hyperparameters import Hyperparameters, algorithm, pars
 from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.run_folder import RunFolder
 from spacetime_env.agent.sb3_checkpoint import restore
-from spacetime_env.agent.ship import default_name, is_taken, require_name, ship
+from spacetime_env.agent.ship import default_name, is_taken, keeps_its_place, require_name, ship
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.files import shown
 from spacetime_env.shipped import folders
@@ -88,6 +88,9 @@ def _train(options: Options, run: RunFolder, command: str) -> Path | None:
     if run.resumed:
         print(f"Going on with {run.folder}.")
     asked = run.asked
+    target = Path(options.agents_folder) / (options.name or default_name(asked["env"], asked["algo"]))
+    if not options.overwrite and (kept := keeps_its_place(target)):
+        print(f"{kept} The agent will be put into {run.folder}; --name gives it another name in the folder of agents.")
     settings = parse(asked["hyperparameters"], algorithm(asked["algo"]), trust=options.trust)
     env_kwargs = {**settings.env_kwargs, **ranges.env_kwargs(asked["env_kwargs"]), **options.env_kwargs}
     maker = EnvMaker(asked["env"], env_kwargs, trust=options.trust)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ale_py
 import yaml
 
-from spacetime_env import __version__
 from spacetime_env.config import (
     ConfigError,
-    DataConfig,
     MotionConfig,
     Scope,
     differences,
@@ -22,8 +18,6 @@ from spacetime_env.config import (
     to_dict,
 )
 from spacetime_env.config.tree import in_range, require_plain, require_ranges
-from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
-from spacetime_env.envs.noop import noop
 from spacetime_env.files import FileError, shown, write_atomically
 from spacetime_env.files import read_yaml as read_tree
 
@@ -62,6 +56,8 @@ class SplitMeta:
     # 2: the emulator's frame before each frame is stored too.
     subframes: int = field(default=1, metadata=in_range(1, 2))
     classes: tuple[str, ...] = ()  # names that the labels can have
+    mode: int | None = None  # of the game; None: its default
+    difficulty: int | None = None  # likewise
     package: str = ""  # version of spacetime_env
     ale: str = ""  # version of ale_py
     format: int = FORMAT
@@ -112,7 +108,7 @@ class SplitMeta:
 
     def differences(self, other: SplitMeta) -> list[str]:
         """What makes the frames of two splits different, in words. Versions and the classes of labels do not count."""
-        facts = ("split", "agent_version", "native", "frameskip", "sticky", "labels", "format")
+        facts = ("split", "agent_version", "native", "frameskip", "sticky", "labels", "mode", "difficulty", "format")
         one, two = (meta.settings() | {name: getattr(meta, name) for name in facts} for meta in (self, other))
         return differences(one, two, Scope.RECORDING)
 
@@ -138,8 +134,9 @@ def read_meta(folder: Path) -> SplitMeta:
 
 
 def write_meta(folder: Path, meta: SplitMeta) -> None:
-    """Write ``meta.yaml``. Raises as :func:`save` does."""
-    save(folder / META, yaml.safe_dump(to_dict(meta), sort_keys=False).encode())
+    """Write ``meta.yaml``, without mode and difficulty if they are the game's default. Raises as :func:`save` does."""
+    tree = {key: value for key, value in to_dict(meta).items() if value is not None}
+    save(folder / META, yaml.safe_dump(tree, sort_keys=False).encode())
 
 
 def read_yaml(path: Path, missing: str, damaged: str, limit: int = 1 << 20, nodes: int = 20_000) -> Any:
@@ -174,105 +171,9 @@ def save(path: Path, data: bytes) -> None:
         ) from error
 
 
-def settings_for(
-    game: str, split: str, policy: Player, config: DataConfig, motion: MotionConfig, labels: bool
-) -> SplitMeta:
-    """The ``meta.yaml`` of a split that is asked for, without the classes of the labels.
-
-    Args:
-        game: as in ``ALE/<Game>-v5``.
-        split: ``"train"``, ``"validation"`` or ``"test"``.
-        policy: the player. Its environment is made once, to ask for the size of the frames.
-        labels: with ground-truth boxes.
-
-    Raises:
-        DatasetError: a setting out of range, a policy without ALE, or a mix that cannot be recorded as one split.
-        ConfigError: a policy whose name reads as a mix.
-    """
-    size = config.size if split == "train" else config.eval_size
-    _require_ranges(config, motion, size)
-    parts = parts_of(policy)
-    shards = -(-size // config.shard_size)
-    if len(parts) > shards:
-        raise DatasetError(
-            f"the mix {policy.name} has {len(parts)} parts and plays a shard each, but {size} stacks in files of "
-            f"{config.shard_size} are {shards}. Lower data.shard_size, or ask for more stacks."
-        )
-    if not isinstance(policy, MixedPolicy):
-        require_name(policy.name)
-    native, frameskip, sticky = _common_screen(parts, game)
-    return SplitMeta(
-        game=game,
-        split=split,
-        agent=policy.name,
-        agent_version=getattr(policy, "fingerprint", ""),
-        seed=config.seed,
-        size=size,
-        length=config.length,
-        shard_size=config.shard_size,
-        order=config.order,
-        gap=config.gap,
-        warmup=config.warmup,
-        native=native,
-        frameskip=frameskip,
-        sticky=sticky,
-        trail=trail_of(motion),
-        labels=labels,
-        window=motion.rarity.window if motion.foreground == "rarity" else 0,
-        subframes=config.subframes,
-        package=__version__,
-        ale=ale_py.__version__,
-    )
-
-
 def trail_of(motion: MotionConfig) -> str:
     """The background that is stored with each stack, such as ``mode of 64``; "" if none is."""
     return f"{motion.background} of {motion.trail}" if motion.extent == "trail" else ""
-
-
-def _require_ranges(config: DataConfig, motion: MotionConfig, size: int) -> None:
-    """Refuse settings out of range; ``size``: stacks of the split."""
-    for name in ("length", "shard_size", "workers"):
-        if getattr(config, name) < 1:
-            raise DatasetError(f"data.{name}: expected 1 or more, got {getattr(config, name)}.")
-    for name in ("gap", "warmup"):
-        if getattr(config, name) < 0:
-            raise DatasetError(f"data.{name}: expected 0 or more, got {getattr(config, name)}.")
-    if config.subframes not in (1, 2):
-        raise DatasetError(f"data.subframes: expected 1 or 2, got {config.subframes}.")
-    if motion.rarity.window < 1:
-        raise DatasetError(f"motion.rarity.window: expected 1 or more steps, got {motion.rarity.window}.")
-    if size < 1:
-        raise DatasetError(f"expected a size of 1 stack or more, got {size}.")
-
-
-def _common_screen(parts: Sequence[Policy], game: str) -> tuple[tuple[int, int], int, float]:
-    """:func:`_screen` of several policies, which must be the same."""
-    screens = {part.name: _screen(part, game) for part in parts}
-    first = screens[parts[0].name]
-    for name, screen in screens.items():
-        if screen != first:
-            raise DatasetError(
-                f"{name} plays another game than {parts[0].name}: height and width, frames a step and probability of "
-                f"repeated actions are {screen} and {first}. Record them in splits of their own."
-            )
-    return first
-
-
-def _screen(policy: Policy, game: str) -> tuple[tuple[int, int], int, float]:
-    """Height and width, ALE frames in a step and the probability of repeated actions of a policy's environment."""
-    # A copy of the policy: what it loads here, such as an agent, is not sent to the recording processes.
-    env = copy.copy(policy).make_env(game)
-    ale = getattr(env.unwrapped, "ale", None)
-    if ale is None:
-        raise DatasetError(f"the environment of {policy.name} has no ALE under it; only Atari is recorded.")
-    env.reset()
-    before = ale.getEpisodeFrameNumber()
-    env.step(noop(env.action_space))
-    height, width = ale.getScreenDims()
-    frameskip, sticky = ale.getEpisodeFrameNumber() - before, ale.getFloat("repeat_action_probability")
-    env.close()
-    return (height, width), frameskip, round(sticky, 6)
 
 
 def require_same_settings(folder: Path, asked: SplitMeta) -> SplitMeta:

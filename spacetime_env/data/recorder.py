@@ -31,9 +31,9 @@ from spacetime_env.data.meta import (
     SplitMeta,
     require_same_settings,
     save,
-    settings_for,
     write_meta,
 )
+from spacetime_env.data.new_split import settings_for
 from spacetime_env.data.players import Player
 from spacetime_env.data.playing import record_shard, seed_for
 from spacetime_env.data.split import open_split

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +93,45 @@ def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], a
             f"the model reads native frames of H x W = {model.native[0]} x {model.native[1]}, and the "
             f"environment observes {size[0]} x {size[1]}. Put the wrapper inside those that resize."
         )
+
+
+class UnseenWarning(UserWarning):
+    """An environment plays a mode or difficulty that its model was not trained on."""
+
+
+def variant(env: gym.Env[Any, Any]) -> tuple[int | None, int | None]:
+    """Mode and difficulty that an Atari environment was made with; None: the game's default, which ALE lists first."""
+    spec, ale = env.unwrapped.spec, getattr(env.unwrapped, "ale", None)
+    asked = {} if spec is None else spec.kwargs
+    mode, difficulty = asked.get("mode"), asked.get("difficulty")
+    if ale is not None:
+        mode = None if mode in ale.getAvailableModes()[:1] else mode
+        difficulty = None if difficulty in ale.getAvailableDifficulties()[:1] else difficulty
+    return mode, difficulty
+
+
+def warn_about_unseen(model: ObjectModel, mode: int | None, difficulty: int | None) -> None:
+    """Warn where a model was trained on another mode or difficulty than an environment plays.
+
+    A model that does not say what it was trained on is taken as it is.
+
+    Args:
+        model: the model.
+        mode, difficulty: as :func:`variant` gives them.
+    """
+    settings = getattr(model, "settings", None)
+    if settings is None:
+        return
+    pairs = (("mode", settings.mode, mode), ("difficulty", settings.difficulty, difficulty))
+    for name, trained, played in pairs:
+        if trained != played:
+            was, now = (f"the default {name}" if one is None else f"{name} {one}" for one in (trained, played))
+            warnings.warn(
+                f"the model of {model.game} was trained on {was} of the game, and the environment plays {now}: it may "
+                "miss objects, call them by wrong names, or find more than there are slots for.",
+                UnseenWarning,
+                stacklevel=2,
+            )
 
 
 def with_classes(model: ObjectModel) -> SceneConfig:

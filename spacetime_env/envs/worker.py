@@ -11,6 +11,7 @@ import select
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 
 from spacetime_env.envs.block import Block, Packed
+from spacetime_env.envs.choose_model import UnseenWarning
 from spacetime_env.envs.env import make_env
 from spacetime_env.envs.observation import SceneForm
 
@@ -157,6 +159,7 @@ def _work(
     """The life of a worker: make the environments, then do as told until told to close, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which then closes us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    warnings.simplefilter("ignore", UnseenWarning)  # the main process has told it
     for connection in inherited:
         connection.close()
 

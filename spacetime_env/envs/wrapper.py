@@ -9,7 +9,15 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
-from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
+from spacetime_env.envs.choose_model import (
+    default_model,
+    game_of,
+    load_for,
+    require_match,
+    variant,
+    warn_about_unseen,
+    with_classes,
+)
 from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.envs.episode import EpisodeState, clone, frame_number, restore
 from spacetime_env.envs.observation import Observer, ObsType, SceneForm
@@ -139,6 +147,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self._given = default_model(game) if given is None else given
         self.model: ObjectModel = load_for(self._given, game)
         require_match(self.model, game, size, allow_game_mismatch)
+        warn_about_unseen(self.model, *variant(env))
         self._watcher = Watcher(1)  # remembers nothing before it is asked: many environments share one instead
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
         self._overlay = overlay

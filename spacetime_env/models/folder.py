@@ -105,6 +105,8 @@ def save_model(
     trained: Mapping[str, Any] | None = None,
     card: str = "",
     extras: Mapping[str, bytes] | None = None,
+    mode: int | None = None,
+    difficulty: int | None = None,
 ) -> Path:
     """Write the folder of a model of one game. If that fails, a model that was in the folder is unchanged.
 
@@ -116,6 +118,7 @@ def save_model(
         trained: how the model was trained, for readers of ``model.yaml``.
         card: the text of ``CARD.md``; "": no such file is written.
         extras: further files, name -> content.
+        mode, difficulty: of the game in the training data; None: its default.
 
     Returns:
         The folder.
@@ -132,6 +135,8 @@ def save_model(
         sha256="",
         version=__version__,
         trained={k: str(v) for k, v in (trained or {}).items()},
+        mode=mode,
+        difficulty=difficulty,
     )
     return write_folder(Path(folder), settings, weights_of(space, classifier), card, extras)
 
@@ -192,7 +197,8 @@ def save_joint(
             if not torch.equal(first, value):
                 raise BundleError(f"the network of {model.game} has other weights than that of {models[0].game}.")
         settings = model.settings
-        games[model.game] = GameSettings(model.native, model.class_names, settings.model.subframes, model.scene)
+        subframes, variant = settings.model.subframes, (settings.mode, settings.difficulty)
+        games[model.game] = GameSettings(model.native, model.class_names, subframes, model.scene, *variant)
     joint = JointSettings(
         games=games,
         model=config,

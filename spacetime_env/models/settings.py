@@ -31,6 +31,8 @@ class Settings:
     sha256: str  # of model.safetensors
     version: str  # of spacetime_env
     trained: dict[str, str] = field(default_factory=dict)  # seed, steps, commit ... for the reader
+    mode: int | None = None  # of the game in the training data; None: its default
+    difficulty: int | None = None  # likewise
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +59,8 @@ class GameSettings:
     class_names: tuple[str, ...]
     subframes: int = field(metadata=in_range(0, 2))  # 1 or 2; see ModelConfig
     scene: SceneConfig
+    mode: int | None = None  # see Settings
+    difficulty: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class JointSettings:
             sha256=self.sha256,
             version=self.version,
             trained=self.trained,
+            mode=one.mode,
+            difficulty=one.difficulty,
         )
 
 

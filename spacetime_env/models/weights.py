@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def write_folder(
 
     blob = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     settings = replace(settings, sha256=hashlib.sha256(blob).hexdigest())
-    text = yaml.safe_dump(to_dict(settings), sort_keys=False, width=110)
+    text = yaml.safe_dump(_without_none(to_dict(settings)), sort_keys=False, width=110)
     contents = {WEIGHTS: blob, SETTINGS: text.encode(), **(extras or {})}
     if card:
         contents[CARD] = card.encode()
@@ -89,6 +90,15 @@ def require_model_folder(folder: Path) -> None:
             f"cannot write the model to {folder}: it is no model folder and holds {', '.join(others[:3])}"
             f"{' and more' if len(others) > 3 else ''}. Give a new or an empty folder."
         )
+
+
+def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree without the keys whose value is None, which are the defaults."""
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in tree.items()
+        if value is not None
+    }
 
 
 def weights_of(space: Space, classifier: LinearClassifier) -> dict[str, Tensor]:

@@ -99,7 +99,8 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
         export_to.mkdir(parents=True, exist_ok=True)
         paths = export_classifiers(own, known, export_to)
         print(f"wrote {', '.join(map(str, paths)) or 'no classifier, since there are no labels to fit one on'}")
-    model = as_model(replace(own, scene=scene), space, native, classifier)
+    variant = game.train.meta.mode, game.train.meta.difficulty
+    model = as_model(replace(own, scene=scene), space, native, classifier, variant)
     detections = renamed(detections, classifier)
     predictions = [predict(model, test, progress=True) for test in game.tests]
     evaluation = evaluate_game(model, game, detections, predictions, known, out) if game.tests else None

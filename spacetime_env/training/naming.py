@@ -27,7 +27,11 @@ class NothingFoundError(ValueError):
 
 
 def as_model(
-    config: Config, space: Space, native: tuple[int, int], classifier: LinearClassifier | None = None
+    config: Config,
+    space: Space,
+    native: tuple[int, int],
+    classifier: LinearClassifier | None = None,
+    variant: tuple[int | None, int | None] = (None, None),
 ) -> Model:
     """A network in training as the model that a user would load. The network is switched to evaluation mode.
 
@@ -35,12 +39,13 @@ def as_model(
         config: of one game.
         native: H, W of the game's frames.
         classifier: of z_what; None: each object is called ``moving``.
+        variant: mode and difficulty of the game in the training data; None: its default.
     """
     classifier = classifier or one_class(config, "moving")
-    names = classifier.class_names
-    return Model(
-        space, classifier, Settings(canonical(config.game), native, names, config.model, config.scene, "", "")
-    )
+    names, (mode, difficulty) = classifier.class_names, variant
+    game = canonical(config.game)
+    settings = Settings(game, native, names, config.model, config.scene, "", "", mode=mode, difficulty=difficulty)
+    return Model(space, classifier, settings)
 
 
 def one_class(config: Config, name: str) -> LinearClassifier:

@@ -72,6 +72,8 @@ def save_results(
             trained=trained,
             card=card,
             extras=one.pictures | extras,
+            mode=one.model.settings.mode,
+            difficulty=one.model.settings.difficulty,
         )
     print(card.split("## Limits")[0])
     return folder

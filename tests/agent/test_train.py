@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import yaml
 from stable_baselines3 import PPO
 
 import tests.helpers.toy_env
+from spacetime_env import shipped
 from spacetime_env.agent import load_agent, run_folder, sb3_checkpoint
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.hyperparameters import AgentError
@@ -190,6 +192,30 @@ def test_an_agent_that_plays_better_is_kept(capsys: pytest.CaptureFixture[str]) 
     about["model"]["sha256"] = "b" * 64  # of a model that is no more: how well it played does not count
     (target / "agent.yaml").write_text(yaml.safe_dump(about))
     assert train(Options(**LITTLE)) == target
+
+
+def test_what_ships_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    target = train(Options(**LITTLE))
+    assert target is not None
+    (target / "notes.txt").write_text("mine")
+    digest = hashlib.sha256((target / "policy.zip").read_bytes()).hexdigest()
+    monkeypatch.setattr(shipped, "hashes", lambda: {digest: "agents/catch-ppo/policy.zip"})
+    capsys.readouterr()
+    other = train(Options(**LITTLE))
+    assert other == Path(f"logs/ppo/{run_folder.slug(ENV)}_2/catch-ppo")
+    said = capsys.readouterr().out
+    assert said.startswith("agents/catch-ppo comes with the package. The agent will be put into logs/ppo/")
+    assert hashlib.sha256((target / "policy.zip").read_bytes()).hexdigest() == digest
+    assert train(Options(**LITTLE, overwrite=True)) == target
+    assert (target / "notes.txt").read_text() == "mine" and not list(Path("agents").glob(".*"))
+    assert not (Path("agents") / "lock").exists()
+
+
+def test_a_folder_of_other_things_is_kept() -> None:
+    (Path("agents") / "catch-ppo").mkdir(parents=True)
+    (Path("agents") / "catch-ppo" / "CARD.md").write_text("mine")
+    assert train(Options(**LITTLE)) == Path(f"logs/ppo/{run_folder.slug(ENV)}_1/catch-ppo")
+    assert (Path("agents") / "catch-ppo" / "CARD.md").read_text() == "mine"
 
 
 def test_full_disk_does_not_end_the_training(

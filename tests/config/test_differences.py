@@ -15,7 +15,8 @@ from spacetime_env.config.differences import settings_of
 from spacetime_env.config.games import each_game
 from spacetime_env.config.scope import declared, setting
 from spacetime_env.data import meta as data_meta
-from spacetime_env.data.meta import DatasetError, SplitMeta, settings_for
+from spacetime_env.data.meta import DatasetError, SplitMeta
+from spacetime_env.data.new_split import settings_for
 from spacetime_env.data.players import policy_for
 from spacetime_env.training.game_data import data_key
 from spacetime_env.training.splits import require_same

@@ -107,6 +107,25 @@ def test_files_do_not_depend_on_workers(folder: Path, tmp_path: Path) -> None:
     assert all((several / name).read_bytes() == (folder / name).read_bytes() for name in names)
 
 
+class Variant(RandomPolicy):
+    name = "variant"
+
+    def make_env(self, game: str) -> gym.Env:
+        return gym.make(f"ALE/{game}-v5", mode=1, difficulty=0)
+
+
+def test_the_mode_and_difficulty_are_noted_where_they_are_not_the_games_own(folder: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(DATA, root=str(tmp_path), subframes=1, size=1, length=1)
+    there = record("freeway", "train", Variant(), config, labels=False, progress=False, prepare=False)
+    meta, old = read_meta(there), read_meta(folder)
+    assert (meta.mode, meta.difficulty) == (1, None) and (old.mode, old.difficulty) == (None, None)
+    text = (there / "meta.yaml").read_text()
+    assert "\nmode: 1\n" in text and "difficulty" not in text and "mode" not in (folder / "meta.yaml").read_text()
+    (there / "meta.yaml").write_text(text.replace("\nmode: 1\n", "\n"))  # as if it were of the game's own mode
+    with pytest.raises(DatasetError, match="mode: None then, 1 now"):
+        record("freeway", "train", Variant(), config, labels=False, progress=False, prepare=False)
+
+
 def test_one_process_records_and_another_waits(folder: Path, tmp_path: Path) -> None:
     """The second says for whom it waits, and then records nothing again."""
     there = tmp_path / "Freeway" / "train-random"

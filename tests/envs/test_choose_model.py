@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from spacetime_env.envs.choose_model import default_model, game_of, load_for, require_match, with_classes
+from spacetime_env.envs.choose_model import (
+    UnseenWarning,
+    default_model,
+    game_of,
+    load_for,
+    require_match,
+    variant,
+    warn_about_unseen,
+    with_classes,
+)
+from spacetime_env.models.model import Model
 from spacetime_env.shipped import UnknownModelError
 from tests.helpers.fakes import ColourModel
 
@@ -81,6 +96,54 @@ def test_a_model_has_to_fit(game: str | None, size: tuple[int, int], allow: bool
         return
     with pytest.raises(ValueError, match=message):
         require_match(ColourModel(), game, size, allow)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("Freeway", {}, (None, None)),
+        ("Freeway", {"mode": 0, "difficulty": 0}, (None, None)),
+        ("Freeway", {"mode": 3, "difficulty": 1}, (3, 1)),
+        ("AirRaid", {"mode": 1}, (None, None)),  # its modes begin at 1
+        ("AirRaid", {"mode": 2}, (2, None)),
+    ],
+)
+def test_the_variant_of_a_game(name: str, options: dict[str, int], told: tuple[int | None, int | None]) -> None:
+    for room in ("ALE", "SpaceTime"):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            env = gym.make(f"{room}/{name}-v5", **options)
+        assert variant(env) == told
+        unseen = [str(one.message) for one in found if one.category is UnseenWarning]
+        assert len(unseen) == (0 if room == "ALE" else sum(one is not None for one in told)), unseen
+        env.close()
+
+
+def test_what_a_model_never_saw() -> None:
+    model = load_for("pong", "Pong")
+    assert isinstance(model, Model)
+    with pytest.warns(UnseenWarning, match=r"trained on the default mode of the game, .* plays mode 1: it may"):
+        warn_about_unseen(model, 1, None)
+    model = Model(model.space, model.classifier, replace(model.settings, difficulty=2))
+    with pytest.warns(UnseenWarning, match=r"trained on difficulty 2 of the game, .* plays the default difficulty"):
+        warn_about_unseen(model, None, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_about_unseen(model, None, 2)
+        warn_about_unseen(ColourModel(), 1, 1)  # it does not say what it was trained on
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_many_environments_warn_once(context: str) -> None:
+    code = f"""
+import gymnasium as gym, spacetime_env
+if __name__ == "__main__":
+    envs = gym.make_vec("SpaceTime/Freeway-v5", num_envs=4, workers=1, context={context!r}, mode=1)
+    envs.reset(seed=0)
+    envs.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.count("the environment plays mode 1") == 1, done.stderr
 
 
 def test_clusters_become_the_classes_of_the_scene() -> None:

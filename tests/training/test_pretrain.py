@@ -628,6 +628,17 @@ def test_what_ships_is_not_written_over(
     assert main(words) == 0 and "stays" not in capsys.readouterr().out  # it is the person's own now
 
 
+def test_a_model_says_on_which_mode_it_was_trained(data: Config, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(data.data.root, tmp_path / "data"))
+    (meta,) = root.glob("*/train-*/meta.yaml")
+    meta.write_text(meta.read_text() + "mode: 1\n")
+    config = with_train(replace(data, data=replace(data.data, root=str(root))), steps=1)
+    settings = load_model(pretrain.pretrain(config, tmp_path / "model", tmp_path / "run")).settings
+    assert (settings.mode, settings.difficulty) == (1, None)
+    text = (tmp_path / "model" / "model.yaml").read_text()
+    assert "mode: 1\n" in text and "difficulty" not in text
+
+
 def test_a_folder_of_other_things_is_refused_before_anything_is_done(
     data: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
