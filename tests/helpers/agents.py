@@ -26,14 +26,14 @@ def small_agent(env: gym.Env | VecEnv | None = None, **more: Any) -> PPO:
     return made
 
 
-def write_agent(path: Path, hyperparameters: dict[str, Any] | None = None, **about: Any) -> Path:
+def write_agent(path: Path, settings: dict[str, Any] | None = None, **about: Any) -> Path:
     """Write the folder of an untrained agent; then change ``agent.yaml`` as the arguments say."""
     sb3_checkpoint.save(path.parent / "made.zip", small_agent(), Progress(timesteps=5))
     whole: dict[str, Any] = {
         "algo": "ppo",
         "env": "toy/Catch-v0",
         "env_kwargs": {"length": 5},
-        "hyperparameters": {**SMALL, **(hyperparameters or {})},
+        "hyperparameters": {**SMALL, **(settings or {})},
         "model": {"game": "Catch", "sha256": "a" * 64},
     }
     folder.write(path, (path.parent / "made.zip").read_bytes(), whole, {"CARD.md": "text"})
