@@ -111,3 +111,14 @@ def test_wrong_numbers_are_refused(words: list[str], capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="2"):
         play.main(words)
     assert words[0] in capsys.readouterr().err
+
+
+def test_a_shipped_agent_is_loaded_without_a_warning() -> None:
+    import warnings
+
+    from spacetime_env.agent import load_agent
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        load_agent("pong-ppo")[1].close()
+    assert not [str(one.message) for one in found if "mini-batch" in str(one.message)]

@@ -19,13 +19,14 @@ from stable_baselines3 import PPO
 
 import tests.helpers.toy_env
 from spacetime_env import shipped
-from spacetime_env.agent import load_agent, run_folder, sb3_checkpoint
+from spacetime_env.agent import Acting, as_policy, evaluate, load_agent, run_folder, sb3_checkpoint
 from spacetime_env.agent.envs import EnvMaker, make_envs
 from spacetime_env.agent.hyperparameters import AgentError
 from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.supervisor import Supervisor
 from spacetime_env.agent.train import Options, train
 from spacetime_env.commands.train_agent import main
+from tests.helpers.fakes import ColourModel
 
 ROOT = Path(__file__).parents[2]
 ENV = tests.helpers.toy_env.__name__ + ":toy/Catch-v0"
@@ -298,3 +299,85 @@ def test_off_policy_algorithms_train_too() -> None:
     hyperparams = {"buffer_size": 100, "learning_starts": 8, "n_envs": 1, "policy_kwargs": {"net_arch": [4]}}
     made = train(Options(**{**LITTLE, "algo": "dqn", "hyperparams": hyperparams}))
     assert made == Path("agents/catch-dqn")
+
+
+def test_what_is_due_is_saved_before_an_evaluation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import spacetime_env.agent.supervisor as supervised
+
+    def killed(*_: Any) -> Any:
+        raise SystemExit(9)
+
+    job = Path(f"logs/ppo/{run_folder.slug(ENV)}_1")
+    with monkeypatch.context() as patch:
+        patch.setattr(supervised, "evaluate", killed)
+        with pytest.raises(SystemExit):
+            train(Options(**{**LITTLE, "eval_freq": 16, "save_freq": 10}))
+    assert "A rollout is 16 steps (n_steps x n_envs), longer than --save-freq 10" in capsys.readouterr().out
+    assert sb3_checkpoint.progress_of(job / "last.zip").timesteps == 16
+    assert train(Options(**{**LITTLE, "eval_freq": 16, "save_freq": 10})) is not None
+    found = sb3_checkpoint.progress_of(job / "last.zip")
+    assert [one["timesteps"] for one in found.evaluations] == [16, 32, 48, 64]  # also the one that was killed
+
+
+def test_an_agent_lies_in_the_folder_of_agents_and_replaces_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("../../x", "/tmp/x", ".hidden", "a/b", "x" * 300, "a\nb"):
+        with pytest.raises(AgentError, match="an agent cannot be called"):
+            train(Options(**LITTLE, name=name))
+    Path("agents/mine").mkdir(parents=True)
+    Path("agents/mine/thesis.tex").write_text("x")
+    with pytest.raises(AgentError, match="is there and is no agent"):
+        train(Options(**LITTLE, name="mine"))
+    assert not Path("logs").exists() and Path("agents/mine/thesis.tex").is_file()
+
+
+def test_a_full_disk_at_the_beginning_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_folder, "write_atomically", full)
+    with pytest.raises(AgentError, match=r"cannot begin a training in .*No space left on device. Make room"):
+        train(Options(**LITTLE))
+    Path("file").touch()
+    assert main(["--env", ENV, "--trust", "-n", "16", "-f", "file"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_recurrent_policy_is_trained_and_recorded_with_its_state() -> None:
+    pytest.importorskip("sb3_contrib")
+    hyperparams = {**LITTLE["hyperparams"], "policy": "MlpLstmPolicy", "policy_kwargs": {"lstm_hidden_size": 4}}
+    made = train(Options(**{**LITTLE, "algo": "recurrentppo", "hyperparams": hyperparams}))
+    assert made == Path("agents/catch-recurrentppo")
+    policy = as_policy(made, trust=True)
+    env = policy.make_env("Catch")
+    policy.reset(seed=1)
+    seen = []
+    for _ in range(2):
+        observation, _ = env.reset(seed=1)
+        assert policy._acting is not None and policy._acting._state is None
+        for _ in range(3):
+            observation, *_ = env.step(policy.act(env, observation))
+            seen.append(policy._acting._state[0].copy())
+    assert not np.array_equal(seen[0], seen[1])
+    for first, second in zip(seen[:3], seen[3:], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", ["vector", "dummy", "subproc"])
+def test_continuous_actions_are_trained_evaluated_and_recorded(kind: str) -> None:
+    options: dict[str, Any] = {"continuous": True, "model": ColourModel(), "max_episode_steps": 40}
+    settings = {**LITTLE, "env": "SpaceTime/Pong-v5", "trust": False, "vec_env": kind, "env_kwargs": options}
+    made = train(Options(**{**settings, "n_timesteps": 16, "eval_freq": -1, "final_episodes": 1}))
+    assert made is not None
+    agent, env = load_agent(made, model=ColourModel(), continuous=True, max_episode_steps=40)
+    assert evaluate(agent, env, episodes=1).shape == (1,)
+    observation, _ = env.reset(seed=1)
+    player = as_policy(made)
+    player._acting = Acting(agent)
+    action = player.act(env, observation)
+    assert isinstance(action, np.ndarray) and action.shape == (3,)
+    env.step(action)
+    env.close()
