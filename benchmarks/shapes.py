@@ -24,7 +24,7 @@ features, `history=k` and `D` numbers in z_what, `gym.make` gives:
 | `latents` | `(S, k * (F + D))` |
 
 `gym.make_vec` puts the number of environments in front. All shipped models have `D` = {{depth}}. Shapes below are of
-`objects` with `history=1`.
+`objects` with `history=1`. A game that is in the second table alone has `joint` as its default.
 
 """
 

@@ -111,6 +111,7 @@ def test_a_model_of_one_game_may_be_asked_for_by_its_game() -> None:
 
 def test_by_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped, "folders", lambda kind: [saved.parent] if kind == "models" else [])
+    monkeypatch.chdir(saved.parent)
     assert list(available_models()) == ["both"]
     with pytest.raises(SeveralGamesError, match=r"load_model\('both', game='Boxing'\), or --game on a command line"):
         load_model("both")
