@@ -161,11 +161,11 @@ def test_what_the_readme_says_is_not_seen() -> None:
 def test_flags_of_train_agent_are_those_that_the_readme_says() -> None:
     zoo = pytest.importorskip("rl_zoo3")
     theirs = set(re.findall(r'"(--?[\w-]+)"', Path(zoo.__file__).with_name("train.py").read_text()))
-    own = {"--agents-folder", "--name", "--final-episodes", "--overwrite"}
+    own = {"--agents-folder", "--name", "--final-episodes", "--overwrite", "--trust"}
     ours = {flag for action in parser()._actions for flag in action.option_strings} - {"-h", "--help"}
     assert ours - theirs == own
     text = TEXTS["README.md"]
-    assert "four of its own: `--agents-folder`, `--name`, `--final-episodes` and `--overwrite`" in text
+    assert "five of its own: `--agents-folder`, `--name`, `--final-episodes`, `--overwrite` and `--trust`" in text
     for action in parser()._actions:
         assert action.dest == "help" or "(default: " in str(action.help), action.dest
 

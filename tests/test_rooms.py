@@ -26,16 +26,7 @@ FLOORS = [  # from the ground up; those of one floor do not know each other
 ]
 ADDRESSES = {"env", "vector"}  # two lines each: saved specs name them
 TOO_LONG: dict[str, str] = {}  # a module of more than 300 lines -> why
-LONG_FUNCTIONS = {  # a function of more than 60 lines -> why
-    "agent.train.train": "to be split",
-    "commands.record.parser": "to be split",
-    "data.new_split.settings_for": "to be split",
-    "envs.wrapper.SpaceTimeObservation.__init__": "to be split",
-    "objects.describe_compiled.arrange": "to be split",
-    "objects.tracker_compiled.track": "to be split",
-    "training.loop.train_loop": "to be split",
-    "training.pretrain.pretrain": "to be split",
-}
+LONG_FUNCTIONS: dict[str, str] = {}  # a function of more than 60 lines -> why
 
 
 def name_of(path: Path) -> str:

@@ -21,7 +21,7 @@ from spacetime_env.envs.choose_model import (
 from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.envs.episode import EpisodeState, clone, frame_number, restore
 from spacetime_env.envs.observation import Observer, ObsType, SceneForm
-from spacetime_env.envs.options import check_observation, frame_size
+from spacetime_env.envs.options import check_observation, frame_size, warn_about_overlay
 from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import ObjectModel, Watcher
 from spacetime_env.objects.detections import Detections
@@ -125,11 +125,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             spacetime_env.shipped.UnknownModelError: there is no such model, or none for this game.
         """
         check_observation(obs_format, history, scene_info, overlay=overlay, allow_game_mismatch=allow_game_mismatch)
-        if overlay and env.render_mode not in ("rgb_array", "rgb_array_list"):
-            gym.logger.warn(  # no error: check_env and others rebuild a spec with each render mode
-                f"overlay=True draws on the pictures of render_mode='rgb_array', got {env.render_mode!r}. "
-                "For a window, put gymnasium.wrappers.HumanRendering around an environment of that mode."
-            )
+        if overlay:
+            warn_about_overlay(env.render_mode)
         size = frame_size(env)
         given = os.fspath(model) if isinstance(model, os.PathLike) else model
         gym.utils.RecordConstructorArgs.__init__(

@@ -14,7 +14,7 @@ from spacetime_env.config import Config, MotionConfig, SceneConfig, Schedule, Sc
 from spacetime_env.config.differences import settings_of
 from spacetime_env.config.games import each_game
 from spacetime_env.config.scope import declared, setting
-from spacetime_env.data import meta as data_meta
+from spacetime_env.data import new_split
 from spacetime_env.data.meta import DatasetError, SplitMeta
 from spacetime_env.data.new_split import settings_for
 from spacetime_env.data.players import policy_for
@@ -57,7 +57,8 @@ RICH = replace(PLAIN, motion=MotionConfig(foreground="rarity", extent="trail"))
 @pytest.fixture(autouse=True)
 def no_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an environment looks like is not asked for, a thousand times."""
-    monkeypatch.setattr(data_meta, "_screen", lambda policy, game: ((210, 160), 4, 0.25))
+    console = new_split.Console((210, 160), 4, 0.25, None, None)
+    monkeypatch.setattr(new_split, "_console", lambda policy, game: console)
 
 
 def expected(name: str) -> set[str]:
