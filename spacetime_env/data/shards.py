@@ -206,4 +206,4 @@ def read_npz(data: bytes, path: Path, advice: str, limit: int) -> dict[str, np.n
     try:
         return load_arrays(data, path, limit)
     except FileError as error:
-        raise DatasetError(f"{path} is cut off or damaged ({error}). {advice}") from None
+        raise DatasetError(f"{error} {advice}") from None

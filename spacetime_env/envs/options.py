@@ -40,9 +40,9 @@ def check_observation(obs_format: Any, history: Any, scene_info: Any, **flags: A
     _check_flags(flags)
 
 
-def warn_about_overlay(render_mode: str | None) -> None:
-    """Warn that pictures of this mode cannot be drawn on. It is no error: check_env rebuilds a spec with each mode."""
-    if render_mode not in ("rgb_array", "rgb_array_list"):
+def warn_about_overlay(overlay: bool, render_mode: str | None) -> None:
+    """Warn if pictures of this mode cannot be drawn on. It is no error: check_env rebuilds a spec with each mode."""
+    if overlay and render_mode not in ("rgb_array", "rgb_array_list"):
         gym.logger.warn(
             f"overlay=True draws on the pictures of render_mode='rgb_array', got {render_mode!r}. "
             "For a window, put gymnasium.wrappers.HumanRendering around an environment of that mode."

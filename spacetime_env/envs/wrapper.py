@@ -94,7 +94,11 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         feature_names: the name of each column.
         detections: the :class:`~spacetime_env.objects.detections.Detections` of the last frame; ``None`` before a
             reset.
+        scene_form: makes ``info["scene"]``; ``None`` if that is left out.
     """
+
+    detections: Detections | None = None
+    _frame_number: int | None = None  # of the emulator after the last step; None before a reset
 
     def __init__(
         self,
@@ -125,8 +129,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             spacetime_env.shipped.UnknownModelError: there is no such model, or none for this game.
         """
         check_observation(obs_format, history, scene_info, overlay=overlay, allow_game_mismatch=allow_game_mismatch)
-        if overlay:
-            warn_about_overlay(env.render_mode)
+        warn_about_overlay(overlay, env.render_mode)
         size = frame_size(env)
         given = os.fspath(model) if isinstance(model, os.PathLike) else model
         gym.utils.RecordConstructorArgs.__init__(
@@ -151,13 +154,10 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         scene = self.model.scene
         self._tracker = Tracker(scene if scene.classes else with_classes(self.model), self.model.native)
         self.slot_names: tuple[str, ...] = self._tracker.slot_names
-        #: how ``info["scene"]`` is made; None where it is left out
         self.scene_form = None if scene_info is False else SceneForm(scene_info, self._tracker.counts)
         depth = self.model.config.z_what_dim if obs_format == "latents" else 0
         self._observer = Observer(obs_format, len(self.slot_names), int(history), depth)
         self.feature_names: tuple[str, ...] = self._observer.feature_names
-        self.detections: Detections | None = None
-        self._frame_number: int | None = None  # of the emulator after the last step; None before a reset
         self.observation_space = self._observer.space
 
     def reset(

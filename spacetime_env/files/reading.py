@@ -147,6 +147,8 @@ def _check_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
             raise ValueError(f"expected version 1.0 or 2.0 of the .npy format, got {version}")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(entry)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects, which are never unpickled")
         there = info.file_size - entry.tell()
-        if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != there:
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != there:
             raise ValueError(f"its header claims {shown(shape)} of {shown_text(str(dtype))}, and has {there} bytes")

@@ -180,7 +180,7 @@ def test_damaged_shards_are_refused(copied: Path, tmp_path: Path) -> None:
             open_split(copied).frames()
         # While there is no index, what is inside tells.
         with pytest.raises(
-            DatasetError, match=r"frames-00001.npz(: expected| is cut off or damaged).*Delete it"
+            DatasetError, match=r"frames-00001.npz(: expected| is damaged| has [0-9,]+ (bytes|entries)).*Delete it"
         ):
             print(how, shards.read_shard(copied, meta, 1))
     path.unlink()
@@ -204,7 +204,7 @@ def test_nothing_is_unpickled(copied: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **{**arrays, "steps": np.array([print], dtype=object)})
     (copied / "frames-00000.npz").write_bytes(buffer.getvalue())
-    with pytest.raises(DatasetError, match=r"damaged.*allow_pickle"):
+    with pytest.raises(DatasetError, match=r"damaged: steps.npy .it holds Python objects, which are never unpickled"):
         shards.read_shard(copied, read_meta(copied), 0)
 
 
@@ -220,11 +220,11 @@ def test_arrays_must_be_what_the_settings_say(copied: Path) -> None:
 
 def test_damaged_yaml_is_refused(copied: Path) -> None:
     (copied / "index.yaml").write_text("a: [")
-    with pytest.raises(DatasetError, match=r"(?s)index.yaml is damaged.*Delete it"):
+    with pytest.raises(DatasetError, match=r"index.yaml is (not YAML|damaged).*Delete it"):
         open_split(copied)
     meta = (copied / "meta.yaml").read_text()
     for text, message in (
-        ("a: [", "(?s)meta.yaml is damaged.*record it again"),
+        ("a: [", "(?s)meta.yaml is not YAML.*record it again"),
         (meta.replace("format: 1", "format: 9"), "expected format 1, got 9"),
         (meta + "sizes: 3\n", "unknown key 'sizes'. Did you mean 'size'"),
     ):
