@@ -54,7 +54,7 @@ class DataConfig:
     # random: stacks far apart and shuffled. sequential: back to back.
     order: Literal["random", "sequential"] = setting("random", PLAY)
     gap: int = setting(24, PLAY, most=10**9)  # mean number of steps played between two stacks, in random order
-    subframes: int = setting(1, FRAMES)  # 2: the emulator's frame before each is recorded too, for sprites that flicker
+    subframes: int = setting(1, PLAY)  # 2: the emulator's frame before each is recorded too, for sprites that flicker
     # Each shard first plays a random number of steps, up to this one, so that late phases of a game are recorded too.
     warmup: int = setting(1000, PLAY, most=10**9)
 
@@ -99,7 +99,7 @@ class MotionConfig:
 
     # difference: what differs from the background moves (published). rarity: colours that are rare at their place,
     # in whole parts; far better where scenery changes, sprites flicker or have several colours.
-    foreground: Literal["difference", "rarity"] = setting("difference", FRAMES)
+    foreground: Literal["difference", "rarity"] = setting("difference", PLAY)
     background: Literal["mode", "median"] = setting("mode", TARGETS, WITH_TRAIL)
     # The frames that the background is computed from: the whole set, or the trail of frames just before each stack.
     extent: Literal["set", "trail"] = setting("set", PLAY)

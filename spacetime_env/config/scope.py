@@ -48,7 +48,7 @@ STACKS = PLAY | Scope.SPLIT  # which stacks a split has
 EVALUATION_PLAYER = Scope.EXAMPLES | Scope.RECORDING  # the frames of a split that is not trained on
 EVALUATION_STACKS = EVALUATION_PLAYER | Scope.DATA_ROOT | Scope.SPLIT  # which stacks such a split has
 WITH_TRAIL = Where(Scope.RECORDING | Scope.DATA_ROOT, "motion.extent", "trail")  # a trail is stored with each stack
-WITH_RARITY = Where(Scope.RECORDING, "motion.foreground", "rarity")  # steadiness is stored with each frame
+WITH_RARITY = Where(Scope.RECORDING | Scope.DATA_ROOT, "motion.foreground", "rarity")  # steadiness is stored too
 
 
 @dataclass(frozen=True)

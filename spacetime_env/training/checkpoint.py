@@ -129,6 +129,21 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
     torch.set_rng_state(content["rng"])
 
 
+def load_weights(path: Path, space: Space) -> None:
+    """Load a checkpoint's weights alone. Nothing is changed if it raises.
+
+    Raises:
+        CheckpointError: it cannot be read, or its weights are not those of such a network.
+    """
+    content = read_checkpoint(path)
+    try:
+        space.require_tensors(content["space"], "its weights")
+        _require_finite(content["space"], "the weights")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged, or of another version of spacetime_env: {error}.") from error
+    space.load_state_dict(content["space"])
+
+
 def _require_state(content: Mapping[str, Any], state: State) -> None:
     """Check all that a checkpoint would change, before anything is changed.
 

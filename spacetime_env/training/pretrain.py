@@ -22,7 +22,7 @@ from spacetime_env.locks import hold
 from spacetime_env.models.weights import require_model_folder
 from spacetime_env.shipped import is_shipped
 from spacetime_env.space import CountMismatch, Space
-from spacetime_env.training.checkpoint import BEST, CheckpointError, State, read_checkpoint, resume
+from spacetime_env.training.checkpoint import BEST, CheckpointError, State, load_weights, resume
 from spacetime_env.training.examples import Examples, JointExamples, require_examples, with_background
 from spacetime_env.training.finish import finish
 from spacetime_env.training.game_data import GameData, data_key, gather
@@ -167,6 +167,6 @@ def use_best(folder: Path, state: State) -> None:
     """Load the weights of the best checkpoint, if it exists and can be read."""
     if (folder / BEST).is_file():
         try:
-            state.space.load_state_dict(read_checkpoint(folder / BEST)["space"])
-        except (CheckpointError, RuntimeError) as error:
+            load_weights(folder / BEST, state.space)
+        except CheckpointError as error:
             print(f"{error} The last weights are used instead of the best.")

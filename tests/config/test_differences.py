@@ -36,19 +36,20 @@ TABLE: list[tuple[tuple[str, ...], str]] = [
     ((CHECKPOINT, EXAMPLES), "scene.* games motion.*"),
     ((CHECKPOINT, EXAMPLES), "model.frame_size model.rows model.color_order model.subframes model.grid"),
     ((EXAMPLES,), "data.root data.workers"),
-    ((CHECKPOINT, EXAMPLES, *BEGUN), "game data.subframes motion.foreground"),
+    ((CHECKPOINT, EXAMPLES, *BEGUN), "game"),
     ((CHECKPOINT, EXAMPLES, TRAIN), "data.agent"),
     ((EXAMPLES, VALIDATION), "data.eval_agent"),
     ((EXAMPLES, TEST), "data.test_agent"),
     ((CHECKPOINT, EXAMPLES, ROOT, TRAIN, TRAIN_DONE), "data.size"),
     ((EXAMPLES, ROOT, VALIDATION, TEST, VALIDATION_DONE, TEST_DONE), "data.eval_size"),
     ((CHECKPOINT, EXAMPLES, ROOT, *BEGUN, *DONE), "data.length data.shard_size data.seed"),
-    ((CHECKPOINT, EXAMPLES, ROOT, *BEGUN), "data.order data.gap data.warmup motion.extent"),
+    ((CHECKPOINT, EXAMPLES, ROOT, *BEGUN), "data.order data.gap data.warmup data.subframes"),
+    ((CHECKPOINT, EXAMPLES, ROOT, *BEGUN), "motion.extent motion.foreground"),
 ]
 RECORDED: dict[str, tuple[str, ...]] = {
     "motion.background": (ROOT, *BEGUN),
     "motion.trail": (ROOT, *BEGUN),
-    "motion.rarity.window": BEGUN,
+    "motion.rarity.window": (ROOT, *BEGUN),
 }
 PLAIN = Config()
 RICH = replace(PLAIN, motion=MotionConfig(foreground="rarity", extent="trail"))
