@@ -79,7 +79,7 @@ def bad(outcomes: Sequence[Outcome]) -> int:
 
 def report(kinds: dict[str, Kind], outcomes: Sequence[Outcome], seed: int, passed: float) -> str:
     """The table by kind, and each distinct fault with its simplest case."""
-    rows = []
+    rows: list[Sequence[str]] = []
     for name in [*kinds, "all"]:
         mine = [one for one in outcomes if name in (one.kind, "all")]
         counts = Counter(one.verdict.verdict for one in mine)

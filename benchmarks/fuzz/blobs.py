@@ -50,7 +50,7 @@ def mutate_array(rng: Rng, array: np.ndarray) -> tuple[bytes, str]:
         )
         kind = kinds[rng.integers(len(kinds))]
         try:
-            return npy_of(array.astype(kind)), f"of type {np.dtype(kind)}"  # type: ignore[arg-type]
+            return npy_of(array.astype(kind)), f"of type {np.dtype(kind)}"
         except (TypeError, ValueError):
             return npy_of(np.zeros(array.shape, np.float64)), "of zeros"
     if way == 1:

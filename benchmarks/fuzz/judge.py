@@ -107,8 +107,8 @@ class Watch:
             return
         name = os.path.abspath(os.fsdecode(path))
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if os.path.basename(name) == OUTSIDE:
-            self.noted.append(f"read {OUTSIDE}, which is outside")
+        if os.path.basename(name) == OUTSIDE or name == "/etc/passwd":
+            self.noted.append(f"read {os.path.basename(name)}, which is outside")
         elif writes and not name.startswith((self.home, "/dev/null", "/proc/self/")):
             self.noted.append(f"write {name[:80]}")
 

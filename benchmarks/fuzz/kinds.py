@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.fuzz import loads, seed_agents, seeds, spoil, spoil_data
+from benchmarks.fuzz import loads, seed_agents, seeds, spoil, spoil_agents, spoil_data
 from benchmarks.fuzz.places import mutate_name, mutate_place
 from benchmarks.fuzz.spoil import Spoiled
 from benchmarks.fuzz.values import Rng
@@ -76,10 +76,10 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("models", seeds.model_folders, spoil.a_model, loads.a_model, named=True),
         Kind("joint", seeds.joint_folders, spoil.a_model, loads.a_model, named=True),
-        Kind("agents", seed_agents.agent_folders, spoil.an_agent, loads.an_agent, named=True),
-        Kind("runs", seed_agents.run_folders, spoil.a_run, loads.a_run),
+        Kind("agents", seed_agents.agent_folders, spoil_agents.an_agent, loads.an_agent, named=True),
+        Kind("runs", seed_agents.run_folders, spoil_agents.a_run, loads.a_run),
         Kind("configs", seeds.config_folders, spoil.settings, loads.settings, named=True),
-        Kind("hyperparameters", seed_agents.hyperparameter_folders, spoil.hyperparameters, loads.hyperparameters),
+        Kind("hyperparameters", seed_agents.settings_folders, spoil_agents.hyperparameters, loads.hyperparameters),
         Kind("splits", seeds.split_folders, spoil_data.a_split, loads.a_split, named=True),
         Kind("checkpoints", seeds.checkpoint_folders, spoil_data.a_checkpoint, loads.a_checkpoint),
         Kind("pictures", seeds.picture_folders, spoil_data.a_picture, loads.a_picture),

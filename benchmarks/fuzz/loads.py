@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +160,14 @@ def a_picture(path: str, words: list[str]) -> None:
 
 
 def get_ready() -> None:
-    """Threads do not survive a fork, and each case has a core. Pillow looks for all of its plugins once."""
+    """Threads do not survive a fork, and each case has a core. What is looked for once is looked for now."""
     import cv2
     from PIL import Image
 
+    from spacetime_env.agent.hyperparameters import AgentError, algorithm
+
     Image.init()
+    with suppress(AgentError):
+        algorithm("nosuch")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

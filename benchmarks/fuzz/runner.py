@@ -133,8 +133,11 @@ def start(home: Path, kinds: Kinds, batch: deque[tuple[str, int]], seed: int, ot
             for pipe in (ours, *others):
                 os.close(pipe)
             work(home, kinds, list(batch), seed, theirs)
-        finally:
             os._exit(0)
+        except BaseException as error:  # of this fuzzer, not of what it looks at
+            os.write(theirs, json.dumps({"broken": repr(error)[:500]}).encode() + b"\n")
+        finally:
+            os._exit(1)
     os.close(theirs)
     return Worker(pid, ours, batch, time.monotonic())
 
@@ -178,6 +181,8 @@ def listen(worker: Worker, heard: Callable[[Outcome], None], until: float) -> bo
     *lines, worker.text = worker.text.split(b"\n")
     for line in lines:
         told = json.loads(line)
+        if "broken" in told:
+            raise RuntimeError(f"the fuzzer itself failed at {worker.left[0]}: {told['broken']}")
         heard(Outcome(**{**told, "verdict": Verdict(**told["verdict"])}))
         worker.left.popleft()
         worker.began = time.monotonic()

@@ -104,7 +104,7 @@ def agent_folders(root: Path) -> Valid:
     return made
 
 
-def hyperparameter_folders(root: Path) -> Valid:
+def settings_folders(root: Path) -> Valid:
     """A hyperparameter file for each algorithm."""
     made: Valid = []
     for algo, raw in AGENTS.items():

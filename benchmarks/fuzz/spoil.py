@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks.fuzz.blobs import mutate_npz, mutate_safetensors
+from benchmarks.fuzz.blobs import mutate_safetensors
 from benchmarks.fuzz.raw import evil_pickle, mutate_bytes
-from benchmarks.fuzz.trees import brief, mutate_text, mutate_tree, to_json, to_yaml
-from benchmarks.fuzz.values import RAWS, TEXTS, Rng, value
+from benchmarks.fuzz.trees import brief, mutate_text, mutate_tree, to_yaml
+from benchmarks.fuzz.values import Rng, value
 from benchmarks.fuzz.zips import entries_of, mutate_zip, zip_of
 
 
@@ -44,10 +43,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def in_yaml(rng: Rng, made: Spoiled, name: str, tree: Any, changes: int) -> None:
-    """Write a tree with some changes."""
+def in_yaml(rng: Rng, made: Spoiled, name: str, tree: Any, changes: int, below: tuple[str, ...] = ()) -> None:
+    """Write a tree with some changes; with ``below``, only where one of these keys is on the way."""
     for _ in range(changes):
-        tree, said = mutate_tree(rng, tree)
+        tree, said = mutate_tree(rng, tree, only=(lambda at: not {*at}.isdisjoint(below)) if below else None)
         made.notes.append(f"{name}: {said}")
     made.files[name] = to_yaml(tree).encode("utf-8", "surrogatepass")
 
@@ -78,7 +77,8 @@ def a_model(rng: Rng, made: Spoiled) -> None:
         for _ in range(1 if way is mutate_safetensors else often(rng)):
             made.change("model.safetensors", lambda data: way(rng, data))
     tree["sha256"] = sha256(made.files["model.safetensors"])
-    in_yaml(rng, made, "model.yaml", tree, often(rng) if not in_weights or rng.random() < 0.2 else 0)
+    below = ("scene", "native", "class_names") if rng.random() < 0.4 else ()  # the network still fits the weights
+    in_yaml(rng, made, "model.yaml", tree, often(rng) if not in_weights or rng.random() < 0.2 else 0, below)
 
 
 def settings(rng: Rng, made: Spoiled) -> None:
@@ -144,114 +144,6 @@ def setting(rng: Rng, tree: Any) -> str:
     if not isinstance(new, (str, int, float, bool, type(None))):
         return f"{key}={to_yaml({'x': new})[3:]}"
     return f"{key}={new}" if rng.random() < 0.97 else key
-
-
-def hyperparameters(rng: Rng, made: Spoiled) -> None:
-    """A hyperparameter file, and ``name:value`` of a command line."""
-    name, draw = f"{made.words[0]}.yml", rng.random()
-    tree = yaml.safe_load(made.files[name])
-    if draw < 0.15:
-        made.change(name, lambda data: mutate_text(rng, data.decode()))
-        made.aware = False
-    elif draw < 0.65:
-        more = (
-            "vf_coef",
-            "max_grad_norm",
-            "target_kl",
-            "normalize",
-            "use_sde",
-            "tau",
-            "buffer_size",
-            "train_freq",
-            "env_kwargs",
-        )
-        if rng.random() < 0.5:
-            key = more[rng.integers(len(more))]
-            tree["default"][key] = value(rng, 1.5)
-            made.notes.append(f"{name}: {key} = {brief(tree['default'][key])}")
-        in_yaml(rng, made, name, tree, often(rng))
-    if draw >= 0.65 or rng.random() < 0.2:
-        keys = (
-            *tree["default"],
-            "vf_coef",
-            "normalize",
-            "gae_lambda",
-            "nosuch",
-            "",
-            "policy_kwargs",
-            "env_kwargs",
-            "seed",
-        )
-        for _ in range(often(rng)):
-            new = value(rng, 3)
-            text = new.text if new in RAWS else str(new)
-            made.words.append(f"{keys[rng.integers(len(keys))]}:{text}")
-        made.notes += [f"word {brief(word)}" for word in made.words[1:]]
-
-
-def an_agent(rng: Rng, made: Spoiled) -> None:
-    """An agent folder."""
-    if rng.random() < 0.2:
-        unaware(rng, made)
-        return
-    tree = yaml.safe_load(made.files["agent.yaml"])
-    in_zip = rng.random() < 0.45
-    if in_zip:
-        made.change("policy.zip", lambda data: in_policy(rng, data))
-    tree["policy_sha256"] = sha256(made.files["policy.zip"])
-    if not in_zip and rng.random() < 0.3:
-        path = ("hyperparameters.policy", "env", "hyperparameters.policy_kwargs", "env_kwargs.model")[rng.integers(4)]
-        *above, key = path.split(".")
-        at = tree[above[0]] if above else tree
-        at[key] = TEXTS[rng.integers(len(TEXTS))]
-        made.notes.append(f"agent.yaml: {path} = {brief(at[key])}")
-    in_yaml(rng, made, "agent.yaml", tree, often(rng) if not in_zip else int(rng.random() < 0.15))
-
-
-def a_run(rng: Rng, made: Spoiled) -> None:
-    """The folder of an agent's training: run.yaml and the checkpoint."""
-    draw = rng.random()
-    if draw < 0.2:
-        unaware(rng, made)
-    elif draw < 0.8:
-        made.change("last.zip", lambda data: in_policy(rng, data))
-    else:
-        in_yaml(rng, made, "run.yaml", yaml.safe_load(made.files["run.yaml"]), often(rng))
-
-
-def in_policy(rng: Rng, data: bytes) -> tuple[bytes, str]:
-    """A checkpoint of an agent with one change."""
-    entries = entries_of(data)
-    draw = rng.random()
-    if draw < 0.3:
-        return mutate_zip(rng, data)
-    if draw < 0.65:
-        state = json.loads(entries["spacetime.json"])
-        if rng.random() < 0.15:
-            key = ("policy", "predict", "__class__", "_n_updates", "num_timesteps", "env", "device")[rng.integers(7)]
-            state["counters"][key] = new = value(rng, 3, raws=False)
-            said = f"counters.{key} = {brief(new)}"
-        else:
-            top = rng.random() < 0.7  # else a number among the hundreds of a random state
-
-            def only(at: tuple[Any, ...]) -> bool:
-                return at[0] != "random" or len(at) < 3 or not top
-
-            state, said = mutate_tree(rng, state, lambda r, there: value(r, there, raws=False), only)
-        entries["spacetime.json"] = to_json(rng, state)
-        return zip_of(entries), f"spacetime.json: {said}"
-    if draw < 0.8 and (arrays := [name for name in entries if name.endswith(".npz")]):
-        name = arrays[rng.integers(len(arrays))]
-        content = entries[name]
-        assert isinstance(content, bytes)
-        entries[name], said = mutate_npz(rng, content)
-        return zip_of(entries), f"{name}: {said}"
-    weights = [name for name in entries if name.endswith(".pth")]
-    name = weights[rng.integers(len(weights))]
-    content = entries[name]
-    assert isinstance(content, bytes)
-    entries[name], said = in_torch(rng, content)
-    return zip_of(entries), f"{name}: {said}"
 
 
 def in_torch(rng: Rng, data: bytes) -> tuple[bytes, str]:

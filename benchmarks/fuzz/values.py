@@ -63,26 +63,38 @@ RAWS: tuple[Raw, ...] = (
 
 
 def value(rng: Rng, there: Any = None, raws: bool = True) -> Any:
-    """Another value for a place in a tree, often near to what is ``there``."""
+    """Another value for a place in a tree: as often as not of the type of what is ``there``.
+
+    What is of another type is refused at the first look; what is of the same type goes further.
+    """
     draw = rng.random()
-    if isinstance(there, (int, float)) and draw < 0.3:
-        near = (there + 1, there - 1, there * 2, -there, there / 2, int(there) * 1000, float(there), str(there))
-        return near[rng.integers(len(near))]
-    if isinstance(there, str) and there and draw < 0.2:
-        near = (
-            there + "x",
+    near: Sequence[Any] = ()
+    if draw < 0.25:
+        near = nearby(there)
+    elif draw < 0.5 and there is not None:
+        near = [one for one in (*NUMBERS, *TEXTS, *LISTS) if type(one) is type(there)]
+    if near:
+        return near[int(rng.integers(len(near)))]
+    pools: list[Sequence[Any]] = [NUMBERS, NUMBERS, TEXTS, LISTS, *([RAWS] if raws else [])]
+    pool = pools[int(rng.integers(len(pools)))]
+    return pool[int(rng.integers(len(pool)))]
+
+
+def nearby(there: Any) -> Sequence[Any]:
+    """Values near to one; none of what is no number, text or list."""
+    if isinstance(there, (int, float)):
+        return (there + 1, there - 1, there * 2, -there, there / 2, there * 1000, float(there), str(there))
+    if isinstance(there, str):
+        return (
+            f"{there}x",
             there[:-1],
             there.upper(),
             there * 50,
             [there],
-            there + "\x00",
+            f"{there}\0",
             f"./{there}",
             f"{there}.{there}",
         )
-        return near[rng.integers(len(near))]
-    if isinstance(there, list) and there and draw < 0.3:
-        near = (there[:-1], there + there[-1:], [there], there[::-1], there * 200, there[0])
-        return near[rng.integers(len(near))]
-    pools: list[Sequence[Any]] = [NUMBERS, NUMBERS, TEXTS, LISTS, *([RAWS] if raws else [])]
-    pool = pools[rng.integers(len(pools))]
-    return pool[rng.integers(len(pool))]
+    if isinstance(there, list) and there:
+        return (there[:-1], there + there[-1:], [there], there[::-1], there * 200, there[0])
+    return ()
