@@ -65,8 +65,6 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
         UnknownModelError: there is no such name and no such folder; the message names the nearest.
     """
     given = Path(name)
-    if any(len(os.fsencode(part)) > 255 for part in given.parts) or "\0" in str(given):  # no system has such names
-        raise UnknownModelError(f"no {kind[:-1]} {shown(str(name))}: a name or a path that is too long.")
     is_name = isinstance(name, str) and name == given.name and name != ".."
     if is_name:
         for place in places(kind):

@@ -79,9 +79,7 @@ KINDS: dict[str, Kind] = {
         Kind("agents", seed_agents.agent_folders, spoil_agents.an_agent, loads.an_agent, named=True),
         Kind("runs", seed_agents.run_folders, spoil_agents.a_run, loads.a_run),
         Kind("configs", seeds.config_folders, spoil.settings, loads.settings, named=True),
-        Kind(
-            "hyperparameters", seed_agents.hyperparameter_folders, spoil_agents.hyperparameters, loads.hyperparameters
-        ),
+        Kind("hyperparameters", seed_agents.settings_folders, spoil_agents.hyperparameters, loads.hyperparameters),
         Kind("splits", seeds.split_folders, spoil_data.a_split, loads.a_split, named=True),
         Kind("checkpoints", seeds.checkpoint_folders, spoil_data.a_checkpoint, loads.a_checkpoint),
         Kind("pictures", seeds.picture_folders, spoil_data.a_picture, loads.a_picture),

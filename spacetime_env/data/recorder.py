@@ -73,7 +73,8 @@ def record_frames(
     if (folder / META).exists():
         require_same_settings(folder, meta)
         if not missing_shards(folder, meta) and shards.read_index(folder):
-            return folder  # nothing is written: the folder may be read-only
+            files.sweep(folder, time.time() - 3600)
+            return folder  # nothing is written, and no lock is needed: the folder may be read-only
     with _hold(folder):
         _complete(folder, meta, policy, config.workers, progress)
     return folder

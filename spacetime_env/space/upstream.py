@@ -66,7 +66,9 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
     if state["fg_module.img_encoder.z_pres_net.weight"].shape[1] != 128:
         raise ValueError("this checkpoint was trained with motion as an input (motion_input), which is not supported.")
     space = Space(_config(state, components))
-    space.load_tensors(_rename(state), "the weights of this checkpoint of the published code")
+    own = space.state_dict()
+    renamed = {key: value.to(own[key].dtype) if key in own else value for key, value in _rename(state).items()}
+    space.load_tensors(renamed, "the weights of this checkpoint of the published code")
     return space.eval()
 
 

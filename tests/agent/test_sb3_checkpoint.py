@@ -161,7 +161,7 @@ GOOD: dict[str, Any] = {
         (npz(**{**GOOD, "obs//mean": np.full(SHAPE, math.nan)}), "finite numbers"),
         (npz(**{**GOOD, "obs//var": np.zeros(SHAPE)}), "not over 0"),
         (npz(**{**GOOD, "obs//var": np.ones(SHAPE, int)}), "finite numbers"),
-        (npz(**{**GOOD, "ret": np.array([1, None, 3], object)}), "of object"),
+        (npz(**{**GOOD, "ret": np.array([1, None, 3], object)}), "holds Python objects"),
         (npz(**{**GOOD, "more": np.zeros(10**6)}), "bytes when unpacked"),
         (b"junk", "no zip file"),
     ],

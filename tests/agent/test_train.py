@@ -215,8 +215,9 @@ def test_what_ships_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_a_folder_of_other_things_is_kept() -> None:
     (Path("agents") / "catch-ppo").mkdir(parents=True)
     (Path("agents") / "catch-ppo" / "CARD.md").write_text("mine")
-    assert train(Options(**LITTLE)) == Path(f"logs/ppo/{run_folder.slug(ENV)}_1/catch-ppo")
-    assert (Path("agents") / "catch-ppo" / "CARD.md").read_text() == "mine"
+    with pytest.raises(AgentError, match="catch-ppo is there and is no agent. Give another --name"):
+        train(Options(**LITTLE))
+    assert (Path("agents") / "catch-ppo" / "CARD.md").read_text() == "mine" and not Path("logs").exists()
 
 
 def test_full_disk_does_not_end_the_training(
@@ -343,7 +344,7 @@ def test_a_full_disk_at_the_beginning_is_a_sentence(
         train(Options(**LITTLE))
     Path("file").touch()
     assert main(["--env", ENV, "--trust", "-n", "16", "-f", "file"]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    assert capsys.readouterr().err.startswith("train_agent.py: cannot begin a training in file")
 
 
 def test_a_recurrent_policy_is_trained_and_recorded_with_its_state() -> None:

@@ -171,7 +171,7 @@ def test_parts_of_another_game(tmp_path: Path) -> None:
         def make_env(self, game: str) -> gym.Env:
             return gym.make(f"ALE/{game}-v5", obs_type="ram", frameskip=2, disable_env_checker=True)
 
-    with pytest.raises(DatasetError, match=r"quick plays another game than random.*\(210, 160\), 2, 0\.25\)"):
+    with pytest.raises(DatasetError, match=r"quick plays another game than random.*\(210, 160\), 2, 0\.25, None, None\)"):
         written(tmp_path, MixedPolicy([RandomPolicy(), Quick()]))
 
 
@@ -192,7 +192,7 @@ def test_what_data_agent_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("stcky-random", r"no agent 'stcky-random': .*\(pong-ppo\).* random and sticky-random are .*'sticky-random'\?"),
+        ("stcky-random", r"no agent 'stcky-random': .*: pong-ppo\).* random and sticky-random are .*'sticky-random'\?"),
         ("random+pong-ppoo", r"no agent 'pong-ppoo': .*Did you mean 'pong-ppo'\?"),
         ("random+random", "has 'random' twice"),
         (f"pong-ppo+{AGENT}", "has 'pong-ppo' twice"),

@@ -417,7 +417,7 @@ def test_a_stopped_worker_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) ->
         envs.reset(seed=0)
     began = time.perf_counter()
     envs.close()
-    assert time.perf_counter() - began < 5 and process.exitcode == -signal.SIGKILL
+    assert time.perf_counter() - began < 20 and process.exitcode == -signal.SIGKILL
     envs.close()
 
 
@@ -462,7 +462,7 @@ def test_pictures_attributes_and_methods() -> None:
         ({"num_envs": 0}, "num_envs to be a whole number, 1 or more, got 0"),
         ({"workers": -1}, "workers to be a whole number"),
         ({"render_mode": "human"}, "opens a window for one game"),
-        ({"noop_max": -2}, "noop_max to be a whole number, 0 or more"),
+        ({"noop_max": -2}, "noop_max to be a whole number, 0 to 10000"),
         ({"obs_format": "objets"}, "Did you mean 'objects'"),
         ({"autoreset_mode": "Next"}, "Next"),
     ],

@@ -281,7 +281,7 @@ def test_make_env_as_a_function() -> None:
     assert isinstance(env, SpaceTimeEnv) and env.spec is not None and env.spec.id == "ALE/Pong-v5"
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
-    with pytest.raises(TypeError, match="frame_skip"):
+    with pytest.raises(ValueError, match="'frame_skip' is not an option .* Did you mean 'frameskip'"):
         make_env("Pong", ColourModel(), frame_skip=3)
 
 
@@ -378,7 +378,7 @@ def test_an_environment_without_a_game_needs_a_model() -> None:
         ({"obs_format": "object"}, "got 'object'. Did you mean 'objects'?"),
         ({"obs_format": "pixels"}, "one of .*, got 'pixels'"),
         ({"obs_format": None}, "got None"),
-        ({"history": 0}, "history to be a whole number, 1 or more, got 0"),
+        ({"history": 0}, "history to be a whole number, 1 to 1000, got 0"),
         ({"history": 1.5}, "got 1.5"),
         ({"history": True}, "got True"),
     ],
