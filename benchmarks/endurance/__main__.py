@@ -32,17 +32,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=50, help="of each job (default: %(default)s)")
     parser.add_argument("--a-round", type=int, default=5, help="kills of a run (default: %(default)s)")
     parser.add_argument("--least", type=float, default=60, help="seconds of an undisturbed run (default: %(default)s)")
-<<<<<<< HEAD
-    parser.add_argument("--record-size", type=int, default=3000, help="stacks (default: %(default)s)")
-    parser.add_argument("--pretrain-steps", type=int, default=500, help="(default: %(default)s)")
-    parser.add_argument("--pretrain-size", type=int, default=64, help="stacks to train on (default: %(default)s)")
-    parser.add_argument("--train-steps", type=int, default=60_000, help="env steps (default: %(default)s)")
-=======
     parser.add_argument("--record-size", type=int, default=4500, help="stacks (default: %(default)s)")
     parser.add_argument("--pretrain-steps", type=int, default=1200, help="(default: %(default)s)")
     parser.add_argument("--pretrain-size", type=int, default=64, help="stacks to train on (default: %(default)s)")
     parser.add_argument("--train-steps", type=int, default=100_000, help="env steps (default: %(default)s)")
->>>>>>> h_f
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--home", type=Path, help="a folder for all files, which then stay")
     parser.add_argument("--out", type=Path, help="a file for the report; it is printed in any case")

@@ -215,7 +215,7 @@ def test_what_ships_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_a_folder_of_other_things_is_kept() -> None:
     (Path("agents") / "catch-ppo").mkdir(parents=True)
     (Path("agents") / "catch-ppo" / "CARD.md").write_text("mine")
-    with pytest.raises(AgentError, match="catch-ppo is there and is no agent. Give another --name"):
+    with pytest.raises(AgentError, match=r"catch-ppo is there and is no agent\. Give another --name"):
         train(Options(**LITTLE))
     assert (Path("agents") / "catch-ppo" / "CARD.md").read_text() == "mine" and not Path("logs").exists()
 

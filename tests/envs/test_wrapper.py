@@ -281,7 +281,7 @@ def test_make_env_as_a_function() -> None:
     assert isinstance(env, SpaceTimeEnv) and env.spec is not None and env.spec.id == "ALE/Pong-v5"
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
-    with pytest.raises(ValueError, match="'frame_skip' is not an option .* Did you mean 'frameskip'"):
+    with pytest.raises(ValueError, match=r"'frame_skip' is not an option .* Did you mean 'frameskip'"):
         make_env("Pong", ColourModel(), frame_skip=3)
 
 
