@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from benchmarks.endurance.kills import Job
-from spacetime_env.agent import checkpoint, run
+from spacetime_env.agent import run_folder, sb3_checkpoint
 
 ROLLOUT = 4 * 128  # env steps: of 4 envs, 128 each
 SAVE_FREQ = 1024
@@ -126,7 +126,7 @@ def lost_steps(folder: Path) -> str:
     """A sentence where a kill cost more than SAVE_FREQ and a rollout; else ""."""
     counted = folder / STEPS_DONE
     done = int(counted.read_text() or 0) if counted.is_file() else 0
-    saved = [checkpoint.progress_of(path).timesteps for path in (folder / "logs").rglob(run.LAST)]
+    saved = [sb3_checkpoint.progress_of(path).timesteps for path in (folder / "logs").rglob(run_folder.LAST)]
     lost = done - max(saved, default=0)
     allowed = SAVE_FREQ + ROLLOUT
     return f"{lost} env steps are lost, {allowed} are allowed" if lost > allowed else ""
@@ -137,7 +137,7 @@ def unfinished_agent(folder: Path, steps: int) -> list[str]:
     from spacetime_env.agent.folder import describe
 
     about = describe(folder / "agents" / "agent")
-    runs = list((folder / "logs").rglob(run.RECORD))
+    runs = list((folder / "logs").rglob(run_folder.RECORD))
     found = []
     if about["trained"]["timesteps"] < steps:
         found.append(f"the agent has {about['trained']['timesteps']} of {steps} env steps")

@@ -66,9 +66,9 @@ def settings(path: str, words: list[str]) -> None:
 
 def hyperparameters(path: str, words: list[str]) -> None:
     """Read a hyperparameter file and make the agent that it describes."""
-    from spacetime_env.agent.folder import build
+    from spacetime_env.agent.build import build
     from spacetime_env.agent.hyperparameters import algorithm, parse, read
-    from spacetime_env.agent.hyperparameters import words as parsed
+    from spacetime_env.agent.hyperparameters import from_arguments as parsed
 
     algo, *overrides = words
     raw = read(Path(path) / f"{algo}.yml", "SpaceTime/Pong-v5", parsed(overrides))
@@ -91,17 +91,17 @@ def an_agent(path: str, words: list[str]) -> None:
 
 def a_run(path: str, words: list[str]) -> None:
     """Resume the training of an agent."""
-    from spacetime_env.agent import card, checkpoint, run
-    from spacetime_env.agent.folder import build
+    from spacetime_env.agent import card, run_folder, sb3_checkpoint
+    from spacetime_env.agent.build import build
     from spacetime_env.agent.hyperparameters import algorithm, parse
 
     (algo,) = words
-    job = run.reopen(Path(path))
+    job = run_folder.reopen(Path(path))
     if job is not None and job.lock is not None:
         job.lock.close()
     agent = build(algo, parse(seed_agents.AGENTS[algo], algorithm(algo)), seed_agents.Rows(), seed=0)
-    checkpoint.progress_of(Path(path) / "last.zip")
-    progress = checkpoint.restore(Path(path) / "last.zip", agent)
+    sb3_checkpoint.progress_of(Path(path) / "last.zip")
+    progress = sb3_checkpoint.restore(Path(path) / "last.zip", agent)
     agent.predict(np.zeros((3, 7), np.float32))
     assert agent.num_timesteps >= 0
     for evaluation in progress.evaluations:

@@ -53,7 +53,8 @@ EVALUATION = {"timesteps": 4, "mean": 1.0, "std": 0.0, "episodes": 1, "training_
 
 def run_folders(root: Path) -> Valid:
     """What trainings leave when they are interrupted: ``run.yaml`` and ``last.zip``."""
-    from spacetime_env.agent import checkpoint
+    from spacetime_env.agent import sb3_checkpoint
+    from spacetime_env.agent.progress import Progress
 
     made: Valid = []
     for algo, raw in AGENTS.items():
@@ -62,7 +63,7 @@ def run_folders(root: Path) -> Valid:
         memory = getattr(one, "replay_buffer", None)
         if memory is not None:
             memory.pos = 5
-        checkpoint.save(folder / "last.zip", one, checkpoint.Progress(8, 1.0, 1, [EVALUATION], 1.0))
+        sb3_checkpoint.save(folder / "last.zip", one, Progress(8, 1.0, 1, [EVALUATION], 1.0))
         asked = {
             "algo": algo,
             "env": "SpaceTime/Pong-v5",
@@ -78,7 +79,8 @@ def run_folders(root: Path) -> Valid:
 
 def agent_folders(root: Path) -> Valid:
     """Agents that play Pong."""
-    from spacetime_env.agent import checkpoint
+    from spacetime_env.agent import sb3_checkpoint
+    from spacetime_env.agent.progress import Progress
     from spacetime_env.models.folder import load_model
 
     made: Valid = []
@@ -86,8 +88,8 @@ def agent_folders(root: Path) -> Valid:
     for algo, raw in AGENTS.items():
         folder = root / f"agent-{algo}"
         folder.mkdir(parents=True)
-        checkpoint.save(
-            folder / "policy.zip", agent(algo), checkpoint.Progress(8, 1.0, 1, [EVALUATION], 1.0), replay=False
+        sb3_checkpoint.save(
+            folder / "policy.zip", agent(algo), Progress(8, 1.0, 1, [EVALUATION], 1.0), replay=False
         )
         digest = hashlib.sha256((folder / "policy.zip").read_bytes()).hexdigest()
         about = {
