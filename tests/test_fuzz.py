@@ -77,7 +77,7 @@ PLANTS = {
     "code: the canary": name("canary_payload"),
     "code: a program": lambda: os.system("true"),
     "code: a pickle": lambda: pickle.loads(evil_pickle()),
-    "code: a file outside": lambda: open("../" + "outside.yaml"),
+    "code: a file outside": lambda: open("../" + OUTSIDE),
     "code: a write outside": lambda: open(sys.argv[1] + "/file", "w"),
     "code: a folder outside": lambda: os.mkdir(sys.argv[1] + "/folder"),
     "code: a connection": connect,

@@ -92,7 +92,7 @@ def settings(rng: Rng, made: Spoiled) -> None:
         links = (
             "config.yaml",
             "a.yaml",
-            "../outside.yaml",
+            "../outside.txt",
             "nosuch.yaml",
             "default.yaml",
             ".",

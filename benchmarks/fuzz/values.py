@@ -11,7 +11,7 @@ import numpy as np
 Rng = np.random.Generator
 
 CANARY = "canary_payload"  # a module in the current directory of each case; it must never be imported
-OUTSIDE = "outside.yaml"  # a file beside the folder of each case; it must never be read
+OUTSIDE = "outside.txt"  # a file beside the folder of each case; it must never be read
 
 NUMBERS: tuple[Any, ...] = (
     *(0, 1, -1, 2, 3, 7, 255, 256, 65_536, 2**31 - 1, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, -(2**63)),

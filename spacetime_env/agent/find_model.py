@@ -13,6 +13,7 @@ from spacetime_env import shipped
 from spacetime_env.agent.envs import is_spacetime
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.envs.choose_model import default_model
+from spacetime_env.files import shown_text
 from spacetime_env.models.settings import SETTINGS, read_settings
 
 
@@ -41,8 +42,8 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
     places = ", ".join(str(place) for place in _places())
     raise AgentError(
         f"the agent was trained on the objects of another model than {given or 'the default one'}: the sha256 of its "
-        f"weights is {sha256}, and no model in {places} has it. Get that model and put its folder under ./models, "
-        "train the agent again with train_agent.py, or accept the model that there is with any_model=True."
+        f"weights is {shown_text(sha256)}, and no model in {places} has it. Get that model and put its folder under "
+        "./models, train the agent again with train_agent.py, or accept the model that there is with any_model=True."
     )
 
 

@@ -15,6 +15,8 @@ from spacetime_env.config.schema import Config
 from spacetime_env.config.tree import ConfigError, from_dict
 from spacetime_env.files import FileError, parse_yaml, read_yaml, shown, shown_path, shown_text
 
+DEEPEST = 32  # parts of a key, as in model.encoder.norm
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a config file, then apply settings such as ``"train.steps=100"``.
@@ -116,6 +118,8 @@ def _set(tree: Any, keys: list[str], value: Any, setting: str) -> Any:
     """The tree with another value at ``keys``, as ``setting`` asks for on the command line."""
     if tree is None:
         tree = {}
+    if len(keys) > DEEPEST:
+        raise ConfigError(f"{shown(setting)}: expected a key of at most {DEEPEST} parts, got {len(keys)}.")
     if not isinstance(tree, dict):
         raise ConfigError(f"{shown(setting)}: {shown(keys[0])} is set inside a value that has no keys.")
     if len(keys) == 1:

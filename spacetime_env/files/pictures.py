@@ -17,6 +17,12 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")  # others, such a
 PICTURE_BYTES, PICTURE_PIXELS = 1 << 26, 1 << 24
 
 
+# What Pillow raises for a damaged file.
+_DAMAGED = (
+    *(OSError, ValueError, SyntaxError, struct.error, LookupError, TypeError, ArithmeticError, EOFError),
+    *(AssertionError, AttributeError, RuntimeError),
+)
+
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB. Grey of 16 bits is scaled to 8; what is transparent is black.
 
@@ -49,8 +55,7 @@ def read_picture(path: Path) -> np.ndarray:
         return np.array(picture.convert("RGB"))
     except FileError:
         raise
-    # Pillow raises all of these for a damaged file.
-    except (OSError, ValueError, SyntaxError, struct.error, LookupError, TypeError, ArithmeticError, EOFError) as error:
+    except _DAMAGED as error:
         raise FileError(f"{shown_path(path)} is not a picture that can be read: {shown_text(str(error))}.") from None
     except (Image.DecompressionBombError, MemoryError) as error:
         raise FileError(f"{shown_path(path)} is too large a picture: {shown_text(str(error))}.") from None

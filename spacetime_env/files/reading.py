@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -60,7 +61,7 @@ def _open_now(path: str, flags: int) -> int:
 # What zipfile, numpy and json raise on bytes that are cut off or changed. RuntimeError includes RecursionError.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, MemoryError, OverflowError),
-    *(ValueError, TypeError, LookupError, SyntaxError, AttributeError, AssertionError),
+    *(ValueError, TypeError, LookupError, SyntaxError, AttributeError, AssertionError, tokenize.TokenError),
 )
 
 

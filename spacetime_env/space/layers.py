@@ -26,8 +26,7 @@ def conv_stack(channels: int, layers: Sequence[Conv], norm: str = "group") -> nn
             modules += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         else:
             modules += [nn.Conv2d(channels, width, kernel, stride, padding), nn.CELU()]
-            if groups:
-                modules.append(nn.GroupNorm(groups, width))
+            modules += _norm(groups, width)
         channels = width
     return nn.Sequential(*modules)
 
@@ -74,4 +73,11 @@ def upsampling_stack(channels: int, layers: Sequence[tuple[int, int]], refine: b
 
 
 def _norm(groups: int, width: int) -> list[nn.Module]:
+    """The GroupNorm after a convolution, in a list; none for 0 groups.
+
+    Raises:
+        ValueError: the channels cannot be shared out among the groups.
+    """
+    if groups and (groups < 0 or width % groups):
+        raise ValueError(f"expected groups that divide the {width} channels of their layer, or 0, got {groups}.")
     return [nn.GroupNorm(groups, width)] if groups else []

@@ -180,15 +180,27 @@ def _require_optimizer(saved: Any, optimizer: torch.optim.Optimizer) -> None:
         raise ValueError(f"expected {len(own)} groups of parameters, got {len(saved['param_groups'])}")
     for mine, its in zip(own, saved["param_groups"], strict=True):
         for name, value in mine.items():
-            fits = its[name] == value if name == "params" else type(its[name]) is type(value)
+            fits = type(its[name]) is type(value) and (name == "lr" or its[name] == value)  # lr follows a schedule
             if not fits or (isinstance(value, float) and not abs(its[name]) < math.inf):
                 raise ValueError(f"{name} of an optimizer: expected one like {shown(value)}, got {shown(its[name])}")
+    names = _state_names(optimizer)
     for number, values in saved["state"].items():
         shape = parameters[number].shape
+        if {*values} != names:
+            raise ValueError(f"state of an optimizer: expected {sorted(names)}, got {shown(list(values))}")
         for name, value in values.items():
             if value is not None and value.shape not in (shape, torch.Size(())):
                 raise ValueError(f"{name} of an optimizer: expected shape {tuple(shape)}, got {tuple(value.shape)}")
         _require_finite({name: value for name, value in values.items() if value is not None}, "an optimizer")
+
+
+def _state_names(optimizer: torch.optim.Optimizer) -> set[str]:
+    """What such an optimizer remembers of a parameter: one of its own takes a step to tell."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    twin = type(optimizer)([parameter], **optimizer.defaults)
+    twin.step()
+    return {*twin.state[parameter]}
 
 
 def _require_finite(tensors: Mapping[str, torch.Tensor], title: str) -> None:
@@ -228,12 +240,16 @@ def _require_tree(config: Any) -> None:
     """Refuse a config that has itself, or is too large to be compared. (What is in it twice counts twice.)
 
     Raises:
-        ValueError: it has over 10,000 values.
+        ValueError: it has over 10,000 values, or one that is neither text nor a number.
     """
     waiting, seen = [config], 0
     while waiting:
         value, seen = waiting.pop(), seen + 1
         if seen > 10_000:
             raise ValueError("its config has over 10,000 values")
-        if isinstance(value, (dict, list, tuple)):
-            waiting += value.values() if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, (list, tuple)):
+            waiting += value
+        elif not isinstance(value, (str, int, float, type(None))):
+            raise ValueError(f"its config has a {type(value).__name__}")

@@ -307,3 +307,8 @@ def test_a_scene_made_in_python_has_the_same_ranges(values: dict[str, Any], mess
 def test_the_name_of_a_run_is_no_path(name: str) -> None:
     with pytest.raises(ConfigError, match="name: expected a name of letters, digits"):
         run_name(Config(name=name))
+
+
+def test_a_key_has_a_depth(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected a key of at most 32 parts, got 5000"):
+        load_config(write(tmp_path, "seed: 4"), [".".join("a" * 5000) + "=1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -56,3 +57,17 @@ def test_pictures_that_are_none(tmp_path: Path) -> None:
     ):
         with pytest.raises(FileError, match=message):
             read_picture(path)
+
+
+def test_a_palette_that_is_missing_is_a_sentence(tmp_path: Path) -> None:
+    """A PNG of colour type 3 without its PLTE: Pillow has an assertion there."""
+    buffer = io.BytesIO()
+    Image.new("P", (160, 210)).save(buffer, "PNG")
+    data = buffer.getvalue()
+    start = data.index(b"PLTE") - 4
+    length = int.from_bytes(data[start : start + 4], "big")
+    (tmp_path / "look.png").write_bytes(data[:start] + data[start + 12 + length :])
+    try:
+        assert read_picture(tmp_path / "look.png").shape == (210, 160, 3)  # Pillow may show it all the same
+    except FileError as error:
+        assert "is not a picture that can be read" in str(error)
