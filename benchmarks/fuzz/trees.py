@@ -99,7 +99,7 @@ def mutate_text(rng: Rng, text: str) -> tuple[bytes, str]:
     line = lines[at]
     ways: dict[str, Callable[[], bytes]] = {
         "UTF-16": lambda: text.encode("utf-16"),
-        "Latin-1 and a letter over 127": lambda: (text + "# \xe4\n").encode("latin-1"),
+        "Latin-1 and a letter over 127": lambda: (text + "# \xe4\n").encode("latin-1", "replace"),
         "a byte order mark": lambda: b"\xef\xbb\xbf" + text.encode(),
         "a NUL": lambda: text[: len(text) // 2].encode() + b"\0" + text[len(text) // 2 :].encode(),
         "carriage returns": lambda: text.replace("\n", "\r").encode(),
