@@ -38,7 +38,7 @@ class LinearClassifier:
 
     def class_ids(self, z_what: np.ndarray) -> np.ndarray:
         """(n, D) -> (n,) int64, indices into ``class_names``."""
-        return np.argmax(z_what @ self.coef.T + self.intercept, axis=1)
+        return (z_what @ self.coef.T + self.intercept).argmax(axis=1)
 
     def predict(self, z_what: np.ndarray) -> np.ndarray:
         """(n, D) -> (n,) names. :meth:`Space.scene_description` calls this."""

@@ -111,12 +111,13 @@ def _whole(boxes: np.ndarray) -> np.ndarray:
 
 def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
     """Whether the centre of each box (n, 4) lies in one of the regions x, y, w, h: (n,) bool."""
-    inside = np.zeros(len(boxes), bool)
-    if regions:
-        x, y = boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] / 2
-        for left, top, wide, high in regions:
-            inside |= (x >= left) & (x < left + wide) & (y >= top) & (y < top + high)
-    return inside
+    if not regions:
+        return np.zeros(len(boxes), bool)
+    low = np.array(regions, boxes.dtype)[:, None]  # (R, 1, 4)
+    center = boxes[:, :2] + boxes[:, 2:] / 2
+    inside = center >= low[..., :2]  # (R, n, 2)
+    inside &= center < low[..., :2] + low[..., 2:]
+    return np.asarray((inside[..., 0] & inside[..., 1]).any(axis=0))
 
 
 def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit: float) -> None:

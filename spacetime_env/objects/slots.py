@@ -6,6 +6,7 @@ compiled loop. :class:`spacetime_env.objects.tracker.Tracker` says what they are
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -100,7 +101,11 @@ def step(
     taken = _match(objects, at, class_ids, confidence, rules) if len(at) else np.full(len(objects), -1)
     seen = taken >= 0
     count = np.count_nonzero(seen)
-    _follow(objects, taken, seen, at, exact, rules)
+    if count:
+        _see(objects, slice(None) if count == len(seen) else seen.nonzero()[0], taken, at, exact, rules.smooth)
+    objects["source"] = taken
+    if count < np.count_nonzero(objects["alive"]):
+        _miss(objects, seen, rules.keep)
     after = waiting[:0]
     if count < len(at):
         new = np.full(len(at), True)
@@ -159,27 +164,28 @@ def _match(
     return taken
 
 
-def _follow(
-    objects: np.ndarray, taken: np.ndarray, seen: np.ndarray, at: np.ndarray, boxes: np.ndarray, rules: Rules
+def _see(
+    objects: np.ndarray, rows: np.ndarray | slice, taken: np.ndarray, at: np.ndarray, boxes: np.ndarray, smooth: float
 ) -> None:
-    """The objects that are ``seen`` (S,) are the detections ``taken`` (S,); the others are missed."""
-    missed, velocity, alive, step = objects["missed"], objects["velocity"], objects["alive"], objects["step"]
-    lost = alive & ~seen
-    rows = slice(None) if seen.all() else seen.nonzero()[0]  # a slice copies nothing
-    which = taken[rows]
+    """The objects ``rows`` are the detections ``taken`` (S,). (A slice of all of them copies nothing.)"""
+    missed, velocity, which = objects["missed"], objects["velocity"], taken[rows]
     there = at[which]
     moved = there - objects["at"][rows]
     moved.view(np.float64).reshape(-1, 2)[:] /= (missed[rows] + 1)[:, None]  # complex division would round twice
     velocity[rows] += objects["weight"][rows] * (moved - velocity[rows])
-    objects["at"][rows], step[rows] = there, moved
+    objects["at"][rows], objects["step"][rows] = there, moved
     _numbers(objects)[rows, SIZE] = boxes[which, 2:]
-    objects["weight"][rows], missed[rows] = rules.smooth, 0
-    objects["source"] = taken
-    if lost.any():
-        missed += lost
-        step[lost] = 0
-        alive &= missed <= rules.keep
-        missed *= alive
+    objects["weight"][rows], missed[rows] = smooth, 0
+
+
+def _miss(objects: np.ndarray, seen: np.ndarray, keep: int) -> None:
+    """The objects that are not ``seen`` (S,) are missed; those that are lost for longer than ``keep`` are forgotten."""
+    alive, missed = objects["alive"], objects["missed"]
+    lost = alive & ~seen
+    missed += lost
+    objects["step"][lost] = 0
+    alive &= missed <= keep
+    missed *= alive
 
 
 def _place(
@@ -238,7 +244,7 @@ def _numbers(objects: np.ndarray) -> np.ndarray:
 def _write(objects: np.ndarray, rules: Rules, out: np.ndarray) -> None:
     """What the rows show: (S, 7), zeros where there is no object."""
     now = _numbers(objects)[:, SHOWN] * _SCALE
-    now /= np.array([rules.width, rules.height, rules.width, rules.height, rules.max_speed, rules.max_speed])
+    now /= _units(rules)
     now -= _SHIFT
     out[:, 0] = objects["missed"] == 0
     np.minimum(np.maximum(now, -1, out=now), 1, out=out[:, 1:])
@@ -248,3 +254,9 @@ def _write(objects: np.ndarray, rules: Rules, out: np.ndarray) -> None:
 # Of x, y, width, height, dx, dy: a place of 0 to 1 is shown as -1 to 1.
 _SCALE = np.array([2.0, 2.0, 1.0, 1.0, 1.0, 1.0])
 _SHIFT = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+
+
+@functools.lru_cache(maxsize=64)
+def _units(rules: Rules) -> np.ndarray:
+    """What x, y, width, height, dx and dy are measured in, in native pixels."""
+    return np.array([rules.width, rules.height, rules.width, rules.height, rules.max_speed, rules.max_speed])

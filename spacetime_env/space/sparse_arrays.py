@@ -135,7 +135,9 @@ def present(
     frame, place = chosen.reshape(-1, side * side)[stream].nonzero()
     raw = raw[stream[frame] * side**2 + place]
     # A cell's centre, in cells: without the margin of 1, and 0.5 from the corner.
-    offset = np.stack([place % side, place // side], axis=1) - np.float32(0.5)
+    offset = np.empty((len(place), 2))
+    offset[:, 1], offset[:, 0] = np.divmod(place, side)
+    offset -= 0.5
     center = (offset + np.tanh(raw[:, HEAD.shift_mean])) * np.float32(2 / grid) - 1
     z_where = np.concatenate([_sigmoid(raw[:, HEAD.scale_mean]), center.astype(np.float32)], axis=1)
     return frame, _sigmoid(scale * np.tanh(raw[:, pres])), z_where, raw[:, HEAD.z_what]
