@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from spacetime_env.files import shown, shown_text
+from spacetime_env.files import shown
 
 HASHES = "shipped.sha256"  # of what comes with the package, in the form of the program sha256sum
 WEIGHTS = {"models": "model.safetensors", "agents": "policy.zip"}  # the file that is hashed
@@ -100,8 +100,8 @@ def _hints(kind: str, name: str | os.PathLike[str], is_name: bool, settings: str
     near = difflib.get_close_matches(given.name.lower(), available(kind, settings), n=1)
     if near:
         hints.append(f"Did you mean {near[0]!r}?")
-    if kind == "models":
-        hints.append(f"Make one with: python pretrain_space.py --game {shown_text(given.name)}")
+    if kind == "models" and len(given.name) < 50:  # a game's name
+        hints.append(f"Make one with: python pretrain_space.py --game {given.name}")
     return hints
 
 

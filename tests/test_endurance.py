@@ -60,7 +60,7 @@ def test_what_is_written_whole_survives_each_kill(tmp_path: Path) -> None:
 
 
 def test_half_a_file_is_a_fault(tmp_path: Path) -> None:
-    told = kill_again_and_again(counting("half a file"), tmp_path, kills=6, a_round=6, seed=1, least=0.0)
+    told = kill_again_and_again(counting("half a file"), tmp_path, kills=4, a_round=4, seed=1, least=0.0)
     assert any(fault.endswith("differs") for fault in told.faults)
 
 
@@ -156,6 +156,3 @@ def test_lost_steps_are_counted(tmp_path: Path) -> None:
     counted.write_text(str(3 * jobs.ROLLOUT + jobs.SAVE_FREQ + 1))  # as if it had not saved after the second
     assert "are lost" in jobs.lost_steps(folder)
     assert told.faults == []
-    assert finish(job, folder) == 0
-    assert jobs.unfinished_agent(folder, 3 * jobs.ROLLOUT) == []
-    assert jobs.unfinished_agent(folder, 9 * jobs.ROLLOUT) == ["the agent has 1536 of 4608 env steps"]
