@@ -12,6 +12,7 @@ z_where  float32, (n, 4): w, h as fractions of the frame, in (0, 1); x, y of the
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -165,12 +166,16 @@ def from_rows(z_where: np.ndarray, rows: tuple[int, int], native: Size) -> np.nd
     array([[ 0.5 ,  0.25,  0.  , -0.5 ]], dtype=float32)
     """
     z_where = _fours(z_where, "z_where (w, h, x, y)")
+    scale, shift = _rows_to_frame(tuple(rows), tuple(native))
+    return z_where if scale is None else z_where * scale + shift
+
+
+@functools.lru_cache(maxsize=64)
+def _rows_to_frame(rows: tuple[int, int], native: Size) -> tuple[np.ndarray | None, np.ndarray]:
+    """Factor and summand (4,) float32 of z_where; None where the rows are the whole frame."""
     top, bottom = shown_rows(rows, native)
-    if (top, bottom) == (0, native[0]):
-        return z_where
-    part = (bottom - top) / native[0]
-    scale = np.array([1, part, 1, part], np.float32)
-    return z_where * scale + np.array([0, 0, 0, (top + bottom) / native[0] - 1], np.float32)
+    part, shift = (bottom - top) / native[0], np.array([0, 0, 0, (top + bottom) / native[0] - 1], np.float32)
+    return None if part == 1 else np.array([1, part, 1, part], np.float32), shift
 
 
 def _fours(values: np.ndarray, what: str) -> np.ndarray:

@@ -257,13 +257,14 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
     def _batch(self, observations: list[Any]) -> Any:
         self._latest = observations
         if not self._as_dict:
-            return np.stack(observations)
+            return np.array(observations)
         return {key: np.stack([one[key] for one in observations]) for key in observations[0]}
 
 
 def _columns(each: list[dict[str, Any]]) -> dict[str, Any]:
     """Infos with the same keys as one dict of arrays: what ``VectorEnv._add_info`` makes of them, but at once."""
     infos: dict[str, Any] = {}
+    has = np.full(len(each), True)
     for key, first in each[0].items():
         values = [info[key] for info in each]
         if isinstance(first, dict):
@@ -275,7 +276,7 @@ def _columns(each: list[dict[str, Any]]) -> dict[str, Any]:
         else:
             infos[key] = np.empty(len(values), object)
             infos[key][:] = values
-        infos[f"_{key}"] = np.ones(len(values), bool)
+        infos[f"_{key}"] = has.copy()
     return infos
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,8 @@ class Describer:
         ]
 
 
+FEW = 64  # boxes of all frames together, up to which it is quicker to ask first whether any two touch
+
 Arranged = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 _DIVERGED = "z_where of a present object is not finite: the network has diverged."
 
@@ -113,16 +116,33 @@ def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) 
     """Whether the centre of each box (n, 4) lies in one of the regions x, y, w, h: (n,) bool."""
     if not regions:
         return np.zeros(len(boxes), bool)
-    low = np.array(regions, boxes.dtype)[:, None]  # (R, 1, 4)
+    low, high = _corners(tuple(map(tuple, regions)), boxes.dtype)
     center = boxes[:, :2] + boxes[:, 2:] / 2
-    inside = center >= low[..., :2]  # (R, n, 2)
-    inside &= center < low[..., :2] + low[..., 2:]
-    return np.asarray((inside[..., 0] & inside[..., 1]).any(axis=0))
+    inside = center >= low  # (R, n, 2)
+    inside &= center < high
+    return np.logical_or.reduce(inside[..., 0] & inside[..., 1], axis=0)
+
+
+@functools.lru_cache(maxsize=64)
+def _corners(regions: tuple[tuple[int, int, int, int], ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Top-left and bottom-right corners of regions x, y, w, h: (R, 1, 2) each."""
+    both = np.array(regions, dtype)[:, None]
+    return both[..., :2], both[..., :2] + both[..., 2:]
+
+
+def _any_touch(boxes: np.ndarray, frame: np.ndarray) -> bool:
+    """Whether any two boxes (n, 4) of the same frame have a common area."""
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    begins = low[:, None] < high  # (n, n, 2): one begins before the other ends
+    touch = begins[..., 0] & begins[..., 1]
+    touch &= touch.T
+    touch &= frame[:, None] == frame
+    return bool(np.count_nonzero(touch) > np.count_nonzero(touch.diagonal()))
 
 
 def _drop_overlaps(boxes: np.ndarray, frame: np.ndarray, kept: np.ndarray, limit: float) -> None:
     """Clear ``kept`` where an earlier kept box of the same frame has an IoU over ``limit``."""
-    if len(boxes) < 2:
+    if len(boxes) < 2 or (len(boxes) <= FEW and not _any_touch(boxes, frame)):
         return
     counts = np.bincount(frame)
     start, most = counts.cumsum() - counts, int(counts.max())

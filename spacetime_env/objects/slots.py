@@ -100,11 +100,13 @@ def step(
     at = (exact[:, :2] + exact[:, 2:] / 2).view(np.complex128)[:, 0]
     taken = _match(objects, at, class_ids, confidence, rules) if len(at) else np.full(len(objects), -1)
     seen = taken >= 0
-    count = np.count_nonzero(seen)
+    count, numbers = np.count_nonzero(seen), _numbers(objects)
     if count:
-        _see(objects, slice(None) if count == len(seen) else seen.nonzero()[0], taken, at, exact, rules.smooth)
+        rows = slice(None) if count == len(seen) else seen.nonzero()[0]
+        _see(objects, rows, taken[rows], at, rules.smooth)
+        numbers[rows, SIZE] = exact[taken[rows], 2:]
     objects["source"] = taken
-    if count < np.count_nonzero(objects["alive"]):
+    if count < len(seen) and count < np.count_nonzero(objects["alive"]):
         _miss(objects, seen, rules.keep)
     after = waiting[:0]
     if count < len(at):
@@ -117,7 +119,7 @@ def step(
                 mine = (new & (class_ids == class_id)).nonzero()[0]
                 surplus = _place(objects, slots, mine, at, exact, confidence)
                 after = np.concatenate([after, _replace(objects, slots, surplus, at, exact, waiting, rules.reach)])
-    _write(objects, rules, out)
+    _write(objects, numbers, rules, out)
     return after
 
 
@@ -148,10 +150,10 @@ def _match(
         many = np.bincount(classes + 1, alive)[classes + 1] > 1
         cost += np.where(many, rules.stale * missed, 0.0)[:, None]
     # A pair that costs 1 means "neither": so an object may go without rather than take one far away.
-    cost[classes[:, None] != class_ids] = 1.0
+    np.putmask(cost, classes[:, None] != class_ids, 1.0)
     taken = cost.argmin(axis=1)
-    taken[(cost.min(axis=1) >= 1.0) | ~alive] = -1
-    wanted = taken[taken >= 0].tolist()
+    np.putmask(taken, (np.minimum.reduce(cost, axis=1) >= 1.0) | ~alive, -1)
+    wanted = [column for column in taken.tolist() if column >= 0]
     if len(set(wanted)) == len(wanted):  # where no two want the same, no assignment costs less
         return taken
     for class_id in {class_ids[column] for column in wanted if wanted.count(column) > 1}:
@@ -164,18 +166,16 @@ def _match(
     return taken
 
 
-def _see(
-    objects: np.ndarray, rows: np.ndarray | slice, taken: np.ndarray, at: np.ndarray, boxes: np.ndarray, smooth: float
-) -> None:
-    """The objects ``rows`` are the detections ``taken`` (S,). (A slice of all of them copies nothing.)"""
-    missed, velocity, which = objects["missed"], objects["velocity"], taken[rows]
+def _see(objects: np.ndarray, rows: np.ndarray | slice, which: np.ndarray, at: np.ndarray, smooth: float) -> None:
+    """The objects ``rows`` are the detections ``which``, with centres ``at``. (A slice of all rows copies nothing.)"""
+    missed, velocity, last = objects["missed"], objects["velocity"], objects["at"]
     there = at[which]
-    moved = there - objects["at"][rows]
-    moved.view(np.float64).reshape(-1, 2)[:] /= (missed[rows] + 1)[:, None]  # complex division would round twice
+    moved = there - last[rows]
+    if np.count_nonzero(missed):
+        moved.view(np.float64).reshape(-1, 2)[:] /= (missed[rows] + 1)[:, None]  # complex division would round twice
+        missed[rows] = 0
     velocity[rows] += objects["weight"][rows] * (moved - velocity[rows])
-    objects["at"][rows], objects["step"][rows] = there, moved
-    _numbers(objects)[rows, SIZE] = boxes[which, 2:]
-    objects["weight"][rows], missed[rows] = smooth, 0
+    last[rows], objects["step"][rows], objects["weight"][rows] = there, moved, smooth
 
 
 def _miss(objects: np.ndarray, seen: np.ndarray, keep: int) -> None:
@@ -241,14 +241,16 @@ def _numbers(objects: np.ndarray) -> np.ndarray:
     return objects.view(np.float64).reshape(-1, OBJECT.itemsize // 8)
 
 
-def _write(objects: np.ndarray, rules: Rules, out: np.ndarray) -> None:
-    """What the rows show: (S, 7), zeros where there is no object."""
-    now = _numbers(objects)[:, SHOWN] * _SCALE
+def _write(objects: np.ndarray, numbers: np.ndarray, rules: Rules, out: np.ndarray) -> None:
+    """What the rows show: (S, 7), zeros where there is no object. ``numbers``: see :func:`_numbers`."""
+    now = numbers[:, SHOWN] * _SCALE
     now /= _units(rules)
     now -= _SHIFT
     out[:, 0] = objects["missed"] == 0
     np.minimum(np.maximum(now, -1, out=now), 1, out=out[:, 1:])
-    out[~objects["alive"]] = 0
+    alive = objects["alive"]
+    if np.count_nonzero(alive) < len(alive):
+        out[~alive] = 0
 
 
 # Of x, y, width, height, dx, dy: a place of 0 to 1 is shown as -1 to 1.

@@ -229,11 +229,12 @@ class SparseEncoder:
 
     def _changed(self, rows: np.ndarray, stream: np.ndarray, state: SparseState, depth: int) -> np.ndarray:
         """(M, 3): frame, row and column of the cells that are not as in the last frame."""
-        if loops is not None:
-            word = self._frame_word[depth]
-            words = rows.view(word), state.pixels.view(word)
-            return cast(np.ndarray, loops.changed_cells(rows, state.pixels, *words, stream, self.grid))
-        return sparse_arrays.changed_cells(rows, state.pixels, stream, self._patch_word[depth], self.grid)
+        word = self._frame_word[depth]
+        if loops is None:
+            both = word, self._patch_word[depth]
+            return sparse_arrays.changed_cells(rows, state.pixels, stream, both, self.grid)
+        words = rows.view(word), state.pixels.view(word)
+        return cast(np.ndarray, loops.changed_cells(rows, state.pixels, *words, stream, self.grid))
 
     def _take_over(self, rows: np.ndarray, cells: np.ndarray, stream: np.ndarray, state: SparseState) -> np.ndarray:
         """Copy the pixels of some cells into the state; returns them, (M, patch height * bytes of a patch's row)."""

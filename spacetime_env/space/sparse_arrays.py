@@ -18,21 +18,33 @@ from spacetime_env.space.latents import HEAD
 PatchLayers = Sequence[tuple[tuple[int, int], Tensor, Tensor]]  # h, w; weight (h * w * C, C'); bias
 
 
-def changed_cells(rows: np.ndarray, last: np.ndarray, stream: np.ndarray, word: np.dtype, grid: int) -> np.ndarray:
+def changed_cells(
+    rows: np.ndarray, last: np.ndarray, stream: np.ndarray, words: tuple[np.dtype, np.dtype], grid: int
+) -> np.ndarray:
     """(M, 3): frame, row and column of the cells whose pixels are not those of the last frame.
 
     Args:
         rows: (B, G, patch height, bytes of a row) uint8, pixels of the new frames.
         last: (S, G, patch height, bytes of a row) uint8, of the last frames.
         stream: (B,) the stream of each new frame.
-        word: the largest integer that a row of a patch is made of.
+        words: the largest integers that a row of a frame and a row of a patch are made of.
         grid: G.
     """
     # The usual case is one new frame of each stream, in order: then ``last`` need not be copied.
     last = last if stream.tolist() == list(range(len(last))) else last[stream]
-    changed = np.bitwise_or.reduce(rows.view(word) ^ last.view(word), axis=2)
-    shape = (len(rows), grid, grid, changed.shape[2] // grid)
-    return np.argwhere(changed.reshape(shape).any(axis=3))
+    whole, part = words
+    differ = rows.view(whole) != last.view(whole)
+    # Rows of cells first: most have no change, and the words of a frame's row are few.
+    bands = np.logical_or.reduce(differ, axis=(2, 3)).ravel().nonzero()[0]
+    flat = -1, *rows.shape[2:]
+    differ = rows.reshape(flat)[bands].view(part) != last.reshape(flat)[bands].view(part)
+    # (bands, G, words of a cell's row)
+    cells = np.logical_or.reduce(differ, axis=1).reshape(len(bands), grid, differ.shape[2] // grid)
+    band, column = np.logical_or.reduce(cells, axis=2).nonzero()
+    changed = np.empty((len(band), 3), np.int64)
+    changed[:, 0], changed[:, 1] = np.divmod(bands[band], grid)
+    changed[:, 2] = column
+    return changed
 
 
 def take_over(rows: np.ndarray, last: np.ndarray, stream: np.ndarray, cells: np.ndarray, grid: int) -> np.ndarray:
@@ -132,8 +144,13 @@ def present(
     """
     side, pres = grid + 2, HEAD.pres.start
     chosen = (raw[:, pres] > limit) & differs
-    frame, place = chosen.reshape(-1, side * side)[stream].nonzero()
-    raw = raw[stream[frame] * side**2 + place]
+    if stream.tolist() == list(range(len(chosen) // side**2)):  # the usual case, as in changed_cells
+        cells = chosen.nonzero()[0]
+        frame, place = np.divmod(cells, side**2)
+    else:
+        frame, place = chosen.reshape(-1, side**2)[stream].nonzero()
+        cells = stream[frame] * side**2 + place
+    raw = raw.take(cells, axis=0)
     # A cell's centre, in cells: without the margin of 1, and 0.5 from the corner.
     offset = np.empty((len(place), 2))
     offset[:, 1], offset[:, 0] = np.divmod(place, side)
