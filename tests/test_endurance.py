@@ -15,7 +15,8 @@ import torch
 from benchmarks.endurance import __main__ as endurance
 from benchmarks.endurance import jobs
 from benchmarks.endurance.kills import Job, Killing, finish, kill_again_and_again, kill_once
-from benchmarks.endurance.soak import Soak, compare, soak
+from benchmarks.endurance.soak import Soak, compare, differ_by_rounding, soak
+from spacetime_env.objects.detections import Detections
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,6 +108,28 @@ def test_what_differs_is_counted() -> None:
     assert (found.unequal, found.rounded) == (1, 1)
     compare(found, (rows, np.array([0.0, 0.0, 1.0]), ends, ends), (rows, np.zeros(3), ends, ends))
     assert (found.unequal, found.rounded) == (2, 1)
+    # What rounding decided, and what the tracker makes of it until both are equal again.
+    for explained, counts in ((True, (2, 3)), (False, (2, 5))):
+        compare(found, (rows, ends, ends, ends), (other, ends, ends, ends), lambda env, told=explained: told)
+        assert (found.unequal, found.rounded) == counts
+    compare(found, (rows, ends, ends, ends), (rows, ends, ends, ends), lambda env: True)
+    compare(found, (rows, ends, ends, ends), (other, ends, ends, ends), lambda env: False)
+    assert (found.unequal, found.rounded) == (3, 6)
+
+
+def test_what_rounding_may_decide() -> None:
+    def seen(*objects: tuple[float, float, int]) -> Detections:
+        x, confidence, names = (np.array(part) for part in zip(*objects, strict=True))
+        z_where = np.stack([0 * x + 0.1, 0 * x + 0.2, x, 0 * x], axis=1).astype(np.float32)
+        what = np.zeros((len(x), 2), np.float32)
+        return Detections(z_where * 100, z_where, names.astype(np.int64), confidence, what, ("Ball", "Player"))
+
+    one = seen((0.3, 0.9, 0), (-0.5, 0.8, 1))
+    assert differ_by_rounding(one, seen((-0.5, 0.8, 1), (0.30001, 0.9, 0)), 0.5)
+    assert differ_by_rounding(one, seen((-0.5, 0.8, 1), (0.3, 0.9, 0), (0.7, 0.50001, 1)), 0.5)
+    assert not differ_by_rounding(one, seen((-0.5, 0.8, 1), (0.3, 0.9, 0), (0.7, 0.6, 1)), 0.5)
+    assert not differ_by_rounding(one, seen((-0.5, 0.8, 0), (0.3, 0.9, 0)), 0.5)  # another name
+    assert not differ_by_rounding(seen((0.3, 0.9, 0)), one, 0.5)
 
 
 def test_memory_that_grows_is_a_fault() -> None:
