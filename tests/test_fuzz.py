@@ -1,4 +1,4 @@
-"""The fuzzer notices what it is for; and twenty seconds of it find nothing."""
+"""The fuzzer notices what it is for; and a few seconds of it find nothing."""
 
 from __future__ import annotations
 
@@ -232,9 +232,9 @@ def test_the_canary_is_no_module_of_anybody() -> None:
 
 
 def test_a_few_seconds_find_nothing() -> None:
-    command = [sys.executable, "-m", "benchmarks.fuzz", "--seconds", "6", "--jobs", "2", "--seed", "1"]
+    command = [sys.executable, "-m", "benchmarks.fuzz", "--seconds", "3", "--jobs", "2", "--seed", "1"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     found = re.search(r"\| all \| (\d+) \|", done.stdout)
-    assert found is not None and int(found[1]) >= 20
+    assert found is not None and int(found[1]) >= 10
