@@ -28,6 +28,7 @@ from spacetime_env.config.scope import (
     setting,
 )
 from spacetime_env.config.tree import ConfigError, require_ranges
+from spacetime_env.files import shown, shown_names
 
 MOST_SLOTS = 1000  # of a scene, of all classes together
 
@@ -179,8 +180,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.games and self.game:
             raise ConfigError(
-                f"game is {self.game!r}, and games are {', '.join(self.games)}: give one or the other. (In Python, "
-                "give game='' beside games.)"
+                f"game is {shown(self.game)}, and games are {shown_names(self.games)}: give one or the other. "
+                "(In Python, give game='' beside games.)"
             )
         if self.games and self.scene != SceneConfig():
             raise ConfigError("scene: each of several games has a scene of its own, in games.")

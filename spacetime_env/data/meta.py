@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from spacetime_env.config import (
     to_dict,
 )
 from spacetime_env.config.tree import in_range, require_plain, require_ranges
-from spacetime_env.files import FileError, shown, write_atomically
+from spacetime_env.files import FileError, shown, shown_text, write_atomically
 from spacetime_env.files import read_yaml as read_tree
 
 FORMAT = 1
@@ -64,6 +65,8 @@ class SplitMeta:
 
     def __post_init__(self) -> None:
         require_ranges(self)
+        if not re.fullmatch(r"|\w{1,20} of \d{1,9}", self.trail):
+            raise ConfigError(f"trail: expected such as 'mode of 64', or '' for none, got {shown(self.trail)}.")
         for name in ("game", "split", "agent"):  # they become folders
             require_plain(getattr(self, name), name)
         if self.shard_bytes(0) > MOST_BYTES:
@@ -101,7 +104,7 @@ class SplitMeta:
         motion: dict[str, Any] = {"extent": "set", "foreground": "difference"}
         if self.trail:
             kind, _, frames = self.trail.partition(" of ")
-            motion |= {"extent": "trail", "background": kind, "trail": int(frames) if frames.isdecimal() else frames}
+            motion |= {"extent": "trail", "background": kind, "trail": int(frames)}
         if self.window:
             motion |= {"foreground": "rarity", "rarity": {"window": self.window}}
         return {"game": self.game, "data": data, "motion": motion}
@@ -196,6 +199,6 @@ def other_settings(folder: Path, wrong: Sequence[str]) -> str:
         wrong: as :func:`~spacetime_env.config.differences` gives them.
     """
     return (
-        f"{folder} was recorded with other settings: {'; '.join(wrong)}. Ask for the same, delete the folder, or give "
-        "another one with data.root=FOLDER (--data-root)."
+        f"{folder} was recorded with other settings: {shown_text('; '.join(wrong), 1000)}. Ask for the same, delete "
+        "the folder, or give another one with data.root=FOLDER (--data-root)."
     )
