@@ -79,6 +79,11 @@ def in_range(least: float | None, most: float | None) -> dict[str, Any]:
     return {"range": (least, most)}
 
 
+def range_of(cls: type, name: str) -> dict[str, Any]:
+    """The metadata of a field whose range is that of field ``name`` of another dataclass."""
+    return {"range": {field.name: field.metadata for field in dataclasses.fields(cls)}[name]["range"]}
+
+
 def require_ranges(config: Any) -> None:
     """Refuse a dataclass with a number out of the range of its field, so that none makes an array of any size.
 
