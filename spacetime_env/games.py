@@ -16,6 +16,8 @@ import gymnasium as gym
 from ale_py import roms
 from gymnasium.envs.registration import EnvSpec
 
+from spacetime_env.files import shown
+
 gym.register_envs(ale_py)
 
 _NAMESPACE = "ALE/"
@@ -53,9 +55,9 @@ def canonical(name: str) -> str:
     known = {_plain(game): game for game in games()}
     if key in known:
         return known[key]
-    near = [known[k] for k in difflib.get_close_matches(key, known, n=3)]
+    near = [known[k] for k in difflib.get_close_matches(key[:100], known, n=3)]
     hint = f"Did you mean {' or '.join(near)}?" if near else "spacetime_env.games() lists all of them."
-    raise UnknownGameError(f"no game {name!r} in ale_py {ale_py.__version__}, which has {len(known)}. {hint}")
+    raise UnknownGameError(f"no game {shown(name)} in ale_py {ale_py.__version__}, which has {len(known)}. {hint}")
 
 
 def ale_spec(game: str) -> EnvSpec:

@@ -23,7 +23,7 @@ from PIL import Image
 import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.commands.command_line import exit_status, positive
 from spacetime_env.envs.choose_model import default_model
-from spacetime_env.files import FileError, write_atomically
+from spacetime_env.files import FileError, shown_names, write_atomically
 from spacetime_env.files.pictures import read_picture
 from spacetime_env.frames import resize
 from spacetime_env.games import canonical
@@ -103,7 +103,7 @@ def watch(
     act, env = _actor(agent, model, seed, game)
     folder = _made(out)  # after the model is found, so that a wrong name leaves no empty folder
     loaded = env.get_wrapper_attr("model")
-    print(f"{loaded.game}: {', '.join(loaded.class_names)}. Pictures go to {folder}.")
+    print(f"{loaded.game}: {shown_names(loaded.class_names)}. Pictures go to {folder}.")
     written, film = list[Path](), Film()
     try:
         observation, total = env.reset(seed=seed)[0], 0.0

@@ -50,6 +50,13 @@ def test_unknown_game_without_a_neighbour(name: object) -> None:
         canonical(name)  # type: ignore[arg-type]
 
 
+def test_a_long_name_is_cut() -> None:
+    for name in ("x" * 10**6, "pongg" + " " * 10**6):
+        with pytest.raises(UnknownGameError) as caught:
+            canonical(name)
+        assert len(str(caught.value)) < 300
+
+
 def test_ale_spec() -> None:
     spec = ale_spec("space_invaders")
     assert (spec.id, spec.kwargs["game"]) == ("ALE/SpaceInvaders-v5", "space_invaders")

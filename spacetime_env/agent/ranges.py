@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from spacetime_env.agent import names
-from spacetime_env.agent.checks import Check, auto, checked, flag, is_int, number, optional, table_of, whole
+from spacetime_env.agent.checks import Check, auto, checked, flag, number, optional, table_of, whole
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.files import shown
+from spacetime_env.files import is_whole, shown
 
 WEIGHTS = 20_000_000  # most weights between hidden layers: 80 MB
 MANY = 10**9
@@ -174,7 +174,7 @@ def _plain(value: Any) -> Any:
         return type(value)(_plain(one) for one in value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a finite number")
-    if is_int(value) and abs(value) > 2**63:
+    if is_whole(value) and abs(value) > 2**63:
         raise ValueError("a number under 2**63")
     if value is not None and not isinstance(value, (bool, int, float, str)):
         raise ValueError("a number, a text, True, False, None or a short list of these")

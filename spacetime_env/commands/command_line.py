@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from spacetime_env.files import shown_path
+
 ELSEWHERE = "path/to"  # stands for a folder outside the current one
 RESUMES = "What is saved is kept; the same command resumes it."
 
@@ -43,7 +45,8 @@ def exit_status(
         print(f"\n{name}: stopped.{hint}", file=sys.stderr)  # on a new line: the terminal shows ^C
         return 130
     except OSError as error:
-        reason = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+        named = error.filename and error.strerror
+        reason = f"{shown_path(error.filename)}: {error.strerror}." if named else str(error)
         print(f"{name}: {reason}{hint}", file=sys.stderr)
         return failed
     except expected as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from spacetime_env.evaluation.run_model import (
     predict,
     require_apart,
 )
+from spacetime_env.files import shown_names
 from spacetime_env.models.folder import load_model, model_games
 from spacetime_env.models.model import Model
 from spacetime_env.shipped import find
@@ -87,7 +89,7 @@ def run_games(folder: Path, games: Sequence[str], options: argparse.Namespace, n
         paths.setdefault(read_meta(path).game, []).append(path)
     unknown = [game for game in paths if game not in games]
     if unknown:
-        raise EvaluationError(f"{name} does not know {', '.join(unknown)}; it knows {', '.join(games)}.")
+        raise EvaluationError(f"{name} does not know {shown_names(unknown)}; it knows {shown_names(games)}.")
     done, missing = {}, []
     for game in paths or games:
         one = argparse.Namespace(**{**vars(options), "split": paths.get(game)})
@@ -122,7 +124,7 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
     known = predict(model, few_shot_from, progress=True) if few_shot_from is not None else None
     evaluation = evaluate_predictions(model, tests, predictions, known, name, options.seed, progress=True)
     steps = model.settings.trained.get("steps", "")
-    written, notes = tables.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
+    written, notes = tables.write(evaluation, out, int(steps) if re.fullmatch(r"\d{1,15}", steps) else 0)
     if not options.no_plots:
         more, said = plots.write(predictions.samples(predictions.classes), out, name, options.seed)
         written, notes = written + more, notes + said

@@ -18,6 +18,7 @@ from spacetime_env.data.playing import SPLITS
 from spacetime_env.data.recorder import record
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import stack_picture
+from spacetime_env.files import shown_names
 
 EXAMPLES = """examples:
   python create_dataset.py --game Pong --split train --agent random --size 1024
@@ -146,7 +147,7 @@ def _config(args: argparse.Namespace) -> Config:
     asked = {"length": args.length, "seed": args.seed, "workers": args.workers}
     asked |= {"root": args.data_root, "order": args.order, **size}
     if config.games and not args.game:
-        raise ConfigError(f"{args.config} is of several games ({', '.join(config.games)}): say with --game which.")
+        raise ConfigError(f"{args.config} is of several games ({shown_names(config.games)}): say with --game which.")
     background, extent = args.root or (args.background, args.extent)
     motion = {"background": background, "extent": extent}
     return dataclasses.replace(

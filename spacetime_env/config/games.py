@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from spacetime_env.config.schema import Config
 from spacetime_env.config.tree import ConfigError, require_plain
+from spacetime_env.files import shown
 from spacetime_env.games import canonical
 
 
@@ -25,7 +26,7 @@ def each_game(config: Config) -> dict[str, Config]:
     for name, scene in config.games.items():
         game = canonical(name)
         if game in found:
-            raise ConfigError(f"games: {name!r} is {game}, which is given already. Leave one of them out.")
+            raise ConfigError(f"games: {shown(name)} is {game}, which is given already. Leave one of them out.")
         found[game] = replace(config, game=game, games={}, scene=scene)
     return dict(sorted(found.items()))
 

@@ -28,6 +28,7 @@ from spacetime_env.config.scope import (
     setting,
 )
 from spacetime_env.config.tree import ConfigError, require_ranges
+from spacetime_env.files import shown, shown_names
 
 MOST_SLOTS = 1000  # of a scene, of all classes together
 
@@ -47,16 +48,17 @@ class DataConfig:
     eval_size: int = setting(
         256, EVALUATION_STACKS, most=10**7
     )  # stacks in the validation split and in each test split
-    length: int = setting(4, STACKS, most=10**4)  # T, consecutive frames in a stack
-    shard_size: int = setting(64, STACKS, most=10**6)  # stacks in a file
+    length: int = setting(4, STACKS, least=1, most=10**4)  # T, consecutive frames in a stack
+    shard_size: int = setting(64, STACKS, least=1, most=10**6)  # stacks in a file
     seed: int = setting(0, STACKS)
-    workers: int = setting(2, Scope.EXAMPLES, most=1024)  # recording processes; the data do not depend on it
+    workers: int = setting(2, Scope.EXAMPLES, least=1, most=1024)  # recording processes; the data do not depend on it
     # random: stacks far apart and shuffled. sequential: back to back.
     order: Literal["random", "sequential"] = setting("random", PLAY)
-    gap: int = setting(24, PLAY, most=10**9)  # mean number of steps played between two stacks, in random order
-    subframes: int = setting(1, PLAY)  # 2: the emulator's frame before each is recorded too, for sprites that flicker
+    gap: int = setting(24, PLAY, least=0, most=10**9)  # mean number of steps played between two stacks, in random order
+    # 2: the emulator's frame before each is recorded too, for sprites that flicker.
+    subframes: int = setting(1, PLAY, least=1, most=2)
     # Each shard first plays a random number of steps, up to this one, so that late phases of a game are recorded too.
-    warmup: int = setting(1000, PLAY, most=10**9)
+    warmup: int = setting(1000, PLAY, least=0, most=10**9)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class RarityConfig:
     # A pixel is foreground if its colour is at this place in less than the fraction share of the set's frames, and in
     # less than the fraction steady of the frames up to window steps before and after.
     share: float = setting(0.35, TARGETS)
-    window: int = setting(48, TARGETS, WITH_RARITY)
+    window: int = setting(48, TARGETS, WITH_RARITY, least=1, most=10**6)
     steady: float = setting(0.95, TARGETS)
     # A pixel whose colour is at this place in at least this fraction of the frames belongs to no part.
     always: float = setting(0.99, TARGETS)
@@ -179,8 +181,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.games and self.game:
             raise ConfigError(
-                f"game is {self.game!r}, and games are {', '.join(self.games)}: give one or the other. (In Python, "
-                "give game='' beside games.)"
+                f"game is {shown(self.game)}, and games are {shown_names(self.games)}: give one or the other. "
+                "(In Python, give game='' beside games.)"
             )
         if self.games and self.scene != SceneConfig():
             raise ConfigError("scene: each of several games has a scene of its own, in games.")

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from spacetime_env.config import SceneConfig
+from spacetime_env.files import shown_names
 from spacetime_env.games import UnknownGameError, canonical
 from spacetime_env.models.watcher import ObjectModel
 
@@ -42,7 +43,7 @@ def default_model(game: str | None) -> str:
     if JOINT in known and game in model_games(JOINT):
         return JOINT
     raise UnknownModelError(
-        f"there is no model of {game}; these are there: {', '.join(known) or 'none'}. "
+        f"there is no model of {game}; these are there: {shown_names(known) or 'none'}. "
         f"Make one with: python pretrain_space.py --game {game}"
     )
 

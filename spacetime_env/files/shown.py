@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,22 @@ def shown_text(text: str, limit: int = 200) -> str:
     """Text for a message, on one line and cut after ``limit`` characters."""
     text = " ".join(text[: limit + 1].split("\n"))
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def shown_names(names: Iterable[str], limit: int = 1000) -> str:
+    """Names for a message: ``a, b, c``, on one line and cut after ``limit`` characters, and each name after 100."""
+    return shown_text(", ".join(shown_text(name, 100) for name in itertools.islice(names, limit)), limit)
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """A sentence that names the nearest of the known names; "" if none is near.
+
+    >>> did_you_mean("Bal", ["Player", "Ball"])
+    "Did you mean 'Ball'?"
+    """
+    asked = name[:100] if isinstance(name, str) else shown(name, 100)
+    near = difflib.get_close_matches(asked, list(known), n=1)
+    return f"Did you mean {shown(near[0])}?" if near else ""
 
 
 def shown_path(path: str | Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spacetime_env.config import ConfigError, ModelConfig, SceneConfig, from_dict
 from spacetime_env.config.tree import in_range, require_plain
-from spacetime_env.files import FileError, read_yaml
+from spacetime_env.files import FileError, read_yaml, shown_names
 from spacetime_env.games import canonical
 from spacetime_env.shipped import BundleError
 
@@ -86,7 +86,7 @@ class JointSettings:
             BundleError: the model does not know that game.
             UnknownGameError: no such game.
         """
-        known = ", ".join(self.games)
+        known = shown_names(self.games)
         if game is None and len(self.games) != 1:
             raise SeveralGamesError(
                 f"the model {folder!r} is of several games ({known}): say which, such as "

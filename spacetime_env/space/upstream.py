@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spacetime_env.config import BackgroundConfig, EncoderConfig, ModelConfig
+from spacetime_env.files import shown_names
 from spacetime_env.space.network import Space
 
 # Upstream's name -> ours. Heads that are one layer here are joined afterwards.
@@ -59,7 +60,7 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
     if "fg_module.z_what_net.enc_what.weight" not in state or "fg_module.img_encoder.offset" not in state:
         raise ValueError(
             "this is no SPACE or SPACE-Time checkpoint: expected keys such as "
-            f"'space.fg_module.z_what_net.enc_what.weight', found {', '.join(list(state)[:3]) or 'none'}."
+            f"'space.fg_module.z_what_net.enc_what.weight', found {shown_names([*state][:3]) or 'none'}."
         )
     if "bg_module.comp_decoder.dec.0.weight" in state:
         raise ValueError("this checkpoint has a background of one component (K=1, strong decoder); K >= 2 is needed.")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 import torch
 
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
-from spacetime_env.files import FileError, open_zip, read_bytes, shown, shown_text, write_atomically
+from spacetime_env.files import FileError, is_count, is_number, read_bytes, shown, shown_text, write_atomically
+from spacetime_env.files.tensors import read_tensors, require_optimizer
 from spacetime_env.space import CountMismatch, Space
 
 BEST = "best.pt"
@@ -113,7 +112,7 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
     changed = differences(content["config"], config, Scope.CHECKPOINT)
     if changed:
         raise ConfigError(
-            f"{path.parent} was started with other settings: {'; '.join(changed[:5])}. "
+            f"{path.parent} was started with other settings: {shown_text('; '.join(changed[:5]), 1000)}. "
             "Use these settings to resume it, or start anew in another folder (--run) or with --restart."
         )
     try:
@@ -155,52 +154,28 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
     if len(content["optimizers"]) != len(state.optimizers):
         raise ValueError(f"expected {len(state.optimizers)} optimizers, got {len(content['optimizers'])}")
     for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
-        _require_optimizer(saved, optimizer)
+        require_optimizer(saved, optimizer)
+        _require_settings(saved["param_groups"], optimizer)
     for name, least in (("best", -1.0), ("seconds", 0.0)):
-        if type(content[name]) not in (int, float) or not least <= content[name] < math.inf:
+        if not is_number(content[name]) or content[name] < least:
             raise ValueError(f"expected {name} to be a number of {least:g} or more, got {shown(content[name])}")
-    if type(content["step"]) is not int or not 0 <= content["step"] <= 10**9:
+    if not is_count(content["step"]) or content["step"] > 10**9:
         raise ValueError(f"expected step to be a whole number from 0 to a billion, got {shown(content['step'])}")
-    if type(content["mismatch"]) is not list or not all(
-        type(one) in (int, float) and abs(one) < math.inf for one in content["mismatch"]
-    ):
+    if type(content["mismatch"]) is not list or not all(is_number(one) for one in content["mismatch"]):
         raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
     torch.Generator().set_state(content["rng"])  # one of its own: it only tries
 
 
-def _require_optimizer(saved: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Check what an optimizer would load.
+def _require_settings(groups: Sequence[Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> None:
+    """Check that an optimizer would load its own settings; they follow from the config, but lr from a schedule.
 
     Raises:
-        ValueError and others: it is of another optimizer, or has a number that is NaN or infinite.
+        ValueError and others: one is missing or another.
     """
-    own = optimizer.state_dict()["param_groups"]
-    parameters = [one for group in optimizer.param_groups for one in group["params"]]
-    if len(saved["param_groups"]) != len(own):
-        raise ValueError(f"expected {len(own)} groups of parameters, got {len(saved['param_groups'])}")
-    for mine, its in zip(own, saved["param_groups"], strict=True):
+    for mine, its in zip(optimizer.state_dict()["param_groups"], groups, strict=True):
         for name, value in mine.items():
-            fits = type(its[name]) is type(value) and (name == "lr" or its[name] == value)  # lr follows a schedule
-            if not fits or (isinstance(value, float) and not abs(its[name]) < math.inf):
-                raise ValueError(f"{name} of an optimizer: expected one like {shown(value)}, got {shown(its[name])}")
-    names = _state_names(optimizer)
-    for number, values in saved["state"].items():
-        shape = parameters[number].shape
-        if {*values} != names:
-            raise ValueError(f"state of an optimizer: expected {sorted(names)}, got {shown(list(values))}")
-        for name, value in values.items():
-            if value is not None and value.shape not in (shape, torch.Size(())):
-                raise ValueError(f"{name} of an optimizer: expected shape {tuple(shape)}, got {tuple(value.shape)}")
-        _require_finite({name: value for name, value in values.items() if value is not None}, "an optimizer")
-
-
-def _state_names(optimizer: torch.optim.Optimizer) -> set[str]:
-    """What such an optimizer remembers of a parameter: one of its own takes a step to tell."""
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    parameter.grad = torch.zeros(1)
-    twin = type(optimizer)([parameter], **optimizer.defaults)
-    twin.step()
-    return {*twin.state[parameter]}
+            if name != "lr" and its[name] != value:
+                raise ValueError(f"{name} of an optimizer: expected {shown(value)}, got {shown(its[name])}")
 
 
 def _require_finite(tensors: Mapping[str, torch.Tensor], title: str) -> None:
@@ -216,13 +191,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: it is missing or damaged, or no checkpoint.
     """
     try:
-        data = read_bytes(path, MOST_BYTES)
-        # torch compresses nothing, so that no more than the file's own size is unpacked.
-        with open_zip(data, path, len(data), 100_000) as file:
-            broken = file.testzip()  # torch does not look at the checksums
-        if broken is not None:
-            raise ValueError(f"{broken} has another checksum")
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = read_tensors(read_bytes(path, MOST_BYTES), path)
         if not isinstance(content, dict) or "space" not in content or not isinstance(content.get("config"), dict):
             raise ValueError("it holds something else")
         _require_tree(content["config"])
@@ -230,9 +199,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"cannot read {path}: No such file.") from None
     except FileError as error:
         raise CheckpointError(str(error)) from error
-    except Exception as error:  # torch and zipfile raise many kinds for a damaged file
-        reason = shown_text(str(error).split("\n")[0]).rstrip(".") or type(error).__name__
-        raise CheckpointError(f"{path} is damaged: {reason}.") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
     return content
 
 
@@ -240,16 +208,18 @@ def _require_tree(config: Any) -> None:
     """Refuse a config that has itself, or is too large to be compared. (What is in it twice counts twice.)
 
     Raises:
-        ValueError: it has over 10,000 values, or one that is neither text nor a number.
+        ValueError: it has over 10,000 values or 50 levels, a key that is no text, or a value that is neither text nor a
+            number.
     """
-    waiting, seen = [config], 0
+    waiting, seen = [(config, 0)], 0
     while waiting:
-        value, seen = waiting.pop(), seen + 1
-        if seen > 10_000:
-            raise ValueError("its config has over 10,000 values")
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, (list, tuple)):
-            waiting += value
+        (value, level), seen = waiting.pop(), seen + 1
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        if isinstance(inner, (list, tuple)):
+            if seen + len(waiting) + len(inner) > 10_000 or level > 50:
+                raise ValueError("its config has over 10,000 values or 50 levels")
+            if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+                raise ValueError("its config has a key that is no text")
+            waiting += [(one, level + 1) for one in inner]
         elif not isinstance(value, (str, int, float, type(None))):
             raise ValueError(f"its config has a {type(value).__name__}")

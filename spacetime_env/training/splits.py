@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
@@ -11,6 +10,7 @@ from spacetime_env.data.meta import META, DatasetError, other_settings, read_met
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.recorder import record, split_folder
 from spacetime_env.data.split import Split, open_split
+from spacetime_env.files import did_you_mean, shown, shown_names
 
 FLICKER = 0.02  # over this flicker (see Split.flicker) a model sees two frames; a fast ball alone makes 1.4 %
 
@@ -98,9 +98,7 @@ def require_classes(config: Config, validation: Split) -> None:
     asked = [("classes", name) for name in config.scene.classes] + [("still", name) for name in config.scene.still]
     for key, name in asked if validation.meta.labels and known else ():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"scene.{key}: the ground truth of {config.game} has no {name!r}; "
-                f"it has {', '.join(known)}.{hint}"
+                f"scene.{key}: the ground truth of {config.game} has no {shown(name)}; it has {shown_names(known)}. "
+                f"{did_you_mean(name, known)}".rstrip()
             )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
+from spacetime_env.files import shown, shown_text
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective
 
 
@@ -123,5 +124,5 @@ def require_settings(config: Config) -> None:
         AssertionError,
         NotImplementedError,
     ) as error:  # torch without CUDA raises AssertionError
-        reason = str(error).split("\n")[0].rstrip(".")
-        raise ConfigError(f"train.device: {train.device!r} cannot be used ({reason}). Use cpu.") from None
+        reason = shown_text(str(error).split("\n")[0]).rstrip(".")
+        raise ConfigError(f"train.device: {shown(train.device)} cannot be used ({reason}). Use cpu.") from None

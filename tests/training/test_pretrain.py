@@ -578,6 +578,9 @@ def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, 
         require_classes(wrong, splits[1])
     with pytest.raises(ConfigError, match=r"scene\.still: the ground truth of Pong has no 'Bal'"):
         require_classes(replace(data, scene=SceneConfig(still=("Bal",))), splits[1])
+    with pytest.raises(ConfigError, match=r"has no 'xxx.*; it has Player, Ball\.$") as caught:
+        require_classes(replace(data, scene=SceneConfig(still=("x" * 10**6,))), splits[1])
+    assert len(str(caught.value)) < 300
     require_classes(data, splits[1])
 
 

@@ -235,13 +235,15 @@ def test_examples_that_cannot_be_trained_on() -> None:
         ({"few_shot": ()}, r"train.few_shot: expected numbers of 1 or more, got \[\]"),
         ({"few_shot": (4, 0)}, r"got \[4, 0\]"),
         ({"device": "gpu"}, "train.device: 'gpu' cannot be used"),
+        ({"device": "x" * 10**5}, "train.device: 'xxx"),
         ({"device": "meta"}, "train.device: 'meta' cannot be used"),
     ],
 )
 def test_settings_that_make_no_sense(change: dict[str, object], message: str) -> None:
     require_settings(Config())
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         require_settings(Config(train=replace(TrainConfig(), **change)))
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("subframes", [0, 1, 2])
