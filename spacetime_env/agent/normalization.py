@@ -47,6 +47,7 @@ def checked_statistics(env: VecNormalize, data: bytes, name: str) -> Statistics:
         ret = arrays["ret"]
         if ret.shape != (3,):
             raise AgentError(f"{name}: expected three numbers for ret, got an array of {ret.shape}.")
+        found: list[tuple[RunningMeanStd, tuple[Any, Any, Any]]]  # the counts are made floats below
         found = [(env.ret_rms, (np.float64(ret[0]), np.float64(ret[1]), ret[2]))]
         for key, stats in wanted.items():
             parts = (arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"], arrays[f"obs/{key}/count"])
