@@ -25,6 +25,7 @@ from spacetime_env.envs.observation import SceneForm
 
 SPIN = 0.0005  # seconds
 CLOSING = 2.0  # seconds that a process gets to end by itself, and again when it is told to
+KILLED = 15.0  # seconds that a killed process may take to be gone
 
 
 class WorkerError(RuntimeError):
@@ -128,10 +129,11 @@ class Remote:
             self.send("close")
         self.pipe.close()
         self.process.join(CLOSING)
-        for by_force in (self.process.terminate, self.process.kill):  # a stopped process ends by kill alone
+        # A stopped process ends by kill alone; that none can refuse, but a busy machine takes its time.
+        for by_force, patience in ((self.process.terminate, CLOSING), (self.process.kill, KILLED)):
             if self.process.is_alive():
                 by_force()
-                self.process.join(CLOSING)
+                self.process.join(patience)
 
 
 @contextlib.contextmanager
