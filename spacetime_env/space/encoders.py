@@ -36,10 +36,11 @@ class ImageEncoder(nn.Module):
             self.lateral = conv_stack(width, [(width, 3, 1, 1, 16)] * 2, encoder.norm)
             self.concat = conv_stack(width * 2, [(width, 3, 1, 1, 16)], encoder.norm)
         self.head = nn.Conv2d(width, POSTERIOR + (config.z_what_dim if config.z_what_from == "map" else 0), 1)
-        if config.scale_bias:
-            with torch.no_grad():
-                assert self.head.bias is not None
-                self.head.bias[HEAD.scale_mean] = config.scale_bias
+        for channels, first in ((HEAD.scale_mean, config.scale_bias), (HEAD.pres, config.presence_bias)):
+            if first:
+                with torch.no_grad():
+                    assert self.head.bias is not None
+                    self.head.bias[channels] = first
         self._require_grid(config)
 
     def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:

@@ -31,7 +31,7 @@ class State:
     optimizers: list[torch.optim.Optimizer]
     mismatch: CountMismatch
     step: int = 0
-    best: float = -1.0  # motion_f1 of the best validation
+    best: float = -1.0  # motion_f1 of the best validation; of pictures the elbo, and -inf before the first
     seconds: float = 0.0  # of training, over all starts of the run
 
 
@@ -156,7 +156,7 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
         raise ValueError(f"expected {len(state.optimizers)} optimizers, got {len(content['optimizers'])}")
     for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
         _require_optimizer(saved, optimizer)
-    for name, least in (("best", -1.0), ("seconds", 0.0)):
+    for name, least in (("best", -math.inf), ("seconds", 0.0)):
         if type(content[name]) not in (int, float) or not least <= content[name] < math.inf:
             raise ValueError(f"expected {name} to be a number of {least:g} or more, got {shown(content[name])}")
     if type(content["step"]) is not int or not 0 <= content["step"] <= 10**9:
