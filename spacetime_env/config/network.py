@@ -81,7 +81,7 @@ class BackgroundConfig:
     hidden_dim: int = setting(64, TRAINING, least=1, most=MOST)
     # With kind linear: side of the frame that the background is inferred from, a multiple of 16, and side of the masks
     # before they are enlarged to the frame, a power of two.
-    input_size: int = setting(64, TRAINING, least=16, most=512)
+    input_size: int = setting(64, TRAINING, least=16, most=256)
     mask_size: int = setting(32, TRAINING, least=8, most=512)
     # With learned components: this many successive frames of a training stack share one background, inferred from their
     # mean. A background changes little in a few frames, and it is most of the cost of a training step. Published: 1.

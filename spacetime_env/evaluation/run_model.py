@@ -9,6 +9,7 @@ import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
@@ -139,11 +140,12 @@ def runs_of(split: Stacks) -> list[range]:
     """
     length = split.meta.length
     stacks = [range(at, at + length) for at in range(0, len(split) * length, length)]
-    if split.meta.order != "sequential" or not isinstance(split, Split):
+    if split.meta.order != "sequential":
         return stacks
     joined: list[range] = []
     at = 0
-    for shard in split.shards():  # episodes are counted within a shard, so none goes on in the next
+    # Pictures are never sequential. Episodes are counted within a shard, so none goes on in the next.
+    for shard in cast(Split, split).shards():
         for i, (episode, steps) in enumerate(zip(shard.episodes, shard.steps, strict=True)):
             if i and episode == shard.episodes[i - 1] and steps[0] == shard.steps[i - 1][-1] + 1:
                 joined[-1] = range(joined[-1].start, stacks[at].stop)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
+from spacetime_env.config.games import pictures_name
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective
 from spacetime_env.space.objective import background_objective
 
@@ -183,7 +184,7 @@ def require_pictures(config: Config) -> None:
     if not config.data.pictures:
         return
     for name, given in (("game", config.game), ("games", ", ".join(config.games))):
-        if given:
+        if given and given != pictures_name(config):  # a model's config.yaml has their name as the game
             raise ConfigError(
                 f"{name} is {given}, and data.pictures is {config.data.pictures}: give one or the other. (In Python, "
                 "give game='' beside data.pictures.)"
