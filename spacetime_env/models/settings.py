@@ -46,7 +46,8 @@ class Settings:
             BundleError: another game is asked for.
             UnknownGameError: no such game.
         """
-        if game is not None and canonical(game) != (canonical(self.game) if is_game(self.game) else self.game):
+        own = canonical(self.game) if is_game(self.game) else self.game
+        if game not in (None, own) and canonical(str(game)) != own:
             raise BundleError(f"the model {folder!r} is of {self.game}, and {canonical(game)} is asked for.")
         return self
 

@@ -21,6 +21,8 @@ class LinearBackground(nn.Module):
     """
 
     basis: Tensor
+    rows: Tensor
+    columns: Tensor
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -51,6 +53,9 @@ class LinearBackground(nn.Module):
         height, width = config.frame_size
         y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
         self.register_buffer("basis", torch.stack((torch.ones_like(x), x, y)), persistent=False)  # (3, H, W)
+        # Masks are enlarged by two products with matrices, (mask_size, H) and (mask_size, W). torch's own is slower.
+        self.register_buffer("rows", enlarging(bg.mask_size, height), persistent=False)
+        self.register_buffer("columns", enlarging(bg.mask_size, width), persistent=False)
 
     def forward(self, frames: Tensor, sample: bool = False) -> BackgroundOutput:
         """The background of (B, 3, H, W) frames; see :meth:`ComponentBackground.forward`."""
@@ -60,9 +65,7 @@ class LinearBackground(nn.Module):
         batch, count = len(frames), self.components
         small = shrink(frames, self.input_size)
         z_masks, posteriors = self._masks_of(self.image_enc(small), sample)
-        logits = F.interpolate(
-            self.mask_decoder(torch.cat(z_masks)).float(), self.frame_size, mode="bilinear", align_corners=False
-        )
+        logits = self.rows.T @ self.mask_decoder(torch.cat(z_masks)).float() @ self.columns
         decoded = torch.sigmoid(logits).view(count, batch, *logits.shape[1:]).transpose(0, 1)
         masks = stick_breaking(decoded)
 
@@ -105,6 +108,11 @@ def shrink(images: Tensor, side: int) -> Tensor:
     if height % side or width % side:
         return F.adaptive_avg_pool2d(images, side)
     return F.avg_pool2d(images, (height // side, width // side))
+
+
+def enlarging(size: int, side: int) -> Tensor:
+    """The matrix (size, side) that enlarges a row of ``size`` values to ``side``, as ``F.interpolate`` does."""
+    return F.interpolate(torch.eye(size)[None], side, mode="linear", align_corners=False)[0]
 
 
 def _mask_decoder(channels: int, size: int) -> nn.Sequential:

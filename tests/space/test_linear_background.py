@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from spacetime_env.config import BackgroundConfig, ConfigError
 from spacetime_env.space import Space
-from spacetime_env.space.linear_background import LinearBackground, shrink
+from spacetime_env.space.linear_background import LinearBackground, enlarging, shrink
 from tests.space.test_losses import TINY
 
 SMALL = BackgroundConfig("linear", 3, 5, 4, 3, 6, input_size=16, mask_size=8)
@@ -62,6 +63,14 @@ def test_shrinking_is_the_mean_of_what_falls_together() -> None:
     image = torch.arange(24.0).view(1, 1, 4, 6)
     assert shrink(image, 2).flatten().tolist() == [4.0, 7.0, 16.0, 19.0]
     assert shrink(torch.ones(1, 1, 5, 7), 3).flatten().tolist() == [1.0] * 9  # also where sides do not divide
+
+
+def test_masks_are_enlarged_as_torch_enlarges() -> None:
+    image = torch.rand(2, 1, 8, 8)
+    ours = enlarging(8, 32).T @ image @ enlarging(8, 48)
+    assert torch.allclose(ours, F.interpolate(image, (32, 48), mode="bilinear", align_corners=False), atol=1e-6)
+    ours = enlarging(8, 5).T @ image @ enlarging(8, 48)  # a mask may be finer than the frame
+    assert torch.allclose(ours, F.interpolate(image, (5, 48), mode="bilinear", align_corners=False), atol=1e-6)
 
 
 def test_it_learns_two_halves() -> None:
