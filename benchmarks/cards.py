@@ -50,7 +50,7 @@ def of_games() -> list[str]:
 def main() -> int:
     """Measure the models and write their cards."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cards", description=__doc__)
-    parser.add_argument("--models", nargs="+", default=of_games(), help="default: all that are shipped, but those of pictures")
+    parser.add_argument("--models", nargs="+", default=of_games(), help="default: all that ship, but those of pictures")
     parser.add_argument("--data-root", default="data", help="where the splits are, or are recorded")
     asked = parser.parse_args()
     for name in asked.models:

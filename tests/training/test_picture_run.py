@@ -18,6 +18,7 @@ from spacetime_env.config import Config, ConfigError, SceneConfig, load_config, 
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.pictures import open_pictures
+from spacetime_env.envs.choose_model import require_match
 from spacetime_env.evaluation.latents import Samples
 from spacetime_env.evaluation.layers import layer_figures
 from spacetime_env.evaluation.run_model import NoTestError, labelled_tests
@@ -30,6 +31,7 @@ from spacetime_env.training.game_data import GameData, gather
 from spacetime_env.training.naming import as_model, name_objects
 from spacetime_env.training.pretrain import pretrain as run
 from spacetime_env.training.pretrain import start
+from spacetime_env.training.step import require_settings
 from spacetime_env.training.validation import elbo, quick_scores
 from spacetime_env.viewer import main as view
 from tests.helpers.pictures import NATIVE, write_clips, write_pictures, write_split
@@ -80,8 +82,14 @@ def test_the_model_finds_objects_in_pictures(whole: Path, root: Path) -> None:
     for one in found:
         assert (one.boxes[:, :2] >= 0).all() and (one.boxes[:, 0] + one.boxes[:, 2] <= 32).all()
         assert (one.boxes[:, 1] + one.boxes[:, 3] <= 38).all()
+    assert load_model(whole / "model", "squares").game == "squares"
     with pytest.raises(BundleError, match=r"is of squares, and Pong is asked for"):
         load_model(whole / "model", "pong")
+    with pytest.raises(ValueError, match=r"the model is of squares, and the environment plays Pong"):
+        require_match(model, "Pong", (210, 160), allow=False)
+    again = load_config(whole / "model" / "config.yaml")  # it has the name as the game
+    require_settings(again)
+    assert run_name(again) == "squares"
 
 
 def test_the_commands_take_it(
