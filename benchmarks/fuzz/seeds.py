@@ -59,6 +59,7 @@ OTHERS = (  # other parts of the network
     ),
     replace(MODEL, z_what_from="map", rows=(34, 194), color_order="bgr"),
     replace(MODEL, subframes=2, encoder=replace(MODEL.encoder, norm="group", input="both")),
+    replace(MODEL, background=BackgroundConfig("linear", 2, 4, 2, 2, 4, input_size=16, mask_size=8)),
 )
 SCENE = SceneConfig(
     classes=("Player", "Ball"), slots={"Player": 2, "Ball": 1}, ignore=((0, 0, 160, 20),), threshold=0.0, overlap=1.0

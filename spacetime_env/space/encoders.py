@@ -29,6 +29,8 @@ class ImageEncoder(nn.Module):
         self.both = encoder.input == "both"
         if self.both and config.background.kind != "fixed":
             raise ConfigError("model.encoder.input: both: only with model.background.kind: fixed, whose image it is.")
+        if not encoder.layers:
+            raise ConfigError("model.encoder.layers: expected one layer or more, got none.")
         self.layers = conv_stack(6 if self.both else 3, encoder.layers, encoder.norm)
         width = encoder.layers[-1][0]
         self.lateral = self.concat = None
@@ -128,6 +130,8 @@ class GlimpseEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        if not config.glimpse.encoder:
+            raise ConfigError("model.glimpse.encoder: expected one layer or more, got none.")
         self.layers = conv_stack(3, config.glimpse.encoder)
         height, width = size_after((config.glimpse.size, config.glimpse.size), config.glimpse.encoder)
         if min(height, width) < 1:

@@ -42,6 +42,11 @@ def data_of(config: Config) -> GameData:
     return gather(own, None, None)  # type: ignore[arg-type]  # nobody plays
 
 
+def short(config: Config) -> Config:
+    """Two steps: where it does not matter what the network learns."""
+    return replace(config, train=replace(config.train, steps=2, eval_every=2))
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pictures") / "squares"
@@ -213,7 +218,7 @@ def test_names_come_from_the_classes_of_the_boxes_if_they_have_any(config: Confi
 
 
 def test_boxes_without_classes_are_all_objects(tmp_path: Path) -> None:
-    config = write_pictures(tmp_path / "plain", classes=False)
+    config = short(write_pictures(tmp_path / "plain", classes=False))
     folder = run(replace(config, name=""), tmp_path / "model", tmp_path / "run")
     model = load_model(folder)
     assert (model.game, model.class_names) == ("plain", ("object",))
@@ -222,7 +227,7 @@ def test_boxes_without_classes_are_all_objects(tmp_path: Path) -> None:
 
 
 def test_without_boxes_there_are_no_figures(tmp_path: Path) -> None:
-    config = write_pictures(tmp_path / "plain", boxes=False)
+    config = short(write_pictures(tmp_path / "plain", boxes=False))
     folder = run(config, tmp_path / "model", tmp_path / "run")
     card = (folder / "CARD.md").read_text()
     assert "None: there was no folder test with boxes.csv." in card and load_model(folder).class_names == ("object",)
@@ -234,7 +239,7 @@ def test_clips_are_trained_on_with_motion(tmp_path: Path) -> None:
     config = write_clips(tmp_path / "walks")
     data = data_of(config)
     assert data.examples.frames.shape[:2] == (3, 3) and data.examples.z_pres.sum() == 9
-    folder = run(config, tmp_path / "model", tmp_path / "run")
+    folder = run(short(config), tmp_path / "model", tmp_path / "run")
     card = (folder / "CARD.md").read_text()
     assert "It finds what moved in its training pictures" in card and "3 stacks of 3 pictures" in card
 
