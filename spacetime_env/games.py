@@ -60,6 +60,19 @@ def canonical(name: str) -> str:
     raise UnknownGameError(f"no game {shown(name)} in ale_py {ale_py.__version__}, which has {len(known)}. {hint}")
 
 
+def is_game(name: str) -> bool:
+    """Whether ``name`` stands for a game, see :func:`canonical`.
+
+    >>> is_game("pong"), is_game("room-large")
+    (True, False)
+    """
+    try:
+        canonical(name)
+    except UnknownGameError:
+        return False
+    return True
+
+
 def ale_spec(game: str) -> EnvSpec:
     """A copy of the spec of ``ALE/<Game>-v5``; its ``kwargs["game"]`` is the ROM's name, ``"pong"``."""
     return copy.deepcopy(gym.spec(f"{_NAMESPACE}{canonical(game)}{_VERSION}"))

@@ -26,7 +26,7 @@ from spacetime_env.envs.choose_model import default_model
 from spacetime_env.files import FileError, shown_names, write_atomically
 from spacetime_env.files.pictures import read_picture
 from spacetime_env.frames import resize
-from spacetime_env.games import canonical
+from spacetime_env.games import canonical, is_game
 from spacetime_env.objects.detections import Detections, table
 from spacetime_env.objects.drawing import draw, side_by_side
 from spacetime_env.objects.film import STEPS_PER_SECOND, Film
@@ -243,6 +243,8 @@ def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callabl
     """A function from observations to actions, and the env that it plays."""
     if agent == "random":
         loaded = _loaded(_model_name(model, game), game)
+        if not is_game(loaded.game):
+            raise ViewerError(f"the model is of {loaded.game}, which is no game to play: give a picture with --image.")
         env = gym.make(f"SpaceTime/{canonical(loaded.game)}-v5", model=loaded, render_mode="rgb_array")
         env.action_space.seed(seed)
         return lambda observation: env.action_space.sample(), env

@@ -83,5 +83,7 @@ KINDS: dict[str, Kind] = {
         Kind("splits", seeds.split_folders, spoil_data.a_split, loads.a_split, named=True),
         Kind("checkpoints", seeds.checkpoint_folders, spoil_data.a_checkpoint, loads.a_checkpoint),
         Kind("pictures", seeds.picture_folders, spoil_data.a_picture, loads.a_picture),
+        Kind("picture-folders", seeds.stills_folders, spoil_data.stills, loads.a_picture_folder),
+        Kind("boxes", seeds.stills_folders, spoil_data.boxes, loads.a_picture_folder),
     )
 }

@@ -159,6 +159,19 @@ def a_picture(path: str, words: list[str]) -> None:
         look_at_image(pong(), Path(path) / "picture.png", Path(path).parent / "out")
 
 
+def a_picture_folder(path: str, words: list[str]) -> None:
+    """Open a folder of pictures, and look at all that it holds."""
+    from spacetime_env.data.pictures import open_pictures
+
+    split = open_pictures(path)
+    split.frames()
+    split.small((8, 9))
+    split.background  # noqa: B018  (a property that reads pictures)
+    if split.meta.labels:
+        for frame in range(len(split)):
+            split.labels.names_of(frame)
+
+
 def get_ready() -> None:
     """Threads do not survive a fork, and each case has a core. What is looked for once is looked for now."""
     import cv2

@@ -59,6 +59,7 @@ OTHERS = (  # other parts of the network
     ),
     replace(MODEL, z_what_from="map", rows=(34, 194), color_order="bgr"),
     replace(MODEL, subframes=2, encoder=replace(MODEL.encoder, norm="group", input="both")),
+    replace(MODEL, background=BackgroundConfig("linear", 2, 4, 2, 2, 4, input_size=16, mask_size=8)),
 )
 SCENE = SceneConfig(
     classes=("Player", "Ball"), slots={"Player": 2, "Ball": 1}, ignore=((0, 0, 160, 20),), threshold=0.0, overlap=1.0
@@ -198,3 +199,17 @@ def picture_folders(root: Path) -> Valid:
     Image.fromarray(pixels).save(folder / "picture.png")
     Image.fromarray(pixels[: SMALL[0], : SMALL[1]]).save(folder / "background-mode.png")
     return [(folder, ["look"]), (folder, ["background"])]
+
+
+def stills_folders(root: Path) -> Valid:
+    """A folder of pictures with true boxes."""
+    folder = root / "stills"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    lines = ["picture,x,y,w,h,class"]
+    for i in range(3):
+        pixels = rng.integers(0, 256, (*SMALL, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines += [f"{i}.png,{i},{2 * i},{3 + i},4.5,{name}" for name in ("ball", "box")]
+    (folder / "boxes.csv").write_text("\n".join(lines) + "\n")
+    return [(folder, [])]

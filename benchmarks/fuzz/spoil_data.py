@@ -6,8 +6,10 @@ import yaml
 
 from benchmarks.fuzz.blobs import mutate_npz
 from benchmarks.fuzz.pictures import picture
+from benchmarks.fuzz.raw import mutate_bytes
 from benchmarks.fuzz.seeds import PONG, SMALL
 from benchmarks.fuzz.spoil import Spoiled, in_torch, in_yaml, often, sha256, unaware
+from benchmarks.fuzz.trees import mutate_text
 from benchmarks.fuzz.values import Rng
 
 
@@ -48,3 +50,46 @@ def a_picture(rng: Rng, made: Spoiled) -> None:
     data, said, made.aware = picture(rng, PONG if way == "look" else SMALL)
     made.files["picture.png" if way == "look" else "background-mode.png"] = data
     made.notes.append(f"{way}: {said}")
+
+
+def stills(rng: Rng, made: Spoiled) -> None:
+    """Pictures of a folder."""
+    for number in rng.permutation(3)[: int(rng.integers(1, 3))].tolist():
+        name = f"{number}.{('png', 'jpg', 'JPEG')[rng.integers(3)]}"
+        made.files[name], said, aware = picture(rng, SMALL if rng.random() < 0.8 else PONG)
+        made.aware &= aware
+        made.notes.append(f"{name}: {said}")
+    if rng.random() < 0.1:
+        del made.files["boxes.csv"]
+
+
+CELLS = (
+    *("", " ", "nan", "inf", "-inf", "1e999", "-1", "1e308", "0x1", "1_0", "\u0663", "1.5", "44", "36", "-0.0", "1,2"),
+    *("0.png", "../0.png", "/etc/passwd", "nosuch.png", ".", "\0", "x" * 70, "x" * 200_000, '"', '"a', "a\tb", "\n"),
+    *("\x1b[31m", "\ud800", "\u202e", "=1+1", "\xff" * 9, "'", "a" * 64, "ball"),
+)
+
+
+def boxes(rng: Rng, made: Spoiled) -> None:
+    """The true boxes of a folder of pictures."""
+    draw = rng.random()
+    if draw < 0.3:
+        made.aware = False
+        way = mutate_bytes if rng.random() < 0.5 else lambda r, data: mutate_text(r, data.decode())
+        made.change("boxes.csv", lambda data: way(rng, data))
+        return
+    rows = [line.split(",") for line in made.files["boxes.csv"].decode().splitlines()]
+    for _ in range(often(rng)):
+        row, new = int(rng.integers(len(rows))), CELLS[rng.integers(len(CELLS))]
+        where = int(rng.integers(len(rows[row]))) if rows[row] else 0
+        kind = int(rng.integers(6))
+        if kind < 3 and rows[row]:
+            rows[row][where] = new
+        elif kind == 3:
+            rows[row].insert(where, new)
+        elif kind == 4:
+            del rows[row][where : where + 1]
+        else:
+            rows.insert(row, list(rows[row]) * (1 if rng.random() < 0.8 else 1000))
+        made.notes.append(f"boxes.csv: row {row}, value {where}: way {kind}, {new[:20]!r}")
+    made.files["boxes.csv"] = "\n".join(",".join(row) for row in rows).encode("utf-8", "surrogatepass")

@@ -111,7 +111,10 @@ def run(options: argparse.Namespace, command: str) -> int:
     folder = pretrain(config, options.out, options.run, restart, None, command, export)
     model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
     game = f" --game {next(iter(each_game(config)))}" if config.games else ""
+    game = " --image PICTURE" if config.data.pictures else game
     print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
+    if config.data.pictures:
+        return 0
     called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
     print(f"In this directory, environments take it as model={str(called)!r}.")
     return 0

@@ -1,4 +1,4 @@
-"""The command ``create_dataset.py``: record a split, and draw pictures of it."""
+"""The command ``create_dataset.py``: record a split, and draw pictures of it; or draw 3D rooms."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from spacetime_env.commands.command_line import exit_status
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import DatasetError, save
+from spacetime_env.data.new_rooms import make_rooms
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.playing import SPLITS
 from spacetime_env.data.recorder import record
+from spacetime_env.data.rooms import KINDS
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import stack_picture
 from spacetime_env.files import shown_names
@@ -25,6 +27,7 @@ EXAMPLES = """examples:
   python create_dataset.py --game Pong --agent random+sticky-random+pong-ppo
   python create_dataset.py -g Pong -f validation --plot-boxes
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
+  python create_dataset.py --rooms large --size 2400 --out data/room-large
 
 Run the same command again after an interruption: it records only what is missing."""
 
@@ -41,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="key=value", help="with --config: settings that override those of the file"
     )
     make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
+    make.add_argument(
+        "--rooms",
+        choices=tuple(KINDS),
+        help="in place of a game: draw 3D rooms with MuJoCo into --out: --size pictures in train, and an eighth of it "
+        "in validation and in test; only --seed goes with it",
+    )
+    make.add_argument("--out", type=Path, metavar="FOLDER", help="with --rooms: where to")
     make.add_argument("-g", "--game", help="such as Pong or space_invaders; in place of that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
     make.add_argument(
@@ -92,6 +102,11 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError, LabelsError: in plain sentences.
     """
+    if args.rooms:
+        draw_rooms(args)
+        return
+    if args.out:
+        raise ConfigError("--out goes with --rooms; recorded frames go to --data-root.")
     config = _config(args)
     subframes = config.model.subframes or config.data.subframes
     policy = _policy(args, config)
@@ -104,6 +119,25 @@ def run(args: argparse.Namespace) -> None:
     if args.plot_boxes:
         plots = folder / "plots"
         print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")
+
+
+def draw_rooms(args: argparse.Namespace) -> None:
+    """Draw 3D rooms as the command line asks, and say how to train on them.
+
+    Raises:
+        ConfigError: ``--out`` or ``--size`` is missing, or an option is given that does not go with ``--rooms``.
+        DatasetError: see :func:`~spacetime_env.data.new_rooms.make_rooms`.
+    """
+    taken = {"rooms", "out", "size", "seed"}
+    plain = vars(parser().parse_args([]))
+    others = [name for name, value in vars(args).items() if name not in taken and value != plain[name]]
+    if others:
+        raise ConfigError(f"--rooms draws pictures and plays no game: leave {', '.join(others)} out.")
+    if args.out is None or args.size is None:
+        raise ConfigError("--rooms needs --size N, pictures to train on, and --out FOLDER.")
+    counts = make_rooms(args.out, args.rooms, args.size, args.seed or 0)
+    print(f"{args.out}: {', '.join(f'{count} pictures in {split}' for split, count in counts.items())}")
+    print(f"Train with: python pretrain_space.py --config configs/room-{args.rooms}.yaml data.pictures={args.out}")
 
 
 def _policy(args: argparse.Namespace, config: Config) -> Player:

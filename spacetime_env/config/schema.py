@@ -38,6 +38,9 @@ class DataConfig:
     """What is recorded (see :mod:`spacetime_env.data`)."""
 
     root: str = setting("data", Scope.EXAMPLES)  # the folder of all splits
+    # In place of a game: a folder of pictures, with the subfolders train, validation and, for figures, test. A folder
+    # in these is a clip. See spacetime_env.data.pictures; settings of the recording are then not used.
+    pictures: str = setting("", TARGETS)
     # The player of the train split: random, sticky-random, a trained agent by name or folder, or a mix such as
     # random+sticky-random+agents/pong-ppo, whose parts take turns, a shard each.
     agent: str = setting("random", FRAMES)
@@ -125,6 +128,9 @@ class TrainConfig:
     background_learning_rate: float = setting(1e-3, TRAINING)
     decay: Schedule = setting(Schedule(1.0, 1.0), TRAINING)  # factor on both learning rates
     clip_norm: float = setting(1.0, TRAINING)
+    # In this fraction of the steps, the first ones, the background trains alone. What it explains then is left to it.
+    background_first: float = setting(0.0, TRAINING, least=0, most=1)
+    flip: bool = setting(False, TRAINING)  # each stack is mirrored, left and right, with probability 0.5
     eval_every: int = setting(500, NOTHING)
     save_every: int = setting(500, NOTHING)
     log_every: int = setting(20, NOTHING)
@@ -151,6 +157,7 @@ class SceneConfig:
     # IoU over this with a more certain object: the same object, dropped.
     overlap: float = setting(0.5, TARGETS, least=0, most=1)
     whole_pixels: bool = setting(True, TARGETS)  # edges of boxes are rounded to whole pixels, as an Atari draws
+    cut: bool = setting(False, TARGETS)  # boxes end at the frame's edges, as those of a segmentation do
     keep: int = setting(4, TARGETS, least=0, most=10**6)  # steps for which a lost object keeps its last place
     max_speed: float = setting(24.0, TARGETS, least=0.01, most=10**6)  # native pixels a step at which dx or dy is 1
 
@@ -165,8 +172,9 @@ class SceneConfig:
 class Config:
     """A whole run."""
 
-    game: str = setting("Pong", FRAMES)
-    name: str = setting("", NOTHING)  # of the model folder; "" means the game's name in lower case
+    game: str = setting("Pong", FRAMES)  # "" with data.pictures
+    # Of the model folder; "" means the game's name in lower case, or the name of the folder of pictures.
+    name: str = setting("", NOTHING)
     seed: int = setting(0, TRAINING)
     data: DataConfig = field(default_factory=DataConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)

@@ -10,7 +10,7 @@ import gymnasium as gym
 
 from spacetime_env.config import SceneConfig
 from spacetime_env.files import shown_names
-from spacetime_env.games import UnknownGameError, canonical
+from spacetime_env.games import UnknownGameError, canonical, is_game
 from spacetime_env.models.watcher import ObjectModel
 
 JOINT = "joint"  # the model of several games that environments take where a game has none of its own
@@ -84,7 +84,7 @@ def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], a
     Raises:
         ValueError: the model is of another game, or of frames of another size.
     """
-    if game is not None and canonical(model.game) != game and not allow:
+    if game is not None and (not is_game(model.game) or canonical(model.game) != game) and not allow:
         raise ValueError(
             f"the model is of {model.game}, and the environment plays {game}: what it would see has "
             "no meaning. Pass a model of the game, or allow_game_mismatch=True if you mean it."

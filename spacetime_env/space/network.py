@@ -17,6 +17,7 @@ from spacetime_env.space.background import BackgroundOutput, ComponentBackground
 from spacetime_env.space.encoders import FoldedEncoder
 from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
 from spacetime_env.space.latents import Objects
+from spacetime_env.space.linear_background import LinearBackground
 
 
 class Classifier(Protocol):
@@ -50,8 +51,8 @@ class Space(nn.Module):
         self.config = config
         self.screen_height: int | None = None
         self.foreground = Foreground(config)
-        fixed = config.background.kind == "fixed"
-        self.background: nn.Module = FixedBackground(config) if fixed else ComponentBackground(config)
+        kinds = {"fixed": FixedBackground, "components": ComponentBackground, "linear": LinearBackground}
+        self.background: nn.Module = kinds[config.background.kind](config)
 
     def forward(
         self,
@@ -61,6 +62,7 @@ class Space(nn.Module):
         sample: bool = False,
         backgrounds: Tensor | None = None,
         behind: Tensor | None = None,
+        border: int = 0,
     ) -> SpaceOutput:
         """Infer the latents of frames and draw the frames again. Deterministic without ``sample``.
 
@@ -69,6 +71,7 @@ class Space(nn.Module):
             hints, tau, sample: see :meth:`~spacetime_env.space.foreground.Foreground.infer`.
             backgrounds: (B, 3, H, W) in [0, 1]: the fixed background of each frame, if they differ.
             behind: (B, 3, H, W) in [0, 1]: what is drawn behind the objects, if that is not the background.
+            border: draw the edges of boxes too, see :meth:`~spacetime_env.space.foreground.Foreground.forward`.
 
         Raises:
             ValueError: frames of another shape or type.
@@ -77,7 +80,7 @@ class Space(nn.Module):
         seen = self.image if backgrounds is None else backgrounds
         images = () if behind is None and backgrounds is None else (seen if behind is None else behind,)
         background = self.background(frames, sample, *images)
-        foreground = self.foreground(frames, hints, tau, sample, seen)
+        foreground = self.foreground(frames, hints, tau, sample, seen, border)
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)
 

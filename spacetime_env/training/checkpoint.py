@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class State:
     optimizers: list[torch.optim.Optimizer]
     mismatch: CountMismatch
     step: int = 0
-    best: float = -1.0  # motion_f1 of the best validation
+    best: float = -1.0  # motion_f1 of the best validation; of pictures the elbo, and -inf before the first
     seconds: float = 0.0  # of training, over all starts of the run
 
 
@@ -156,8 +157,9 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
     for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
         require_optimizer(saved, optimizer)
         _require_settings(saved["param_groups"], optimizer)
-    for name, least in (("best", -1.0), ("seconds", 0.0)):
-        if not is_number(content[name]) or content[name] < least:
+    unseen = type(content["best"]) is float and content["best"] == -math.inf  # of pictures, before the first evaluation
+    for name, least in (("best", -math.inf), ("seconds", 0.0)):
+        if not (is_number(content[name]) or (name == "best" and unseen)) or content[name] < least:
             raise ValueError(f"expected {name} to be a number of {least:g} or more, got {shown(content[name])}")
     if not is_count(content["step"]) or content["step"] > 10**9:
         raise ValueError(f"expected step to be a whole number from 0 to a billion, got {shown(content['step'])}")

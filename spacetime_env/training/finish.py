@@ -13,6 +13,7 @@ from pathlib import Path
 from spacetime_env.config import Config, SceneConfig
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
 from spacetime_env.evaluation.latents import Samples
+from spacetime_env.evaluation.layers import layer_figures
 from spacetime_env.evaluation.run_model import Predictions, detect_all, predict
 from spacetime_env.evaluation.split_scores import scores_by_split
 from spacetime_env.models.classifier import LinearClassifier
@@ -33,7 +34,7 @@ from spacetime_env.training.naming import (
     with_slots,
 )
 from spacetime_env.training.outputs import GameResult, save_results, write_evaluations
-from spacetime_env.training.pictures import model_pictures
+from spacetime_env.training.pictures import model_pictures, parts
 
 
 def finish(
@@ -104,8 +105,11 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
     detections = renamed(detections, classifier)
     predictions = [predict(model, test, progress=True) for test in game.tests]
     evaluation = evaluate_game(model, game, detections, predictions, known, out) if game.tests else None
+    pictures = model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
+    if not own.data.pictures or not game.tests:
+        return GameResult(model, evaluation, pictures)
     return GameResult(
-        model, evaluation, model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
+        model, evaluation, pictures | {"parts.png": parts(model, game.tests[0])}, layer_figures(model, game.tests[0])
     )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -19,9 +20,10 @@ from spacetime_env.space.finite import NotFiniteError, require_finite
 from spacetime_env.training import pictures
 from spacetime_env.training.checkpoint import State, save_checkpoint
 from spacetime_env.training.examples import Examples, JointExamples
-from spacetime_env.training.step import train_step
+from spacetime_env.training.step import mirrored, train_step
 
-Validate = Callable[[Space], Mapping[str, float]]  # the scores of a network on validation data, with "motion_f1"
+# The scores of a network on validation data, among them "motion_f1", or of pictures "elbo".
+Validate = Callable[[Space], Mapping[str, float]]
 
 
 class TrainingError(RuntimeError):
@@ -41,7 +43,8 @@ def train_loop(
 
     Args:
         state: changed in place.
-        validate: called every ``train.eval_every`` steps; the network with the best ``motion_f1`` becomes ``best.pt``.
+        validate: called every ``train.eval_every`` steps; the network with the best ``motion_f1``, or of pictures the
+            best ``elbo``, becomes ``best.pt``.
 
     Raises:
         TrainingError: a loss or a box became nan or inf.
@@ -55,7 +58,7 @@ def train_loop(
     with Log(config, state.step, run / "tensorboard") as log, Interrupt(signal.SIGINT) as interrupt:
         try:
             while state.step < steps:
-                frames, targets = examples.batch(next(batches), settings.device)
+                frames, targets = batch_of(examples, next(batches), config)
                 terms, output = train_step(
                     state.space, state.optimizers, state.mismatch, frames, targets, config, state.step / steps
                 )
@@ -66,15 +69,14 @@ def train_loop(
 
                 if last or state.step % settings.log_every == 0:
                     log.terms(terms, state.step, len(frames))
-                if state.step % settings.picture_every == 0:
+                if output is not None and state.step % settings.picture_every == 0:
                     log.picture(frames, output, targets, state.step)
 
                 best = False
                 if last or state.step % settings.eval_every == 0:
                     scores = validate(state.space)
                     log.scores(scores, state.step)
-                    best = scores["motion_f1"] >= state.best
-                    state.best = max(state.best, scores["motion_f1"])
+                    best = is_best(state, scores, config)
 
                 state.seconds = before + time.perf_counter() - began
                 if last or best or state.step % settings.save_every == 0:
@@ -92,6 +94,20 @@ def train_loop(
                 save_checkpoint(folder, state, config, settings.keep, best=False)
             done = f"interrupted at step {state.step} of {steps}, and saved in {folder}."
             raise Interrupted(f"{done} The same command resumes it.") from None
+
+
+def batch_of(examples: Examples | JointExamples, index: np.ndarray, config: Config) -> tuple[Tensor, Targets]:
+    """The batch of an index of :meth:`Examples.order`; some stacks of it are mirrored with ``train.flip``."""
+    frames, targets = examples.batch(index, config.train.device)
+    return mirrored(frames, targets, config.model.grid) if config.train.flip else (frames, targets)
+
+
+def is_best(state: State, scores: Mapping[str, float], config: Config) -> bool:
+    """Whether no validation before had a better score; ``state.best`` is updated. No label decides."""
+    score = scores["elbo" if config.data.pictures else "motion_f1"]
+    found = score >= state.best
+    state.best = max(state.best, score)
+    return found
 
 
 class Log:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spacetime_env.config import Config, to_dict
@@ -25,6 +25,7 @@ class GameResult:
     model: Model
     evaluation: Evaluation | None  # on the test splits; None: there is none with labels
     pictures: dict[str, bytes]  # PNG by file name, see :func:`~spacetime_env.training.pictures.model_pictures`
+    layers: Mapping[str, float] = field(default_factory=dict)  # of pictures, see evaluation.layers.layer_figures
 
 
 def save_results(
@@ -61,7 +62,7 @@ def save_results(
         folder = save_joint(out, [one.model for one in results.values()], trained=trained, card=card, extras=extras)
     else:
         ((name, one),) = results.items()
-        card = card_text(config, one.evaluation, seconds, trains[0], command)
+        card = card_text(config, one.evaluation, seconds, trains[0], command, one.layers)
         folder = save_model(
             out,
             one.model.space,

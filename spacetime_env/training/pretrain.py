@@ -6,6 +6,7 @@ labels, by clusters), writes the folder that :func:`spacetime_env.load_model` re
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -160,7 +161,8 @@ def start(config: Config, examples: Examples | JointExamples) -> State:
     space = Space(config.model)
     examples.set_background(space)
     space.to(config.train.device)
-    return State(space, make_optimizers(space, config), CountMismatch(config.loss))
+    worst = -math.inf if config.data.pictures else -1.0
+    return State(space, make_optimizers(space, config), CountMismatch(config.loss), best=worst)
 
 
 def use_best(folder: Path, state: State) -> None:

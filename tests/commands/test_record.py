@@ -177,3 +177,27 @@ def test_a_config_of_several_games_needs_one_of_them(tmp_path: Path) -> None:
     assert (config.game, config.games, config.data.gap) == ("boxing", {}, 41)
     with pytest.raises(ConfigError, match=r"both\.yaml is of several games \(Pong, Boxing\): say with --game which"):
         config_of("--config", str(file))
+
+
+def test_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def make(*args: object) -> dict[str, int]:
+        asked.append(args)
+        return {"train": 9, "test": 2}
+
+    monkeypatch.setattr(record, "make_rooms", make)
+    out = str(tmp_path / "rooms")
+    assert main(["--rooms", "small", "--size", "9", "--out", out, "--seed", "4"]) == 0
+    assert asked == [(Path(out), "small", 9, 4)]
+    said = capsys.readouterr().out
+    assert "9 pictures in train, 2 pictures in test" in said and f"configs/room-small.yaml data.pictures={out}" in said
+    for words, message in (
+        (["--rooms", "small", "--size", "9"], "--rooms needs --size N, pictures to train on, and --out FOLDER"),
+        (["--rooms", "small", "--out", out], "--rooms needs --size N"),
+        (["--rooms", "small", "--size", "9", "--out", out, "-g", "Pong", "--length", "2"], "leave game, length out"),
+        (["-g", "Pong", "--out", out], "--out goes with --rooms; recorded frames go to --data-root"),
+    ):
+        assert main(words) == 2
+        assert message in capsys.readouterr().err
+    assert len(asked) == 1

@@ -23,7 +23,7 @@ from spacetime_env.config import (
     load_config,
 )
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, losses, objective
-from spacetime_env.space.losses import Objective
+from spacetime_env.space.objective import Objective
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
