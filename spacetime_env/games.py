@@ -22,8 +22,8 @@ gym.register_envs(ale_py)
 
 _NAMESPACE = "ALE/"
 _VERSION = "-v5"
-# "ALE/Pong-v5", "SpaceTime/Pong-v5" and "PongNoFrameskip-v4" all mean Pong.
-_ID = re.compile(r"(?:.*/)?(?P<name>.+?)(?:NoFrameskip|Deterministic)?(?:-v\d+)?$")
+# "ALE/Pong-v5", "SpaceTime/Pong-v5", "SpaceTime/Pong-flat-v5" and "PongNoFrameskip-v4" all mean Pong.
+_ID = re.compile(r"(?:.*/)?(?P<name>.+?)(?:-flat|NoFrameskip|Deterministic)?(?:-v\d+)?$")
 
 
 class UnknownGameError(ValueError):

@@ -21,6 +21,7 @@ def test_games_are_those_that_ale_registers() -> None:
         ("pong", "Pong"),
         ("ALE/Pong-v5", "Pong"),
         ("SpaceTime/Pong-v5", "Pong"),
+        ("SpaceTime/Pong-flat-v5", "Pong"),
         ("PongNoFrameskip-v4", "Pong"),
         ("space_invaders", "SpaceInvaders"),
         ("space-invaders", "SpaceInvaders"),
