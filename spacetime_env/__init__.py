@@ -3,8 +3,8 @@
 >>> import gymnasium as gym, spacetime_env
 >>> env = gym.make("SpaceTime/Pong-v5")
 
-Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and ``SpaceTime/<Game>-flat-v5``, whose
-observations are flat. It is light: torch is imported when a model is loaded, and Stable-Baselines3 when an agent is.
+Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and ``SpaceTime/<Game>-flat-v5``
+with flat observations. It is light: torch is imported when a model is loaded, and Stable-Baselines3 when an agent is.
 """
 
 from __future__ import annotations
