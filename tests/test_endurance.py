@@ -16,6 +16,7 @@ from benchmarks.endurance import __main__ as endurance
 from benchmarks.endurance import jobs
 from benchmarks.endurance.kills import Job, Killing, finish, kill_again_and_again, kill_once
 from benchmarks.endurance.soak import Soak, compare, differ_by_rounding, soak
+from spacetime_env.agent.run_folder import begin
 from spacetime_env.objects.detections import Detections
 
 ROOT = Path(__file__).parents[1]
@@ -179,3 +180,15 @@ def test_lost_steps_are_counted(tmp_path: Path) -> None:
     counted.write_text(str(3 * jobs.ROLLOUT + jobs.SAVE_FREQ + 1))  # as if it had not saved after the second
     assert "are lost" in jobs.lost_steps(folder)
     assert told.faults == []
+
+
+def test_a_training_that_is_left_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that had finished may be followed by another; one that had not has to be resumed."""
+    monkeypatch.setattr("spacetime_env.agent.folder.describe", lambda folder: {"trained": {"timesteps": 512}})
+    for number, finished in ((1, True), (2, True)):
+        run = begin(tmp_path / "logs", {"algo": "ppo", "env": f"SpaceTime/Pong-v5-{number}"}, 0)
+        run.write(finished=finished)
+    assert jobs.unfinished_agent(tmp_path, 512) == []
+    assert jobs.unfinished_agent(tmp_path, 513) == ["the agent has 512 of 513 env steps"]
+    run.write()
+    assert jobs.unfinished_agent(tmp_path, 512) == ["of 2 runs 1 were left in place of being resumed"]
