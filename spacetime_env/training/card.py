@@ -22,7 +22,12 @@ BySplit = Mapping[str, SplitScores]  # test split -> scores; of several, all tog
 
 
 def card_text(
-    config: Config, evaluation: Evaluation | None, seconds: Mapping[str, float], train: Split, command: str
+    config: Config,
+    evaluation: Evaluation | None,
+    seconds: Mapping[str, float],
+    train: Split,
+    command: str,
+    start: str = "",
 ) -> str:
     """The card of a model of one game.
 
@@ -31,12 +36,13 @@ def card_text(
         seconds: wall time of ``data`` and ``training``.
         train: the training split.
         command: the command line; "": Python.
+        start: the weights that the training started with, a sentence; "": new ones.
     """
     by_split = _by_split(evaluation)
     lines = [
         f"# {config.game}: a {config.model.variant} model",
         "",
-        *_made(config, seconds, [train], command),
+        *_made(config, seconds, [train], command, start),
         *score_lines(by_split),
     ]
     limits = Limits(config.scene, config.model.subframes, last_scores(by_split))
@@ -50,20 +56,21 @@ def joint_card_text(
     seconds: Mapping[str, float],
     trains: Sequence[Split],
     command: str,
+    start: str = "",
 ) -> str:
     """The card of a model of several games.
 
     Args:
         evaluations: of each game, on its test splits; None: there is none.
         subframes: of each game, ``model.subframes`` as it was settled.
-        seconds, command: see :func:`card_text`.
+        seconds, command, start: see :func:`card_text`.
         trains: the training split of each game.
     """
     games = {game: _by_split(one) for game, one in evaluations.items()}
     lines = [
         f"# {', '.join(games)}: one {config.model.variant} model",
         "",
-        *_made(config, seconds, trains, command),
+        *_made(config, seconds, trains, command, start),
         *joint_score_lines(games),
     ]
     scenes = each_game(config)
@@ -133,13 +140,29 @@ _TRUTH = (
 )
 
 
-def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Split], command: str) -> list[str]:
-    """How the model was made. ``trains`` are the training splits, one for each game."""
+def _made(
+    config: Config, seconds: Mapping[str, float], trains: Sequence[Split], command: str, start: str
+) -> list[str]:
+    """How the model was made. ``trains`` are the training splits, one for each game.
+
+    Where nothing was trained (no steps), they are those that the objects were named on.
+    """
     meta = trains[0].meta
     each = " of each game" if len(trains) > 1 else ""
-    return [
+    made = (
         f"Made by `{command or 'spacetime_env.training.pretrain.pretrain(config)'}`, seed {config.seed}, "
-        f"commit {commit()}.",
+        f"commit {commit()}."
+    )
+    if not config.train.steps:
+        return [
+            made,
+            start,
+            f"Nothing was trained. Its objects were named on {meta.size} stacks of {meta.length} frames, "
+            f"{who_played(meta)}, seed {meta.seed}.",
+        ]
+    return [
+        made,
+        *([start] if start else []),
         f"Data: {meta.size} stacks of {meta.length} frames{each}, {who_played(meta)}, seed {meta.seed}. "
         f"Validation data: policy {config.data.eval_agent!r}. "
         f"Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",

@@ -32,6 +32,7 @@ class State:
     step: int = 0
     best: float = -1.0  # motion_f1 of the best validation
     seconds: float = 0.0  # of training, over all starts of the run
+    start: str = ""  # the weights that it started with, a sentence; "": new ones
 
 
 def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best: bool) -> Path:
@@ -51,6 +52,7 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
         "step": state.step,
         "best": state.best,
         "seconds": state.seconds,
+        "start": state.start,
         "rng": torch.get_rng_state(),
     }
     path = folder / f"step-{state.step:07d}.pt"
@@ -125,6 +127,7 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
         optimizer.load_state_dict(saved)
     state.mismatch.values = list(content["mismatch"])
     state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
+    state.start = shown_text(content.get("start", ""), 2000)  # one of an earlier version has none
     torch.set_rng_state(content["rng"])
 
 
@@ -163,6 +166,8 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
         raise ValueError(f"expected step to be a whole number from 0 to a billion, got {shown(content['step'])}")
     if type(content["mismatch"]) is not list or not all(is_number(one) for one in content["mismatch"]):
         raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
+    if not isinstance(content.get("start", ""), str):
+        raise ValueError(f"expected start to be a text, got {shown(content['start'])}")
     torch.Generator().set_state(content["rng"])  # one of its own: it only tries
 
 
