@@ -143,6 +143,20 @@ def a_checkpoint(path: str, words: list[str]) -> None:
         use_best(Path(path), state)
 
 
+@functools.cache
+def tiny() -> Any:
+    """An untrained model."""
+    return seeds.model(seeds.MODEL)
+
+
+def classifiers(path: str, words: list[str]) -> None:
+    """Read a file of classifiers, and have a model name objects with each."""
+    from spacetime_env.models.classifier_file import read_classifiers
+
+    for one in read_classifiers(Path(path) / "x.classifiers.safetensors").values():
+        tiny().with_classifier(one).detect(np.zeros((1, *seeds.PONG, 3), np.uint8))
+
+
 def a_published(path: str, words: list[str]) -> None:
     """Load a checkpoint of the published code and look at a frame."""
     from spacetime_env.space import load_upstream

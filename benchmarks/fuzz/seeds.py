@@ -29,6 +29,7 @@ from spacetime_env.config import (
 from spacetime_env.data.meta import INDEX, SplitMeta, write_meta
 from spacetime_env.data.shards import FrameBoxes, Shard
 from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import write_classifiers
 from spacetime_env.models.folder import save_joint, save_model
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
@@ -175,6 +176,14 @@ def published_folders(root: Path) -> Valid:
         torch.save(content, folder / "model.pth", _use_new_zipfile_serialization=new)
         made.append((folder, ["new" if new else "old"]))
     return made
+
+
+def classifier_folders(root: Path) -> Valid:
+    """A file of two classifiers, as there is one beside each checkpoint."""
+    root.mkdir(parents=True)
+    one = model(MODEL).classifier
+    write_classifiers(root / "x.classifiers.safetensors", {"1": one, "Pong.16": one})
+    return [(root, [])]
 
 
 def one_step(state: Any) -> None:

@@ -7,7 +7,7 @@ import struct
 
 import yaml
 
-from benchmarks.fuzz.blobs import mutate_npz
+from benchmarks.fuzz.blobs import mutate_npz, mutate_safetensors
 from benchmarks.fuzz.pictures import picture
 from benchmarks.fuzz.raw import evil_pickle, mutate_bytes
 from benchmarks.fuzz.seeds import PONG, SMALL
@@ -46,6 +46,14 @@ def a_checkpoint(rng: Rng, made: Spoiled) -> None:
         name = names[rng.integers(len(names))]
         made.files[name] = made.files["step-0000004.pt"]
         made.notes.append(f"it is there as {name!r} too")
+
+
+def classifiers(rng: Rng, made: Spoiled) -> None:
+    """A file of classifiers."""
+    if rng.random() < 0.2:
+        unaware(rng, made)
+        return
+    made.change("x.classifiers.safetensors", lambda data: mutate_safetensors(rng, data))
 
 
 def a_published(rng: Rng, made: Spoiled) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.evaluation import figures_json
 from spacetime_env.locks import hold
+from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.weights import require_model_folder
 from spacetime_env.shipped import is_shipped
 from spacetime_env.space import CountMismatch, Space
@@ -31,7 +32,9 @@ from spacetime_env.training.loop import Validate, train_loop
 from spacetime_env.training.provenance import as_yaml, provenance
 from spacetime_env.training.start import Source, read_source, take
 from spacetime_env.training.step import make_optimizers, require_settings
-from spacetime_env.training.validation import mean_scores, quick_scores
+from spacetime_env.training.validation import mean_scores, quick_classifiers, quick_scores
+
+Classify = Callable[[Space], Mapping[str, LinearClassifier]]
 
 
 def pretrain(
@@ -88,7 +91,7 @@ def pretrain(
         config, examples, validate = training_data(config, games)
         data_seconds = time.perf_counter() - began
 
-        state = start(config, examples)
+        state = start(config, examples, classify_with(config, games))
         resume_or_take(run, state, config, source)
         files.write_atomically(run / "run.yaml", as_yaml(provenance(config, state.start)))
         train_loop(config, state, examples, validate, run)
@@ -172,13 +175,29 @@ def resume_or_take(run: Path, state: State, config: Config, source: Source | Non
         print(state.start)
 
 
-def start(config: Config, examples: Examples | JointExamples) -> State:
+def classify_with(config: Config, games: Mapping[str, GameData]) -> Classify:
+    """What makes the classifiers beside a run's checkpoints: ``"16"``, or of several games ``"Pong.16"``."""
+    if not config.games:
+        (data,) = games.values()
+        return lambda space: quick_classifiers(data.config, space, data.validation)
+
+    def classify(space: Space) -> dict[str, LinearClassifier]:
+        found: dict[str, LinearClassifier] = {}
+        for game, data in games.items():
+            each = quick_classifiers(data.config, with_background(space, data.examples), data.validation)
+            found |= {f"{game}.{count}": one for count, one in each.items()}
+        return found
+
+    return classify
+
+
+def start(config: Config, examples: Examples | JointExamples, classify: Classify | None = None) -> State:
     """A new network, its optimizers and the state of its schedule, from the seed."""
     torch.manual_seed(config.seed)
     space = Space(config.model)
     examples.set_background(space)
     space.to(config.train.device)
-    return State(space, make_optimizers(space, config), CountMismatch(config.loss))
+    return State(space, make_optimizers(space, config), CountMismatch(config.loss), classify=classify)
 
 
 def use_best(folder: Path, state: State) -> None:
