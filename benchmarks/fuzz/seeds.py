@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+from benchmarks.fuzz.seed_published import upstream_state
 from spacetime_env.config import (
     BackgroundConfig,
     Config,
@@ -28,6 +29,7 @@ from spacetime_env.config import (
 from spacetime_env.data.meta import INDEX, SplitMeta, write_meta
 from spacetime_env.data.shards import FrameBoxes, Shard
 from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import write_classifiers
 from spacetime_env.models.folder import save_joint, save_model
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
@@ -162,7 +164,27 @@ def checkpoint_folders(root: Path) -> Valid:
         one_step(state)
         state.step = step
         save_checkpoint(folder, state, CONFIG, 2, best=step == 4)
-    return [(folder, [])]
+    return [(folder, ["resume"]), (folder, ["start"])]
+
+
+def published_folders(root: Path) -> Valid:
+    """A checkpoint of the published code, in the form that torch writes today and in that of before 2020."""
+    made: Valid = []
+    for new in (True, False):
+        folder = root / f"published-{int(new)}"
+        folder.mkdir(parents=True)
+        content = {"model": upstream_state(), "epoch": 3, "optimizer_fg": {"state": {}, "param_groups": []}}
+        torch.save(content, folder / "model.pth", _use_new_zipfile_serialization=new)
+        made.append((folder, ["new" if new else "old"]))
+    return made
+
+
+def classifier_folders(root: Path) -> Valid:
+    """A file of two classifiers, as there is one beside each checkpoint."""
+    root.mkdir(parents=True)
+    one = model(MODEL).classifier
+    write_classifiers(root / "x.classifiers.safetensors", {"1": one, "Pong.16": one})
+    return [(root, [])]
 
 
 def one_step(state: Any) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import struct
+
 import yaml
 
-from benchmarks.fuzz.blobs import mutate_npz
+from benchmarks.fuzz.blobs import mutate_npz, mutate_safetensors
 from benchmarks.fuzz.pictures import picture
-from benchmarks.fuzz.raw import mutate_bytes
+from benchmarks.fuzz.raw import evil_pickle, mutate_bytes
 from benchmarks.fuzz.seeds import PONG, SMALL
 from benchmarks.fuzz.spoil import Spoiled, in_torch, in_yaml, often, sha256, unaware
 from benchmarks.fuzz.trees import mutate_text
 from benchmarks.fuzz.values import Rng
+
+STORAGE = re.compile(rb"(?:J....|M..|K.)Nt", re.DOTALL)  # how many numbers a storage has, in the form of before 2020
 
 
 def a_split(rng: Rng, made: Spoiled) -> None:
@@ -42,6 +47,42 @@ def a_checkpoint(rng: Rng, made: Spoiled) -> None:
         name = names[rng.integers(len(names))]
         made.files[name] = made.files["step-0000004.pt"]
         made.notes.append(f"it is there as {name!r} too")
+
+
+def classifiers(rng: Rng, made: Spoiled) -> None:
+    """A file of classifiers."""
+    if rng.random() < 0.2:
+        unaware(rng, made)
+        return
+    made.change("x.classifiers.safetensors", lambda data: mutate_safetensors(rng, data))
+
+
+def a_published(rng: Rng, made: Spoiled) -> None:
+    """A checkpoint of the published code, in one of two forms."""
+    if rng.random() < 0.1:
+        unaware(rng, made)
+        return
+    if made.words == ["new"]:
+        made.change("model.pth", lambda data: in_torch(rng, data))
+    elif rng.random() < 0.5:
+        made.change("model.pth", lambda data: at_start(rng, data))
+    else:
+        made.change("model.pth", lambda data: in_torch(rng, data, new=False))
+
+
+def at_start(rng: Rng, data: bytes) -> tuple[bytes, str]:
+    """A file in the form of before 2020, changed where its pickles are: at the start of the file."""
+    end, draw = min(len(data), 60_000), rng.random()
+    if draw < 0.1:
+        return evil_pickle() + data, "a pickle before it that runs code"
+    if draw < 0.4:
+        found = [*STORAGE.finditer(data, 0, end)]
+        one = found[rng.integers(len(found))]
+        size = int(rng.choice([0, 1, 2**20, 2**31 - 1]))
+        new = b"J" + struct.pack("<i", size) + b"Nt"
+        return data[: one.start()] + new + data[one.end() :], f"a storage of {size} numbers"
+    changed, said = mutate_bytes(rng, data[:end])
+    return changed + data[end:], f"its first bytes {said}"
 
 
 def a_picture(rng: Rng, made: Spoiled) -> None:

@@ -194,11 +194,16 @@ def env_kwargs(given: Any) -> dict[str, Any]:
     """Options of an env that come from a file, as plain values.
 
     Raises:
-        AgentError: they are no names and values, one is out of range, or ``render_mode`` is one of them: whether a
-            window opens is not for a file to say.
+        AgentError: they are no names and values, one is out of range, or ``render_mode`` or ``device`` is one of them:
+            whether a window opens is not for a file to say.
     """
     if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
         raise AgentError(f"env_kwargs: expected names and values, got {shown(given)}.")
+    if "device" in given:
+        raise AgentError(
+            "env_kwargs: device is of a machine and not for a file to say. Where the env's model runs says "
+            "train_agent.py --model-device, or load_agent(model_device=...)."
+        )
     if "render_mode" in given:
         raise AgentError("env_kwargs: render_mode is not for a file to say. Pass it when the agent is loaded.")
     return {key: checked(value, key, {key: ENV.get(key, _plain)}) for key, value in given.items()}

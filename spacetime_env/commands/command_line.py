@@ -8,11 +8,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from spacetime_env.files import shown_path
+from spacetime_env.files.shown import relative
 
-ELSEWHERE = "path/to"  # stands for a folder outside the current one
 RESUMES = "What is saved is kept; the same command resumes it."
 
 
@@ -79,12 +78,7 @@ def shown(*start: str, words: Sequence[str]) -> str:
 
 def _relative(word: str) -> str:
     if os.path.isabs(word):
-        return _path(word)
+        return relative(word)
     if "://" in word:  # an address
         return word
-    return "".join(_path(part) if os.path.isabs(part) else part for part in re.split(r"(?<=[=:+,])", word))
-
-
-def _path(text: str) -> str:
-    path, here = Path(text), Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"{ELSEWHERE}/{path.name}"
+    return "".join(relative(part) if os.path.isabs(part) else part for part in re.split(r"(?<=[=:+,])", word))

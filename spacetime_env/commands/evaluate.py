@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--data-root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
     make.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/evaluate/<model name>")
     make.add_argument("--seed", type=int, default=0, help="of draws, clusters, trees and t-SNE (default: %(default)s)")
+    make.add_argument("--device", default="cpu", help="where the model runs, such as cuda (default: %(default)s)")
     make.add_argument("--no-plots", action="store_true", help="no pca.png and tsne.png")
     make.add_argument("--save-crops", action="store_true", help="also write what the boxes hold, with boxes and names")
     make.add_argument("--max-crops", type=int, default=256, metavar="N", help="at most (default: %(default)s)")
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     if len(games) > 1 and not options.game:
         run_games(folder, games, options, name, out)
     else:
-        model = load_model(folder, options.game) if options.game else load_model(folder)
+        model = load_model(folder, options.game or None, options.device)
         run_game(model, options, name, out if len(games) == 1 or options.out else out / model.game)
 
 
@@ -100,7 +101,7 @@ def run_games(folder: Path, games: Sequence[str], options: argparse.Namespace, n
     for game in paths or games:
         one = argparse.Namespace(**{**vars(options), "split": paths.get(game)})
         try:
-            done[game] = run_game(load_model(folder, game), one, name, out / game)
+            done[game] = run_game(load_model(folder, game, options.device), one, name, out / game)
         except NoTestError as error:
             missing.append(str(error))
     if not done:

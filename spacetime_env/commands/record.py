@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+from tqdm import tqdm
 
 from spacetime_env.commands.command_line import exit_status
 from spacetime_env.config import Config, ConfigError, load_config
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   python create_dataset.py --game Pong --split train --agent random --size 1024
   python create_dataset.py --game Pong --agent random+sticky-random+pong-ppo
   python create_dataset.py -g Pong -f validation --plot-boxes
+  python create_dataset.py -g Pong -f test --plot-boxes 40:50
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
   python create_dataset.py --rooms large --size 2400 --out data/room-large
 
@@ -80,12 +82,12 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument(
         "--plot-boxes",
         "--plot_bb",
-        type=int,
+        type=part_of,
         nargs="?",
-        const=16,
-        default=0,
-        metavar="N",
-        help="draw N stacks (default: 16) into <split>/plots, with the result of each stage of motion",
+        const=slice(16),
+        metavar="STACKS",
+        help="draw stacks into <split>/plots, with the result of each stage of motion: N, the first N (default: 16), "
+        "or a part as Python has it: 40:50, -5:, ::20",
     )
     return make
 
@@ -116,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
     if split.meta.subframes > 1 and config.motion.foreground == "rarity":
         print(f"{split.flicker():.1%} of what moves is drawn in the emulator's frame before the last alone")
-    if args.plot_boxes:
+    if args.plot_boxes is not None:
         plots = folder / "plots"
         print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")
 
@@ -149,27 +151,47 @@ def _policy(args: argparse.Namespace, config: Config) -> Player:
     return policy_for(config.data.agent)
 
 
-def plot_boxes(split: Split, folder: Path, count: int) -> int:
-    """Draw the first stacks of a split, one PNG each, with :func:`spacetime_env.data.stage_pictures.stack_picture`.
+def part_of(word: str) -> slice:
+    """The stacks that ``--plot-boxes`` names: ``7`` are the first 7, ``40:50`` and ``::20`` as in Python.
+
+    Raises:
+        argparse.ArgumentTypeError: it names none.
+    """
+    parts = word.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+        if len(numbers) == 1 and numbers[0] is not None and numbers[0] > 0:
+            return slice(numbers[0])
+        if len(numbers) in (2, 3) and numbers[2:] != [0]:
+            return slice(*numbers)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a number of stacks, such as 16, or a part, such as 40:50, got {word!r}")
+
+
+def plot_boxes(split: Split, folder: Path, part: slice) -> int:
+    """Draw some stacks of a split, one PNG each, with :func:`spacetime_env.data.stage_pictures.stack_picture`.
 
     Args:
-        count: number of stacks, if there are so many.
+        part: which stacks.
 
     Returns:
         The number of stacks drawn.
 
     Raises:
-        DatasetError: the folder or a picture cannot be written.
+        DatasetError: the split has none of them, or the folder or a picture cannot be written.
     """
+    stacks = range(len(split))[part]
+    if not stacks:
+        raise DatasetError(f"--plot-boxes: {split.path} has the stacks 0 to {len(split) - 1}, and none of those asked.")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
-    count = min(count, len(split))
-    for i in range(count):
+    for i in tqdm(stacks, desc="drawing", unit="stack", delay=2):
         data = cv2.imencode(".png", stack_picture(split, i)[..., ::-1])[1].tobytes()
         save(folder / f"stack-{i:05d}.png", data)
-    return count
+    return len(stacks)
 
 
 def _config(args: argparse.Namespace) -> Config:

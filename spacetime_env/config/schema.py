@@ -140,6 +140,8 @@ class TrainConfig:
     device: str = setting("cpu", NOTHING)
     # Networks in bfloat16 (autocast); boxes, rendering and losses stay float32. auto: on CUDA, not on the CPU.
     amp: Literal["auto", "on", "off"] = setting("auto", TRAINING)
+    # Weights to start with, but at step 0: a model, a checkpoint or run folder, or a .pth of the published code.
+    start: str | None = setting(None, TRAINING)
     few_shot: tuple[int, ...] = setting((1, 4, 16, 64), TRAINING)  # samples per class for the ridge classifier
 
 

@@ -32,6 +32,22 @@ class WorkerError(RuntimeError):
     """A worker process failed, died or does not answer; the message holds what it said."""
 
 
+def start_method(asked: str | None, model: Any) -> str:
+    """How workers are started: ``fork`` if there is one and the model is on the CPU, else ``spawn``.
+
+    Args:
+        asked: of the user; None: choose.
+
+    Raises:
+        ValueError: a fork is asked for, and the model is on another device, which a forked process cannot use.
+    """
+    away = getattr(getattr(model, "device", None), "type", "cpu") != "cpu"
+    if asked == "fork" and away:
+        raise ValueError(f"a forked worker cannot use the model's device, {model.device}: leave context out.")
+    fork = "fork" in multiprocessing.get_all_start_methods() and not away
+    return asked or ("fork" if fork else "spawn")
+
+
 class Remote:
     """A :class:`Block` in a process of its own.
 

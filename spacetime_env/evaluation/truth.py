@@ -32,9 +32,9 @@ def relevant_truth(visible: Sequence[Truth], scene: SceneConfig) -> list[Truth]:
     return divide(visible, scene.classes)[0] if scene.classes else list(visible)
 
 
-def label_truth(split: Stacks, scene: SceneConfig) -> list[Truth]:
-    """Relevant objects of all frames of a split, see :func:`relevant_truth`."""
-    return relevant_truth(visible_truth(split, scene), scene)
+def label_truth(split: Stacks, scene: SceneConfig, frames: int | None = None) -> list[Truth]:
+    """Relevant objects of all frames of a split, or of the first ``frames``, see :func:`relevant_truth`."""
+    return relevant_truth(visible_truth(split, scene, frames), scene)
 
 
 def truth_sets(scene: SceneConfig, classes: Collection[str]) -> dict[str, tuple[str, ...]]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+ELSEWHERE = "path/to"  # stands for a folder outside the current one
 
 
 class _Shown(reprlib.Repr):
@@ -63,6 +66,14 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     return f"Did you mean {shown(near[0])}?" if near else ""
 
 
-def shown_path(path: str | Path) -> str:
+def shown_path(path: str | os.PathLike[str]) -> str:
     """The name of a file for a message."""
-    return shown_text(str(path))
+    return shown_text(os.fspath(path))
+
+
+def relative(path: str | Path) -> str:
+    """A path for others to read: from the current directory on, or ``path/to/NAME`` for an absolute one elsewhere."""
+    path, here = Path(path), Path.cwd()
+    if not path.is_absolute():
+        return path.as_posix()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"{ELSEWHERE}/{path.name}"

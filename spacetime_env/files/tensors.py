@@ -53,7 +53,7 @@ def read_tensors(data: bytes, name: str | Path, device: Any = "cpu") -> Any:
                     if f"archive/{part}" in archive.NameToInfo:
                         raise ValueError(f"it has two of {part}")
                     if part == "data.pkl":
-                        _require_names(content)
+                        _require_pickle(content)
                     archive.writestr(f"archive/{part}", content)
         if "archive/data.pkl" not in archive.NameToInfo:
             raise ValueError("it has no data.pkl")
@@ -64,7 +64,7 @@ def read_tensors(data: bytes, name: str | Path, device: Any = "cpu") -> Any:
         raise FileError(f"{shown_path(name)} is damaged: {reason}.") from None
 
 
-def _require_names(pickle: bytes) -> None:
+def _require_pickle(pickle: bytes) -> None:
     """Refuse a pickle that names anything but what tensors are made of, or is so large that reading it takes long.
 
     Raises:
@@ -73,8 +73,17 @@ def _require_names(pickle: bytes) -> None:
     if len(pickle) > LARGEST_PICKLE:
         raise ValueError(f"its data.pkl has {len(pickle):,} bytes; expected at most {LARGEST_PICKLE:,}")
     for code, argument, _ in pickletools.genops(pickle):
-        if code.name in ("STACK_GLOBAL", "INST") or (code.name == "GLOBAL" and not NAMES.fullmatch(str(argument))):
-            raise ValueError(f"it names {shown(str(argument), 80)}")
+        require_names(code.name, argument)
+
+
+def require_names(instruction: str, argument: Any) -> None:
+    """Refuse an instruction of a pickle that names anything but what tensors are made of.
+
+    Raises:
+        ValueError: it does.
+    """
+    if instruction in ("STACK_GLOBAL", "INST") or (instruction == "GLOBAL" and not NAMES.fullmatch(str(argument))):
+        raise ValueError(f"it names {shown(str(argument), 80)}")
 
 
 def require_optimizer(saved: Any, optimizer: torch.optim.Optimizer) -> None:

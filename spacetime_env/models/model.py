@@ -20,6 +20,7 @@ from spacetime_env.objects.describe import Describer
 from spacetime_env.objects.detections import Detections
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
+from spacetime_env.space.device import require_device
 from spacetime_env.space.sparse_state import Found, ObjectArrays, SparseState
 
 
@@ -71,6 +72,25 @@ class Model:
         self._device = next(self.space.parameters()).device
         self._rows = shown_rows(self.config.rows, self.native)
         self._describer = Describer(classifier.class_ids, tuple(self.class_names), self.scene, self.native)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device
+
+    def to(self, device: str | torch.device) -> Model:
+        """The same model on another device; itself if it is there already.
+
+        On other devices than the CPU each frame goes through the whole network: what computes only the cells that
+        changed is made for the CPU.
+
+        Raises:
+            DeviceError: there is no such device.
+        """
+        wanted = require_device(device)
+        if wanted == self._device:
+            return self
+        return Model(deepcopy(self.space).to(wanted), self.classifier, self.settings)
 
     @property
     def game(self) -> str:

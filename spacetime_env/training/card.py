@@ -28,6 +28,7 @@ def card_text(
     seconds: Mapping[str, float],
     train: Stacks,
     command: str,
+    start: str = "",
     layers: Mapping[str, float] | None = None,
 ) -> str:
     """The card of a model of one game, or of pictures.
@@ -38,13 +39,14 @@ def card_text(
         train: the training split.
         command: the command line; "": Python.
         layers: see :func:`~spacetime_env.evaluation.layers.layer_figures`.
+        start: the weights that the training started with, a sentence; "": new ones.
     """
     by_split = _by_split(evaluation)
     name = run_name(config) if config.data.pictures else config.game
     lines = [
         f"# {name}: a {config.model.variant} model",
         "",
-        *_made(config, seconds, [train], command),
+        *_made(config, seconds, [train], command, start),
         *score_lines(by_split, bool(config.data.pictures)),
         *layer_lines(layers or {}),
     ]
@@ -66,20 +68,21 @@ def joint_card_text(
     seconds: Mapping[str, float],
     trains: Sequence[Stacks],
     command: str,
+    start: str = "",
 ) -> str:
     """The card of a model of several games.
 
     Args:
         evaluations: of each game, on its test splits; None: there is none.
         subframes: of each game, ``model.subframes`` as it was settled.
-        seconds, command: see :func:`card_text`.
+        seconds, command, start: see :func:`card_text`.
         trains: the training split of each game.
     """
     games = {game: _by_split(one) for game, one in evaluations.items()}
     lines = [
         f"# {', '.join(games)}: one {config.model.variant} model",
         "",
-        *_made(config, seconds, trains, command),
+        *_made(config, seconds, trains, command, start),
         *joint_score_lines(games),
     ]
     scenes = each_game(config)
@@ -162,17 +165,33 @@ _PICTURE_TRUTH = (
 )
 
 
-def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Stacks], command: str) -> list[str]:
-    """How the model was made. ``trains`` are the training splits, one for each game."""
+def _made(
+    config: Config, seconds: Mapping[str, float], trains: Sequence[Stacks], command: str, start: str
+) -> list[str]:
+    """How the model was made. ``trains`` are the training splits, one for each game.
+
+    Where nothing was trained (no steps), they are those that the objects were named on.
+    """
     meta = trains[0].meta
+    made = (
+        f"Made by `{command or 'spacetime_env.training.pretrain.pretrain(config)'}`, seed {config.seed}, "
+        f"commit {commit()}."
+    )
+    if not config.train.steps:
+        return [
+            made,
+            start,
+            f"Nothing was trained. Its objects were named on {meta.size} stacks of {meta.length} frames, "
+            f"{who_played(meta)}, seed {meta.seed}.",
+        ]
     if config.data.pictures:
         height, width = meta.native
         data = f"Data: {meta.size} stacks of {meta.length} pictures of {height} x {width} pixels (H x W). "
     else:
         data = _played(config, meta, len(trains))
     return [
-        f"Made by `{command or 'spacetime_env.training.pretrain.pretrain(config)'}`, seed {config.seed}, "
-        f"commit {commit()}.",
+        made,
+        *([start] if start else []),
         f"{data}Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
         f"Wall time with {config.train.threads} threads on {platform.machine()}: "
         f"data {seconds['data']:.0f} s "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import torch
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
 from spacetime_env.files import FileError, is_count, is_number, read_bytes, shown, shown_text, write_atomically
 from spacetime_env.files.tensors import read_tensors, require_optimizer
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import write_classifiers
 from spacetime_env.space import CountMismatch, Space
 
 BEST = "best.pt"
@@ -25,7 +27,10 @@ class CheckpointError(ValueError):
 
 @dataclass
 class State:
-    """All that changes during training. The order of batches is not part of it: it follows from seed and step."""
+    """All that changes during training, and what is written beside its checkpoints.
+
+    The order of batches is not part of it: it follows from seed and step.
+    """
 
     space: Space
     optimizers: list[torch.optim.Optimizer]
@@ -33,10 +38,15 @@ class State:
     step: int = 0
     best: float = -1.0  # motion_f1 of the best validation; of pictures the elbo, and -inf before the first
     seconds: float = 0.0  # of training, over all starts of the run
+    start: str = ""  # the weights that it started with, a sentence; "": new ones
+    # Makes the classifiers that are written beside each checkpoint, from the network; None: none are.
+    classify: Callable[[Space], Mapping[str, LinearClassifier]] | None = None
 
 
 def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best: bool) -> Path:
     """Write ``step-0000123.pt`` and remove all checkpoints but the last ``keep`` and the best.
+
+    The classifiers of ``state.classify`` are written beside it, and removed with it.
 
     Args:
         best: also write it as ``best.pt``.
@@ -52,13 +62,21 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
         "step": state.step,
         "best": state.best,
         "seconds": state.seconds,
+        "start": state.start,
         "rng": torch.get_rng_state(),
     }
     path = folder / f"step-{state.step:07d}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in [folder / BEST, path] if best else [path]:
+        written = [folder / BEST, path] if best else [path]
+        for name in written:
             write_atomically(name, lambda temporary: torch.save(content, temporary))
+        classifiers = {} if state.classify is None else state.classify(state.space)
+        for name in map(beside, written):
+            if classifiers:
+                write_classifiers(name, classifiers)
+            else:  # those of an earlier best name its z_what, not this one's
+                name.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError where the disk is full
         raise CheckpointError(
             f"cannot save a checkpoint to {folder}: {error}. The last one is still there; make room, and the "
@@ -67,7 +85,13 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
     # Checkpoints of later steps are damaged ones (see resume), which will be overwritten.
     for old in [p for p in checkpoints(folder) if _step(p) <= state.step][:-keep]:
         old.unlink(missing_ok=True)
+        beside(old).unlink(missing_ok=True)
     return path
+
+
+def beside(checkpoint: Path) -> Path:
+    """The file of the classifiers of a checkpoint."""
+    return checkpoint.with_suffix(".classifiers.safetensors")
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -126,6 +150,7 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
         optimizer.load_state_dict(saved)
     state.mismatch.values = list(content["mismatch"])
     state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
+    state.start = shown_text(content.get("start", ""), 2000)  # one of an earlier version has none
     torch.set_rng_state(content["rng"])
 
 
@@ -165,6 +190,8 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
         raise ValueError(f"expected step to be a whole number from 0 to a billion, got {shown(content['step'])}")
     if type(content["mismatch"]) is not list or not all(is_number(one) for one in content["mismatch"]):
         raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
+    if not isinstance(content.get("start", ""), str):
+        raise ValueError(f"expected start to be a text, got {shown(content['start'])}")
     torch.Generator().set_state(content["rng"])  # one of its own: it only tries
 
 

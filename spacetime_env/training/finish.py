@@ -71,7 +71,7 @@ def finish(
             print(f"{name}: naming and measuring")
         results[name] = finish_game(config, game, state.space, out, run if export_classifier else None)
     seconds = {"data": data_seconds, "training": state.seconds}
-    folder = save_results(config, results, games, out, seconds, command)
+    folder = save_results(config, results, games, out, seconds, command, state.start)
     evaluations = {game: one.evaluation for game, one in results.items() if one.evaluation is not None}
     write_evaluations(folder, evaluations, run, state.step, several=bool(config.games))
     return folder
@@ -93,7 +93,7 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
     if config.games:
         space = with_background(space, game.examples)
         export_to = export_to and export_to / own.game
-    detections = detect_all(as_model(own, space, native), game.validation)
+    detections = detect_all(as_model(own, space, native), game.validation, progress=True)
     known = known_samples(own, detections, game.validation)
     classifier, scene = _names(config, own, detections, known)
     if export_to is not None:

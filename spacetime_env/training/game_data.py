@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from spacetime_env.config import Config, Scope
 from spacetime_env.config.differences import settings_of
 from spacetime_env.data.players import Player
@@ -67,6 +69,27 @@ def gather_pictures(config: Config) -> GameData:
     for split in (train, validation, *tests):
         split.prepare()
     return GameData(config, train, validation, tests, load_examples(train, config))
+
+
+def gather_to_name(config: Config, eval_policy: Player) -> GameData:
+    """The data of a network that was trained elsewhere: what names its objects, and what it is tested on.
+
+    The validation split stands for the training split too, and there are no training examples.
+
+    Args:
+        eval_policy: plays the validation data, which are recorded if they are missing.
+
+    Raises:
+        ConfigError, DatasetError: the splits do not fit the settings.
+    """
+    validation: Stacks
+    if config.data.pictures:
+        _, validation, tests = picture_splits(config)
+    else:
+        validation, tests = prepare_split(config, "validation", eval_policy), test_splits(config)
+    require_classes(config, validation)
+    none = np.zeros(0)
+    return GameData(config, validation, validation, tests, Examples(none, none, none, none, none))
 
 
 def data_key(config: Config, policy: Player) -> str:

@@ -64,14 +64,14 @@ def known_samples(config: Config, detections: Sequence[Detections], split: Stack
     """z_what and true names that few-shot samples are drawn from.
 
     Args:
-        detections: in all frames of ``split``.
+        detections: in all frames of ``split``, or in its first ones.
 
     Returns:
         None if the split has no labels, or no detection matches a relevant true object.
     """
     if not split.meta.labels:
         return None
-    samples = labelled(detections, label_truth(split, config.scene))
+    samples = labelled(detections, label_truth(split, config.scene, len(detections)))
     return samples if samples.names else None
 
 

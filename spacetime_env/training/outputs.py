@@ -35,6 +35,7 @@ def save_results(
     out: Path,
     seconds: Mapping[str, float],
     command: str,
+    start: str = "",
 ) -> Path:
     """Write the model folder with its card, and print the card's scores.
 
@@ -43,6 +44,7 @@ def save_results(
         seconds: wall time of ``data`` and ``training``.
         out: the model folder.
         command: the command line; "": Python.
+        start: the weights that the training started with, a sentence; "": new ones.
 
     Raises:
         BundleError: the folder cannot be written.
@@ -51,18 +53,19 @@ def save_results(
         provenance(config)["versions"]
         | {"seed": config.seed, "steps": config.train.steps}
         | {f"seconds_{what}": round(passed) for what, passed in seconds.items()}
+        | ({"start": start} if start else {})
     )
     extras = {"config.yaml": as_yaml(to_dict(config))}
     trains = [game.train for game in games.values()]
     if config.games:
         subframes = {name: game.config.model.subframes for name, game in games.items()}
         evaluations = {name: one.evaluation for name, one in results.items()}
-        card = joint_card_text(config, evaluations, subframes, seconds, trains, command)
+        card = joint_card_text(config, evaluations, subframes, seconds, trains, command, start)
         extras |= joint_pictures({name: one.pictures for name, one in results.items()})
         folder = save_joint(out, [one.model for one in results.values()], trained=trained, card=card, extras=extras)
     else:
         ((name, one),) = results.items()
-        card = card_text(config, one.evaluation, seconds, trains[0], command, one.layers)
+        card = card_text(config, one.evaluation, seconds, trains[0], command, start, one.layers)
         folder = save_model(
             out,
             one.model.space,

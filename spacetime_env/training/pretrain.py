@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -20,17 +20,22 @@ from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.evaluation import figures_json
 from spacetime_env.locks import hold
+from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.weights import require_model_folder
 from spacetime_env.shipped import is_shipped
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.checkpoint import BEST, CheckpointError, State, load_weights, resume
+from spacetime_env.training.checkpoint import checkpoints as checkpoints_in
 from spacetime_env.training.examples import Examples, JointExamples, require_examples, with_background
 from spacetime_env.training.finish import finish
 from spacetime_env.training.game_data import GameData, data_key, gather
 from spacetime_env.training.loop import Validate, train_loop
 from spacetime_env.training.provenance import as_yaml, provenance
+from spacetime_env.training.start import Source, read_source, take
 from spacetime_env.training.step import make_optimizers, require_settings
-from spacetime_env.training.validation import mean_scores, quick_scores
+from spacetime_env.training.validation import mean_scores, quick_classifiers, quick_scores
+
+Classify = Callable[[Space], Mapping[str, LinearClassifier]]
 
 
 def pretrain(
@@ -82,14 +87,14 @@ def pretrain(
         files.sweep(checkpoints, time.time() - 3600)
         torch.set_num_threads(config.train.threads)
 
+        source = asked_source(config, checkpoints)
         games = gather_games(each, policy, eval_policy, {} if gathered is None else gathered)
         config, examples, validate = training_data(config, games)
         data_seconds = time.perf_counter() - began
 
-        state = start(config, examples)
-        if resume(checkpoints, state, config) is not None:
-            print(f"resuming {run} at step {state.step} of {config.train.steps}")
-        files.write_atomically(run / "run.yaml", as_yaml(provenance(config)))
+        state = start(config, examples, classify_with(config, games))
+        resume_or_take(run, state, config, source)
+        files.write_atomically(run / "run.yaml", as_yaml(provenance(config, state.start)))
         train_loop(config, state, examples, validate, run)
         use_best(checkpoints, state)
         return finish(config, state, games, out, run, data_seconds, command, export_classifier)
@@ -155,14 +160,47 @@ def training_data(
     return config, JointExamples([data.examples for data in games.values()], fixed), validate
 
 
-def start(config: Config, examples: Examples | JointExamples) -> State:
+def asked_source(config: Config, checkpoints: Path) -> Source | None:
+    """The weights that a run starts with, read before anything is recorded; None: new ones, or the run's own."""
+    if config.train.start is None or checkpoints_in(checkpoints):
+        return None
+    return read_source(config.train.start, config.model.background.components)
+
+
+def resume_or_take(run: Path, state: State, config: Config, source: Source | None) -> None:
+    """Resume a run, or give a new one the weights of :func:`asked_source`; what was done is printed."""
+    if resume(run / "checkpoints", state, config) is not None:
+        print(f"resuming {run} at step {state.step} of {config.train.steps}")
+    elif source is not None:
+        state.start = take(source, state.space)
+        print(state.start)
+
+
+def classify_with(config: Config, games: Mapping[str, GameData]) -> Classify:
+    """What makes the classifiers beside a run's checkpoints: ``"16"``, or of several games ``"Pong.16"``."""
+    if not config.games:
+        (data,) = games.values()
+        return lambda space: quick_classifiers(data.config, space, data.validation)
+
+    def classify(space: Space) -> dict[str, LinearClassifier]:
+        found: dict[str, LinearClassifier] = {}
+        for game, data in games.items():
+            each = quick_classifiers(data.config, with_background(space, data.examples), data.validation)
+            found |= {f"{game}.{count}": one for count, one in each.items()}
+        return found
+
+    return classify
+
+
+def start(config: Config, examples: Examples | JointExamples, classify: Classify | None = None) -> State:
     """A new network, its optimizers and the state of its schedule, from the seed."""
     torch.manual_seed(config.seed)
     space = Space(config.model)
     examples.set_background(space)
     space.to(config.train.device)
     worst = -math.inf if config.data.pictures else -1.0
-    return State(space, make_optimizers(space, config), CountMismatch(config.loss), best=worst)
+    mismatch = CountMismatch(config.loss)
+    return State(space, make_optimizers(space, config), mismatch, best=worst, classify=classify)
 
 
 def use_best(folder: Path, state: State) -> None:

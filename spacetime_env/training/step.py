@@ -8,8 +8,8 @@ from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.config.games import pictures_name
-from spacetime_env.files import shown, shown_text
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective
+from spacetime_env.space.device import DeviceError, require_device
 from spacetime_env.space.objective import background_objective
 
 
@@ -166,14 +166,9 @@ def require_settings(config: Config) -> None:
     if config.model.subframes not in (0, 1, 2):
         raise ConfigError(f"model.subframes: expected 0, 1 or 2, got {config.model.subframes}.")
     try:
-        torch.zeros(1, device=train.device).item()
-    except (
-        RuntimeError,
-        AssertionError,
-        NotImplementedError,
-    ) as error:  # torch without CUDA raises AssertionError
-        reason = shown_text(str(error).split("\n")[0]).rstrip(".")
-        raise ConfigError(f"train.device: {shown(train.device)} cannot be used ({reason}). Use cpu.") from None
+        require_device(train.device)
+    except DeviceError as error:
+        raise ConfigError(f"train.device: {error}") from None
 
 
 def require_pictures(config: Config) -> None:

@@ -14,9 +14,10 @@ from spacetime_env.evaluation.boxes import detection_scores
 from spacetime_env.evaluation.coco import average_precision
 from spacetime_env.evaluation.run_model import detect_all
 from spacetime_env.evaluation.truth import motion_truth, moving_truth
+from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.space import Space
 from spacetime_env.space.objective import elbo_terms
-from spacetime_env.training.naming import as_model
+from spacetime_env.training.naming import as_model, few_shot_classifier, known_samples
 
 QUICK = 64  # validation stacks that are scored
 QUICK_PICTURES = 256  # validation pictures
@@ -67,6 +68,21 @@ def elbo(config: Config, space: Space, split: Stacks, stacks: Sequence[int]) -> 
         total -= len(frames) * sum(term.item() for term in terms.values())
         count += len(frames)
     return total / count
+
+
+def quick_classifiers(config: Config, space: Space, validation: Stacks) -> dict[str, LinearClassifier]:
+    """Few-shot classifiers from a few validation stacks, by the number of samples a class; none without labels.
+
+    A finished training makes its own from all validation frames.
+    """
+    if not validation.meta.labels:
+        return {}
+    stacks = range(min(QUICK, len(validation)))
+    detections = detect_all(as_model(config, space, validation.native), validation, stacks)
+    known = known_samples(config, detections, validation)
+    if known is None:
+        return {}
+    return {str(count): few_shot_classifier(config, known, count) for count in config.train.few_shot}
 
 
 def mean_scores(

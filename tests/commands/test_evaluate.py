@@ -96,6 +96,13 @@ def test_mistakes_are_sentences(
     assert not (model_folder / "out").exists()
 
 
+def test_a_device(root: Path, model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--model", str(model_folder), "--data-root", str(root), "--no-plots", "--out", str(model_folder / "out")]
+    assert main([*given, "--device", "gpu"]) == 2
+    assert capsys.readouterr().err.startswith("evaluate.py: 'gpu' cannot be used (")
+    assert not (model_folder / "out").exists()
+
+
 def test_ctrl_c(root: Path, model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     def pressed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

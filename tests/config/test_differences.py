@@ -90,6 +90,8 @@ def changed(config: Any, name: str, hint: Any) -> Any:
 def other(name: str, hint: Any, value: Any) -> Any:
     if name == "game" or name.endswith("agent"):
         return {"game": "Boxing"}.get(name, "sticky-random")
+    if value is None:
+        return "x"
     if typing.get_origin(hint) is Literal:
         return next(choice for choice in typing.get_args(hint) if choice != value)
     if isinstance(value, (tuple, dict)):

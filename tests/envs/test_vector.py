@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -537,6 +538,16 @@ def test_other_ways_to_start_workers(context: str) -> None:
     require_same(envs.step(np.array([2, 3]))[0], forked.step(np.array([2, 3]))[0])
     envs.close()
     forked.close()
+
+
+def test_how_workers_are_started() -> None:
+    """A forked process cannot use the GPU of its parent."""
+    here, there = (SimpleNamespace(device=torch.device(name)) for name in ("cpu", "cuda"))
+    assert remote.start_method(None, here) == remote.start_method(None, ColourModel()) == "fork"
+    assert remote.start_method(None, there) == "spawn"
+    assert [remote.start_method(asked, there) for asked in ("spawn", "forkserver")] == ["spawn", "forkserver"]
+    with pytest.raises(ValueError, match="a forked worker cannot use the model's device, cuda: leave context out"):
+        remote.start_method("fork", there)
 
 
 def test_how_many_workers() -> None:

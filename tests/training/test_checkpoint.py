@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from spacetime_env.config import Config, ConfigError, Scope, differences
-from spacetime_env.space import CountMismatch
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import read_classifiers
+from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.checkpoint import (
     CheckpointError,
     State,
@@ -27,7 +29,7 @@ from spacetime_env.training.checkpoint import (
 )
 from spacetime_env.training.step import make_optimizers
 from tests.helpers.forged import claiming
-from tests.helpers.tiny import CONFIG, MODEL, make_space
+from tests.helpers.tiny import CONFIG, MODEL, make_classifier, make_space
 
 
 def state(step: int = 0, seed: int = 0, config: Config = CONFIG) -> State:
@@ -68,6 +70,32 @@ def test_the_last_few_and_the_best_are_kept(tmp_path: Path) -> None:
     assert names(tmp_path) == ["best.pt", "step-0000010.pt", "step-0000012.pt"]
     assert read_checkpoint(tmp_path / "best.pt")["step"] == 4
     assert [p.name for p in checkpoints(tmp_path)] == ["step-0000010.pt", "step-0000012.pt"]
+
+
+def test_classifiers_lie_beside_their_checkpoints(tmp_path: Path) -> None:
+    """They are removed with them, and where a later best has none, those of the one before go too."""
+    made = state()
+
+    def classify(space: Space) -> dict[str, LinearClassifier]:
+        assert space is made.space
+        return {} if made.step == 9 else {str(made.step): make_classifier(seed=made.step)}
+
+    made.classify = classify
+    for made.step in (2, 4, 6):
+        save_checkpoint(tmp_path, made, CONFIG, keep=2, best=made.step == 4)
+    files = ["best", "step-0000004", "step-0000006"]
+    assert names(tmp_path) == [f"{name}.{end}" for name in files for end in ("classifiers.safetensors", "pt")]
+    for name, step in zip(files, (4, 4, 6), strict=True):
+        (found,) = read_classifiers(tmp_path / f"{name}.classifiers.safetensors").items()
+        assert found[0] == str(step) and (found[1].coef == make_classifier(seed=step).coef).all()
+    made.step = 9
+    save_checkpoint(tmp_path, made, CONFIG, keep=2, best=True)
+    assert names(tmp_path) == [
+        "best.pt",
+        "step-0000006.classifiers.safetensors",
+        "step-0000006.pt",
+        "step-0000009.pt",
+    ]
 
 
 def test_the_last_is_the_last_by_number(tmp_path: Path) -> None:
