@@ -61,7 +61,7 @@ def test_command(
 def test_splits_and_samples_by_hand(
     root: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "load_model", lambda _: seer())
+    monkeypatch.setattr(evaluate, "load_model", lambda *_: seer())
     test, validation = root / "Pong" / "test-random", root / "Pong" / "validation-random"
     words = ["--model", str(model_folder), "--no-plots", "--out", str(tmp_path), "--data-root", str(tmp_path)]
     assert main([*words, "--split", str(validation), str(validation), "--few-shot-from", str(test)]) == 0

@@ -295,7 +295,7 @@ def test_what_a_block_sends_is_small_and_what_was_seen(form: str) -> None:
 def test_a_forked_worker_finds_the_model_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is loaded once, whatever the number of workers."""
 
-    def load(name: str) -> ColourModel:
+    def load(name: str, game: str | None = None, device: Any = "cpu") -> ColourModel:
         with open(tmp_path / "loaded", "a") as file:
             file.write(f"{name}\n")
         return ColourModel()
