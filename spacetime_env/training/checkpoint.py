@@ -71,7 +71,8 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
         written = [folder / BEST, path] if best else [path]
         for name in written:
             write_atomically(name, lambda temporary: torch.save(content, temporary))
-        classifiers = {} if state.classify is None else state.classify(state.space)
+        with torch.random.fork_rng(devices=[]):  # the training goes on as if nobody had looked
+            classifiers = {} if state.classify is None else state.classify(state.space)
         for name in map(beside, written):
             if classifiers:
                 write_classifiers(name, classifiers)
