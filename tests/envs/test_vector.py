@@ -418,7 +418,9 @@ def test_a_stopped_worker_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) ->
         envs.reset(seed=0)
     began = time.perf_counter()
     envs.close()
-    assert time.perf_counter() - began < 20 and process.exitcode == -signal.SIGKILL
+    assert time.perf_counter() - began < 20
+    process.join(20)  # a busy machine takes longer than CLOSING to end it
+    assert process.exitcode == -signal.SIGKILL
     envs.close()
 
 
