@@ -20,7 +20,7 @@ from spacetime_env.config import (
     to_dict,
 )
 from spacetime_env.config.tree import in_range, range_of, require_plain, require_ranges
-from spacetime_env.files import FileError, shown, shown_text, write_atomically
+from spacetime_env.files import FileError, shown, shown_path, shown_text, write_atomically
 from spacetime_env.files import read_yaml as read_tree
 
 FORMAT = 1
@@ -155,9 +155,9 @@ def read_yaml(path: Path, missing: str, damaged: str, limit: int = 1 << 20, node
     try:
         return read_tree(path, limit, nodes)
     except FileNotFoundError:
-        raise DatasetError(f"no file {path}. {missing}") from None
+        raise DatasetError(f"no file {shown_path(path)}. {shown_text(missing, 1000)}") from None
     except FileError as error:
-        raise DatasetError(f"{error} {damaged}") from None
+        raise DatasetError(f"{error} {shown_text(damaged, 1000)}") from None
 
 
 def save(path: Path, data: bytes) -> None:

@@ -164,7 +164,9 @@ GOOD: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (npz(**{**GOOD, "ret": np.ones(2)}), "three numbers for ret"),
+        (npz(**{**GOOD, "ret": np.ones(2)}), "three floats for ret"),
+        (npz(**{**GOOD, "ret": np.zeros(3, "V4")}), "three floats for ret"),
+        (npz(**{**GOOD, "ret": np.ones(3, int)}), "three floats for ret"),
         (npz(ret=np.ones(3)), "lacks 'obs//mean'"),
         (npz(**{**GOOD, "obs//mean": np.zeros(5), "obs//var": np.zeros(5)}), r"expected statistics of \(2, 7\)"),
         (npz(**{**GOOD, "obs//mean": np.full(SHAPE, math.nan)}), "finite numbers"),

@@ -126,3 +126,10 @@ def test_what_is_made_of_the_frames_is_made_again(folder: Path, name: str, kind:
         spoil(path, kind)
     again = open_split(folder)
     assert (again.background == background).all() and (again.motion_boxes.boxes == boxes).all()
+
+
+@pytest.mark.parametrize("name", ["x" * 8000, "x/" * 4000])
+def test_a_path_of_many_letters_is_cut(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError) as raised:
+        read_meta(tmp_path / name)
+    assert len(str(raised.value)) < 2000
