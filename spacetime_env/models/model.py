@@ -180,7 +180,7 @@ class Model:
             numbers = self._numbers(screens, memory.palette)
         colors = memory.palette.colors
         found = self._sparse.follow(numbers, games, memory.state(1), self.scene.threshold, colors)
-        return self._describe(len(numbers), found, colors[numbers[found.left]])
+        return self._describe(len(numbers), found, colors[numbers[found.left]] if len(found.left) else numbers[:0])
 
     def _numbers(self, screens: Sequence[Screen], palette: Palette) -> np.ndarray:
         """Screens as the network sees them: (B, h, w) uint8 numbers of the palette's colours."""

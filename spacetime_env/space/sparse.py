@@ -175,13 +175,13 @@ class SparseEncoder:
     def _left(self, cells: np.ndarray, stream: np.ndarray, state: SparseState, by_number: bool) -> np.ndarray:
         """(k,): the frames that are left to the whole encoder. ``cells``: (M, 3) changed ones: frame, row, column."""
         most = MAX_CHANGED * self.grid**2
-        if len(cells) <= most:
-            left = np.zeros(len(stream), bool)
-        else:
-            left = np.bincount(cells[:, 0], minlength=len(stream)) > most
-            left &= state.left[stream] < MAX_LEFT
-            if by_number:  # before its first frame a stream of numbers has no background to compare with
-                left &= state.begun[stream]
+        if len(cells) <= most:  # the usual case
+            state.left[stream], state.begun[stream] = 0, True
+            return stream[:0]
+        left = np.bincount(cells[:, 0], minlength=len(stream)) > most
+        left &= state.left[stream] < MAX_LEFT
+        if by_number:  # before its first frame a stream of numbers has no background to compare with
+            left &= state.begun[stream]
         state.left[stream] = np.where(left, state.left[stream] + 1, 0)
         state.begun[stream[~left]] = True
         return left.nonzero()[0]
