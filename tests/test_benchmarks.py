@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import cards, common, compiled, envs, players, ppo, published, seeing, step_cost, training, variants
+from benchmarks import (
+    cards,
+    common,
+    compiled,
+    envs,
+    mends,
+    players,
+    ppo,
+    published,
+    seeing,
+    step_cost,
+    training,
+    variants,
+)
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.training.sweep_plan import plan
 
@@ -306,3 +319,17 @@ def test_step_cost_compares_pairs_and_swaps_cores(capsys: pytest.CaptureFixture[
     row = ["Pong", "vector", "with numba", "100 (100 to 100)", "104 (90 to 150)", "1.040 (0.900 to 1.500)"]
     assert table.rows == [row]
     assert " | ".join(row) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mend", mends.mends(), ids=lambda mend: mend.fault.replace(" ", "-"))
+def test_each_mend_is_still_in_the_code(mend: mends.Mend) -> None:
+    code = (ROOT / "spacetime_env" / mend.file).read_text(encoding="utf-8")
+    broken = mend.broken(code)
+    compile(broken, mend.file, "exec")
+    assert broken != code and all((ROOT / word).exists() for word in mend.tests.split() if word.startswith("tests/"))
+
+
+def test_a_mend_that_was_rewritten_is_named() -> None:
+    mend = mends.Mend("a fault", "games.py", "nobody wrote this", "", "tests")
+    with pytest.raises(ValueError, match=r"a fault: games\.py has the passage 0 times, expected once"):
+        mend.broken("other code")

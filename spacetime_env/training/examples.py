@@ -125,11 +125,9 @@ def require_examples(examples: Examples, config: Config) -> None:
     Raises:
         ConfigError: it holds no frames, or nothing moves in it.
     """
-    stacks = len(examples.frames)
-    if stacks == 0:
+    if not len(examples.frames):
         raise ConfigError(f"the training split of {config.game} holds no frames; record some with create_dataset.py.")
-    moving = float(examples.z_pres.sum()) / (stacks * examples.frames.shape[1])
-    if config.model.variant != "space" and moving == 0:
+    if config.model.variant != "space" and not examples.z_pres.any():
         look = "" if config.data.pictures else "Look at it with create_dataset.py --plot-boxes, and check "
         raise ConfigError(
             f"nothing moves in the training split of {config.game}, so there is nothing to learn from motion. "

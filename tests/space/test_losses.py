@@ -36,6 +36,7 @@ def test_schedule_by_hand():
     schedule = Schedule(2.0, 4.0, 0.25, 0.75)
     assert [schedule.at(p) for p in (0, 0.25, 0.5, 0.625, 0.75, 1)] == [2, 2, 3, 3.5, 4, 4]
     assert Schedule(1.0, 0.0, 0.5, 0.5).at(0.6) == 0.0
+    assert Schedule(4.0, 2.0).at(0.25) == 3.5 and Schedule(4.0, 2.0, until=0.5).at(0.25) == 3.0
 
 
 def test_kl_normal_by_hand():

@@ -468,3 +468,17 @@ def test_settings_of_games_do_not_go_with_pictures(change, message: str) -> None
     require_settings(pictures)
     with pytest.raises(ConfigError, match=message):
         require_settings(change(pictures))
+
+
+def test_bfloat16_is_for_gpus_unless_it_is_asked_for() -> None:
+    frames, targets = examples().batch(np.array([0, 1]), "cpu")
+    totals = {}
+    for amp in ("auto", "off", "on"):
+        torch.manual_seed(0)
+        config = replace(CONFIG, train=replace(CONFIG.train, amp=amp))
+        space = make_space()
+        optimizers = make_optimizers(space, config)
+        logged, _ = train_step(space, optimizers, CountMismatch(config.loss), frames, targets, config, 0.5)
+        totals[amp] = float(logged["total"])
+    assert totals["auto"] == totals["off"] != totals["on"]
+    assert totals["on"] == pytest.approx(totals["off"], rel=0.05)
