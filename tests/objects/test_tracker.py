@@ -271,6 +271,15 @@ def test_a_copy_goes_its_own_way(clone) -> None:
         assert places(rows)[0] is not None and rows[:3, 5].all()  # they were known, and move
 
 
+def test_what_was_remembered_by_a_tracker_of_other_slots_is_refused_and_changes_nothing() -> None:
+    t, other = tracker(ghosts=2), tracker(ghosts=5)
+    t.update(seen(player=[(10, 30)]))
+    other.update(seen(ghosts=[(20, 20)]))
+    with pytest.raises(ValueError, match=r"expected the state of 3 slots, got 6\."):
+        t.recall(other.remember())
+    assert places(t.update(seen(player=[(12, 30)])))[0] is not None
+
+
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
 def test_a_copy_knows_its_objects_when_several_new_ones_come_at_once(clone) -> None:
     """That frame takes another way than the usual one; both must look at the copy's own memory."""
