@@ -424,10 +424,13 @@ def test_a_stopped_worker_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) ->
     envs.close()
 
 
-def test_a_closed_environment_says_so() -> None:
+def test_a_closed_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "CLOSING", 60)  # a busy machine takes its time
     envs = make(2, workers=1)
     envs.reset(seed=0)
+    process = envs.unwrapped._blocks[0].process
     envs.close()
+    assert process.exitcode == 0  # it ended by itself, not by force
     for call in (
         envs.reset,
         lambda: envs.step(np.array([0, 0])),
@@ -558,6 +561,11 @@ def test_how_many_workers() -> None:
     assert _workers(3, 2) == 1 and _workers(1, 8) == 1  # this process plays too
     assert _workers(None, 10**6) == cores - 1 and _workers(None, 2) == min(cores, 2) - 1
     assert isinstance(make(1).unwrapped, SpaceTimeVectorEnv)
+
+
+def test_a_process_that_may_have_no_children_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: SimpleNamespace(daemon=True))
+    assert _workers(None, 8) == 0
 
 
 def test_workers_are_forked_from_a_process_in_which_opencv_has_threads() -> None:

@@ -144,7 +144,7 @@ def test_latents_stay_with_their_object_and_are_cut() -> None:
     env = make_pong(model, obs_format="latents")
     assert env.observation_space.shape == (3, 10)
     assert env.get_wrapper_attr("feature_names")[7:] == ("z_what_0", "z_what_1", "z_what_2")
-    assert env.observation_space.high[:, 7:].tolist() == [[LATENT_LIMIT] * 3] * 3
+    assert env.observation_space.high[:, 7:].tolist() == [[10.0] * 3] * 3 and LATENT_LIMIT == 10.0
     observation = play(env, 39)[-1][0]
     assert observation[:, 7:].tolist() == (np.eye(3) * LATENT_LIMIT).tolist()
     model.missed = 1.0
