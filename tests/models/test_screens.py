@@ -171,7 +171,19 @@ def test_an_environment_sees_the_same_by_its_screen_as_in_rgb(game: str, monkeyp
     by_rgb.close()
 
 
-def test_a_game_in_other_colours_is_seen_in_rgb() -> None:
-    env = make_env("AirRaid")
+def test_a_game_in_other_colours_is_seen_in_rgb_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool | None] = []
+
+    def ask(game: EmulatorEnv) -> bool | None:
+        asked.append(has_ntsc_colors(game))
+        return asked[-1]
+
+    class Seeing(ColourModel):
+        game, native, sees_screens = "AirRaid", (250, 160), True
+
+    monkeypatch.setattr("spacetime_env.envs.env.has_ntsc_colors", ask)
+    env = make_env("AirRaid", Seeing())
     assert isinstance(env.begin(seed=1)[0], np.ndarray)
+    env.advance(0)
+    assert asked == [False]
     env.close()
