@@ -232,8 +232,9 @@ def test_one_call_of_the_model_a_step() -> None:
     envs.close()
 
 
-def test_resetting_some() -> None:
-    envs = make(3, workers=2, autoreset_mode="Disabled", max_episode_steps=4)
+@pytest.mark.parametrize("workers", [0, 2])  # all in a block, or each in its own
+def test_resetting_some(workers: int) -> None:
+    envs = make(3, workers=workers, autoreset_mode="Disabled", max_episode_steps=4)
     first, _ = envs.reset(seed=1)
     for t in range(4):
         observations, _, terminations, truncations, _ = envs.step(np.array([2, 3, 0]))
