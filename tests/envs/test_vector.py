@@ -244,6 +244,7 @@ def test_resetting_some(workers: int) -> None:
     np.testing.assert_array_equal(again[[0, 2]], first[[0, 2]])
     np.testing.assert_array_equal(again[1], observations[1])
     assert infos["_lives"].tolist() == mask.tolist()
+    assert envs.step(np.array([2, 3, 0]))[3].tolist() == [False, True, False]  # the other one's episode is over
     envs.close()
 
 
