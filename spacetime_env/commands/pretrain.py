@@ -13,8 +13,10 @@ from spacetime_env.config import ConfigError, load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.games import canonical
 from spacetime_env.shipped import folders
+from spacetime_env.training.launch import join
 from spacetime_env.training.loop import TrainingError
 from spacetime_env.training.pretrain import pretrain
+from spacetime_env.training.ranks import RankError, Ranks, Told
 from spacetime_env.training.sweep import run_sweep
 from spacetime_env.training.sweep_plan import plan
 
@@ -23,6 +25,7 @@ EXAMPLES = """examples:
   python pretrain_space.py --config configs/pong.yaml train.steps=2000 seed=1
   python pretrain_space.py --config configs/joint.yaml
   python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
+  torchrun --standalone --nproc-per-node=2 pretrain_space.py --config configs/pong.yaml
 
 A sweep does every combination, one after the other, in runs/sweep/<name>/<settings>/ with the model in model/ there,
 and writes table.csv and table.md. Values are split at commas that are outside of brackets and quotes:
@@ -87,31 +90,59 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_intermixed_args(argv)
     command = shown("python", "pretrain_space.py", words=sys.argv[1:] if argv is None else argv)
-    return exit_status("pretrain_space.py", lambda: run(options, command), errors=(TrainingError,), resumes=True)
+    errors = (TrainingError, RankError)
+    return exit_status("pretrain_space.py", lambda: run_ranks(options, command), errors=errors, resumes=True)
 
 
-def run(options: argparse.Namespace, command: str) -> int:
+def run_ranks(options: argparse.Namespace, command: str) -> int:
+    """:func:`run` in this process, and in others if torchrun started them. Rank 0 alone prints, errors too."""
+    try:
+        with join() as ranks, ranks.quiet():
+            try:
+                return run(options, command, ranks)
+            except TrainingError as error:  # nan or Ctrl-C, which all ranks agreed on
+                raise ranks.told(error) from None
+    except Told as told:
+        return told.exit_status
+
+
+def run(options: argparse.Namespace, command: str, ranks: Ranks) -> int:
     """Train as the command line asks; the exit status.
 
     Args:
         command: the command line as cards show it.
+        ranks: the processes that train.
 
     Raises:
         ValueError, TrainingError, OSError: in plain sentences. After Ctrl-C it is Interrupted.
     """
     restart, export = options.restart, options.export_classifier
-    path, overrides = (options.config, []) if options.config else config_of(options.game)
+    path, overrides = (options.config, []) if options.config else ranks.each(lambda: config_of(options.game))
     overrides += options.overrides
     if options.sweep is not None:
+        ranks.each(lambda: require_alone(ranks))
         if options.out is not None:
             raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
         sweep = plan(path, overrides, options.sweep, options.run)
         return 1 if run_sweep(sweep, restart, command, export) else 0
-    config = load_config(path, overrides)
-    folder = pretrain(config, options.out, options.run, restart, None, command, export)
+    config = ranks.each(lambda: load_config(path, overrides))
+    folder = pretrain(config, options.out, options.run, restart, None, command, export, ranks=ranks)
     model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
     game = f" --game {next(iter(each_game(config)))}" if config.games else ""
     print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
     called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
     print(f"In this directory, environments take it as model={str(called)!r}.")
     return 0
+
+
+def require_alone(ranks: Ranks) -> None:
+    """Refuse a sweep in several processes.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    if ranks.size > 1:
+        raise ConfigError(
+            "--sweep: several processes share the steps of one run, and a sweep has many. Start it without torchrun, "
+            "or give the runs one by one."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
 from spacetime_env.files import FileError, open_zip, read_bytes, shown, shown_text, write_atomically
 from spacetime_env.space import CountMismatch, Space
+from spacetime_env.training.ranks import Ranks, set_random_state
 
 BEST = "best.pt"
 MOST_BYTES = 1 << 32  # of a checkpoint
@@ -35,11 +36,19 @@ class State:
     seconds: float = 0.0  # of training, over all starts of the run
 
 
-def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best: bool) -> Path:
+def save_checkpoint(
+    folder: Path,
+    state: State,
+    config: Config,
+    keep: int,
+    best: bool,
+    random_states: Sequence[Mapping[str, torch.Tensor]] = (),
+) -> Path:
     """Write ``step-0000123.pt`` and remove all checkpoints but the last ``keep`` and the best.
 
     Args:
         best: also write it as ``best.pt``.
+        random_states: of all ranks, where several processes train, see :meth:`Ranks.random_states`.
 
     Raises:
         CheckpointError: it cannot be written; the earlier ones are still there.
@@ -54,6 +63,8 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
         "seconds": state.seconds,
         "rng": torch.get_rng_state(),
     }
+    if random_states:
+        content["ranks"] = [dict(one) for one in random_states]
     path = folder / f"step-{state.step:07d}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +113,12 @@ def resume(folder: Path, state: State, config: Config) -> Path | None:
     return None
 
 
-def load_checkpoint(path: Path, state: State, config: Config) -> None:
+def load_checkpoint(path: Path, state: State, config: Config, ranks: Ranks | None = None) -> None:
     """Load a checkpoint into ``state``, with the state of torch's random numbers. Nothing is changed if it raises.
+
+    Args:
+        ranks: the processes that train. Each goes on with random numbers of its own, if as many processes saved the
+            checkpoint. Otherwise all go on with those of rank 0, and draw the same ones anyway.
 
     Raises:
         CheckpointError: it cannot be read, or has a value of another type, shape or range.
@@ -127,6 +142,8 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
     state.mismatch.values = list(content["mismatch"])
     state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
     torch.set_rng_state(content["rng"])
+    if ranks is not None and len(content.get("ranks", ())) == ranks.size:
+        set_random_state(content["ranks"][ranks.rank])
 
 
 def load_weights(path: Path, space: Space) -> None:
@@ -165,7 +182,11 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
         type(one) in (int, float) and abs(one) < math.inf for one in content["mismatch"]
     ):
         raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
-    torch.Generator().set_state(content["rng"])  # one of its own: it only tries
+    for number in [content["rng"], *(one["cpu"] for one in content.get("ranks", ()))]:
+        torch.Generator().set_state(number)  # one of its own: it only tries
+    for one in content.get("ranks", ()):
+        if "cuda" in one and torch.cuda.is_initialized():
+            torch.Generator("cuda").set_state(one["cuda"])
 
 
 def _require_optimizer(saved: Any, optimizer: torch.optim.Optimizer) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective
+from spacetime_env.training.ranks import Ranks
 
 
 def make_optimizers(space: Space, config: Config) -> list[torch.optim.Optimizer]:
@@ -29,6 +30,7 @@ def train_step(
     targets: Targets,
     config: Config,
     progress: float,
+    ranks: Ranks | None = None,
 ) -> tuple[dict[str, Tensor], SpaceOutput]:
     """Forward, backward and one update of the weights.
 
@@ -38,10 +40,11 @@ def train_step(
         frames: (B, 3, h, w) float in [0, 1], in the model's colour order.
         targets: of these frames.
         progress: fraction of the training that is done, 0 to 1; all schedules follow it.
+        ranks: the processes that have a part of the batch each; None: this one has the whole batch.
 
     Returns:
         Scalar tensors by name: the losses, their weighted sum ``total``, and ``gradient_norm`` before clipping. And
-        the network's output before the update.
+        the network's output before the update. With several ranks, losses and output are of the frames of this one.
 
     Raises:
         NotFiniteError: the network has diverged, and a box is nan or inf.
@@ -60,7 +63,7 @@ def train_step(
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(space.parameters(), config.train.clip_norm)
+    norm = (ranks or Ranks()).clip_gradients(space, config.train.clip_norm)
     factor = config.train.decay.at(progress)
     rates = (config.train.learning_rate, config.train.background_learning_rate)
     for optimizer, rate in zip(optimizers, rates, strict=False):
