@@ -27,6 +27,7 @@ HEAD = """# Benchmarks
 Written by `python -m benchmarks`. Each figure is a median, with the least and the most of all repeats in brackets;
 each ratio was taken repeat by repeat, between measurements made in turns. A section belongs to the commit it names.
 CHECKOUT and PYTHON in a command: see [README.md](README.md).
+Fuzzing (`python -m benchmarks.fuzz`), kills and long play: [ROBUSTNESS.md](ROBUSTNESS.md).
 """
 
 

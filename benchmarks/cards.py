@@ -19,6 +19,7 @@ from spacetime_env.config import Config
 from spacetime_env.config.games import each_game
 from spacetime_env.evaluation.run_model import detect_all, predict
 from spacetime_env.evaluation.split_scores import SplitScores, scores_by_split
+from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.weights import CARD
 from spacetime_env.shipped import find
@@ -41,10 +42,15 @@ class Measured:
     pictures: dict[str, bytes]  # PNG by file name
 
 
+def of_games() -> list[str]:
+    """The shipped models that are of games; pictures are not recorded again."""
+    return [name for name in available_models() if all(map(is_game, model_games(name)))]
+
+
 def main() -> int:
     """Measure the models and write their cards."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cards", description=__doc__)
-    parser.add_argument("--models", nargs="+", default=list(available_models()), help="default: all that are shipped")
+    parser.add_argument("--models", nargs="+", default=of_games(), help="default: all that ship, but those of pictures")
     parser.add_argument("--data-root", default="data", help="where the splits are, or are recorded")
     asked = parser.parse_args()
     for name in asked.models:

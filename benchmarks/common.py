@@ -133,7 +133,8 @@ def commit(at: Path = ROOT) -> str:
 def uncommitted(at: Path = ROOT) -> list[str]:
     """Tracked files that are not as the commit has them, but for what the benchmarks write: results, cards, pages."""
     results = RESULTS.relative_to(ROOT).as_posix()
-    written = (results, "benchmarks/MUTANTS.md", "models/*/CARD.md", "models/*.png", "docs/*")
+    pages = ("benchmarks/MUTANTS.md", "benchmarks/ROBUSTNESS.md")
+    written = (results, *pages, "models/*/CARD.md", "models/*.png", "docs/*")
     aside = [f":(exclude){path}" for path in written]
     said = git("status", "--porcelain", "--untracked-files=no", "--", ".", *aside, at=at) or ""
     return [line[3:] for line in said.splitlines()]

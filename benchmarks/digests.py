@@ -135,11 +135,13 @@ def detections() -> dict[str, str]:
 
 
 def games_of(name: str) -> list[str]:
-    """The games of a shipped model, as its settings have them."""
+    """The games of a shipped model, as its settings have them; none of a model of pictures."""
     import yaml
 
     tree = yaml.safe_load((ROOT / "models" / name / "model.yaml").read_text())
-    return list(tree["games"]) if "games" in tree else [tree["game"]]
+    from spacetime_env.games import is_game
+
+    return [game for game in (tree["games"] if "games" in tree else [tree["game"]]) if is_game(game)]
 
 
 def played(game: str) -> np.ndarray:

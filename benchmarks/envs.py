@@ -17,6 +17,7 @@ from benchmarks.common import MISSING, Table, in_turns, ratios, spread
 from benchmarks.players import OcatariPlayer, Player, steps_each
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.envs.vector import cores
+from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, model_games
 
 # What makes AtariVectorEnv show what gym.make("ALE/<Game>-v5") shows, as near as it goes.
@@ -49,7 +50,7 @@ def run(
 
 def shipped_games() -> list[str]:
     """The games that have a shipped model of their own."""
-    return sorted(games[0] for games in map(model_games, available_models()) if len(games) == 1)
+    return sorted(games[0] for games in map(model_games, available_models()) if len(games) == 1 and is_game(games[0]))
 
 
 def over_games(games: Sequence[str], repeats: int, steps: int, warm: int) -> Table:

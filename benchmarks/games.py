@@ -26,6 +26,7 @@ from spacetime_env.evaluation.boxes import centeredness, match
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
 from spacetime_env.evaluation.run_model import Predictions, predict
 from spacetime_env.evaluation.split_scores import target_scores
+from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.model import Model
 from spacetime_env.shipped import find
@@ -102,7 +103,7 @@ def main() -> int:
 
 def single() -> list[str]:
     """The shipped models of one game each; ``evaluate.py`` has a table of the games of a joint one."""
-    return [name for name in available_models() if len(model_games(name)) == 1]
+    return [name for name in available_models() if len(known := model_games(name)) == 1 and is_game(known[0])]
 
 
 def trained_with(name: str) -> Config:

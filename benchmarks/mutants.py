@@ -37,7 +37,7 @@ REASONS = ROOT / "benchmarks" / "mutants.yaml"  # file -> the changed line -> wh
 # Subject: its modules, and its tests, the quickest first; each entry is a run of pytest.
 SUBJECTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "losses": (
-        ["space/losses.py"],
+        ["space/losses.py", "space/objective.py"],
         ["tests/space/test_losses.py tests/space/test_objective.py", "tests/space/test_parity.py"],
     ),
     "training step": (

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from benchmarks.common import ROOT, Table
+from spacetime_env.games import is_game
 from spacetime_env.objects.tracker import FEATURES
 
 TITLE = "## Slots and shapes"
@@ -50,4 +51,5 @@ def models() -> Iterator[tuple[str, str, Mapping[str, Any], int]]:
     for path in sorted((ROOT / "models").glob("*/model.yaml")):
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         for game, described in tree.get("games", {tree.get("game"): tree}).items():
-            yield path.parent.name, game, described, tree["model"]["z_what_dim"]
+            if is_game(game):
+                yield path.parent.name, game, described, tree["model"]["z_what_dim"]

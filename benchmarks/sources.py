@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from spacetime_env.games import is_game
+
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+"
 
@@ -51,7 +53,8 @@ def described(model: str) -> dict[str, Any]:
 def singles() -> dict[str, str]:
     """Game -> model, of the shipped models of one game."""
     names = sorted(path.parent.name for path in (ROOT / "models").glob("*/model.yaml"))
-    return {described(name)["game"]: name for name in names if "games" not in described(name)}
+    found = {described(name)["game"]: name for name in names if "games" not in described(name)}
+    return {game: name for game, name in found.items() if is_game(game)}
 
 
 @functools.cache

@@ -3,12 +3,13 @@
 >>> import gymnasium as gym, spacetime_env
 >>> env = gym.make("SpaceTime/Pong-v5")
 
-Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py. It is light: torch is imported when a
-model is loaded, and Stable-Baselines3 when an agent is.
+Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and ``SpaceTime/<Game>-flat-v5``
+with flat observations. It is light: torch is imported when a model is loaded, and Stable-Baselines3 when an agent is.
 """
 
 from __future__ import annotations
 
+import itertools as _itertools
 from typing import TYPE_CHECKING
 
 import gymnasium as gym
@@ -44,10 +45,11 @@ __getattr__, __dir__ = _lazy_names(__name__, _LAZY, _ROOMS)
 def register_envs() -> None:
     """Register ``SpaceTime/<Game>-v5`` for every ``ALE/<Game>-v5``, with the same options and limits.
 
+    ``SpaceTime/<Game>-flat-v5`` is the same with ``obs_format="flat"``, for scripts that take an id and nothing else.
     Importing :mod:`spacetime_env` does this. Calling it again changes nothing.
     """
-    for game in games():
-        name = f"SpaceTime/{game}-v5"
+    for game, (form, options) in _itertools.product(games(), (("", {}), ("-flat", {"obs_format": "flat"}))):
+        name = f"SpaceTime/{game}{form}-v5"
         if name not in gym.registry:
             ale = ale_spec(game)
             gym.register(
@@ -55,7 +57,7 @@ def register_envs() -> None:
                 entry_point="spacetime_env.env:make_env",
                 vector_entry_point="spacetime_env.vector:SpaceTimeVectorEnv",
                 max_episode_steps=ale.max_episode_steps,
-                kwargs=ale.kwargs,
+                kwargs={**ale.kwargs, **options},
             )
 
 

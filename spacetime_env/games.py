@@ -16,12 +16,14 @@ import gymnasium as gym
 from ale_py import roms
 from gymnasium.envs.registration import EnvSpec
 
+from spacetime_env.files import shown
+
 gym.register_envs(ale_py)
 
 _NAMESPACE = "ALE/"
 _VERSION = "-v5"
-# "ALE/Pong-v5", "SpaceTime/Pong-v5" and "PongNoFrameskip-v4" all mean Pong.
-_ID = re.compile(r"(?:.*/)?(?P<name>.+?)(?:NoFrameskip|Deterministic)?(?:-v\d+)?$")
+# "ALE/Pong-v5", "SpaceTime/Pong-v5", "SpaceTime/Pong-flat-v5" and "PongNoFrameskip-v4" all mean Pong.
+_ID = re.compile(r"(?:.*/)?(?P<name>.+?)(?:-flat|NoFrameskip|Deterministic)?(?:-v\d+)?$")
 
 
 class UnknownGameError(ValueError):
@@ -53,9 +55,22 @@ def canonical(name: str) -> str:
     known = {_plain(game): game for game in games()}
     if key in known:
         return known[key]
-    near = [known[k] for k in difflib.get_close_matches(key, known, n=3)]
+    near = [known[k] for k in difflib.get_close_matches(key[:100], known, n=3)]
     hint = f"Did you mean {' or '.join(near)}?" if near else "spacetime_env.games() lists all of them."
-    raise UnknownGameError(f"no game {name!r} in ale_py {ale_py.__version__}, which has {len(known)}. {hint}")
+    raise UnknownGameError(f"no game {shown(name)} in ale_py {ale_py.__version__}, which has {len(known)}. {hint}")
+
+
+def is_game(name: str) -> bool:
+    """Whether ``name`` stands for a game, see :func:`canonical`.
+
+    >>> is_game("pong"), is_game("room-large")
+    (True, False)
+    """
+    try:
+        canonical(name)
+    except UnknownGameError:
+        return False
+    return True
 
 
 def ale_spec(game: str) -> EnvSpec:

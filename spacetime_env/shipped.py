@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from spacetime_env.files import shown
+from spacetime_env.files import did_you_mean, shown, shown_names
 
 HASHES = "shipped.sha256"  # of what comes with the package, in the form of the program sha256sum
 WEIGHTS = {"models": "model.safetensors", "agents": "policy.zip"}  # the file that is hashed
@@ -70,9 +69,14 @@ def find(kind: str, name: str | os.PathLike[str], settings: str = "model.yaml") 
         for place in places(kind):
             if _is(Path.is_file, place / name / settings):
                 return place / name
-    elif _is(Path.is_dir, given):
+    elif is_folder(given):
         return given
     raise UnknownModelError(" ".join([_none_of(kind, str(name), settings), *_hints(kind, name, is_name, settings)]))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False of a name that no file can have."""
+    return _is(Path.is_dir, path)
 
 
 def _is(what: Callable[[Path], bool], path: Path) -> bool:
@@ -88,21 +92,19 @@ def _none_of(kind: str, name: str, settings: str) -> str:
     by_place: dict[Path, list[str]] = {}
     for one, folder in available(kind, settings).items():
         by_place.setdefault(folder.parent, []).append(one)
-    there = "; ".join(f"in {place}: {', '.join(names)}" for place, names in by_place.items())
+    there = "; ".join(f"in {place}: {shown_names(names)}" for place, names in by_place.items())
     return f"no {kind[:-1]} {shown(name)}: neither a folder nor the name of one ({there or 'there are none'})."
 
 
 def _hints(kind: str, name: str | os.PathLike[str], is_name: bool, settings: str) -> list[str]:
     """What to do about a name that was not found, in sentences."""
     given, hints = Path(name), []
-    if is_name and name and _is(Path.is_dir, given):
+    if is_name and name and is_folder(given):
         hints.append(f"For the folder of that name in the current directory, write {os.path.join('.', name)!r}.")
-    near = difflib.get_close_matches(given.name.lower(), available(kind, settings), n=1)
-    if near:
-        hints.append(f"Did you mean {near[0]!r}?")
+    hints.append(did_you_mean(given.name.lower(), available(kind, settings)))
     if kind == "models" and len(given.name) < 50:  # a game's name
         hints.append(f"Make one with: python pretrain_space.py --game {given.name}")
-    return hints
+    return [hint for hint in hints if hint]
 
 
 def hashes() -> dict[str, str]:

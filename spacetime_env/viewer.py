@@ -22,11 +22,11 @@ from PIL import Image
 
 import spacetime_env  # noqa: F401  (registers the envs)
 from spacetime_env.commands.command_line import exit_status, positive
-from spacetime_env.envs.choose_model import default_model
-from spacetime_env.files import FileError, write_atomically
+from spacetime_env.envs.choose_model import default_model, load_for
+from spacetime_env.files import FileError, shown_names, write_atomically
 from spacetime_env.files.pictures import read_picture
 from spacetime_env.frames import resize
-from spacetime_env.games import canonical
+from spacetime_env.games import canonical, is_game
 from spacetime_env.objects.detections import Detections, table
 from spacetime_env.objects.drawing import draw, side_by_side
 from spacetime_env.objects.film import STEPS_PER_SECOND, Film
@@ -48,7 +48,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         if options.image:
-            look_at_image(_model_name(options.model, options.game), options.image, options.out, options.game)
+            model = _model_name(options.model, options.game)
+            look_at_image(model, options.image, options.out, options.game, options.device)
         else:
             watch(**{key: value for key, value in vars(options).items() if key != "image"})
 
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--agent", default="random", help="random, a shipped agent's name or an agent folder")
     made.add_argument("--seed", type=int, default=0, help="of the game and of the random agent")
     made.add_argument("--human", action="store_true", help="show it in a window; q or Escape ends it")
+    made.add_argument("--device", help="where the model runs, such as cuda (default: cpu)")
     made.add_argument("--image", type=Path, help="look at one picture instead of playing")
     return made
 
@@ -79,31 +81,32 @@ def watch(
     seed: int = 0,
     human: bool = False,
     game: str | None = None,
+    device: str | None = None,
 ) -> list[Path]:
     """Play, print and draw. What was drawn is kept if the play is stopped with Ctrl-C.
 
     Args:
         model: name, folder or loaded model. None: the agent's own; with random play that of ``game``, or ``"pong"``.
-        steps: how many steps to play. Where an episode ends, the next one begins.
-        every: of each so many steps, one has its objects printed and drawn.
+        steps: how many to play; where an episode ends, the next one begins. One of ``every`` is printed and drawn.
         out: folder for the pictures; it is made if it is missing.
         agent: ``"random"``, the name of a shipped agent or an agent folder.
         seed: of the first episode, and of random play.
         human: show each step in a window, where q and Escape end the play.
         game: with random play, which game of a model of several games.
+        device: where the model runs; None: the CPU, or where a loaded one is.
 
     Returns:
         The files written, the GIF last.
 
     Raises:
         ViewerError: ``human`` where no window can be opened.
-        ValueError: there is no such model or agent, or they do not fit.
+        ValueError: there is no such model, agent or device, or they do not fit.
     """
     window = Window() if human else None
-    act, env = _actor(agent, model, seed, game)
+    act, env = _actor(agent, model, seed, game, device)
     folder = _made(out)  # after the model is found, so that a wrong name leaves no empty folder
     loaded = env.get_wrapper_attr("model")
-    print(f"{loaded.game}: {', '.join(loaded.class_names)}. Pictures go to {folder}.")
+    print(f"{loaded.game}: {shown_names(loaded.class_names)}. Pictures go to {folder}.")
     written, film = list[Path](), Film()
     try:
         observation, total = env.reset(seed=seed)[0], 0.0
@@ -132,7 +135,11 @@ def watch(
 
 
 def look_at_image(
-    model: str | Model, path: str | os.PathLike[str], out: str | os.PathLike[str], game: str | None = None
+    model: str | Model,
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    game: str | None = None,
+    device: str | None = None,
 ) -> list[Path]:
     """Find the objects in one picture; print them, and write the two pictures that :func:`watch` writes of a step.
 
@@ -141,6 +148,7 @@ def look_at_image(
         path: the picture's file, of any format that Pillow reads. It is resized to the model's native size.
         out: folder for the pictures; it is made if it is missing.
         game: which game of a model of several games.
+        device: see :func:`watch`.
 
     Returns:
         The files written.
@@ -149,7 +157,7 @@ def look_at_image(
         ViewerError: there is no such file, or see :func:`~spacetime_env.files.pictures.read_picture`.
         ValueError: there is no such model, or it does not know the game.
     """
-    loaded: Any = _loaded(model, game)
+    loaded: Any = _loaded(model, game, device)
     path = Path(path)
     try:
         frame = read_picture(path)
@@ -239,10 +247,14 @@ class Window:
         cv2.destroyWindow(self.TITLE)
 
 
-def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
+def _actor(
+    agent: str, model: Any, seed: int, game: str | None, device: str | None
+) -> tuple[Callable[[Any], Any], gym.Env[Any, Any]]:
     """A function from observations to actions, and the env that it plays."""
     if agent == "random":
-        loaded = _loaded(_model_name(model, game), game)
+        loaded = _loaded(_model_name(model, game), game, device)
+        if not is_game(loaded.game):
+            raise ViewerError(f"the model is of {loaded.game}, which is no game to play: give a picture with --image.")
         env = gym.make(f"SpaceTime/{canonical(loaded.game)}-v5", model=loaded, render_mode="rgb_array")
         env.action_space.seed(seed)
         return lambda observation: env.action_space.sample(), env
@@ -250,7 +262,8 @@ def _actor(agent: str, model: Any, seed: int, game: str | None) -> tuple[Callabl
         raise ViewerError(f"--game is for random play; the agent {agent} plays the game that it was trained on.")
     from spacetime_env.agent import load_actor
 
-    return load_actor(agent, model, render_mode="rgb_array")
+    asked = {} if device is None else {"model_device": device}
+    return load_actor(agent, model, render_mode="rgb_array", **asked)
 
 
 def _model_name(model: Any, game: str | None) -> Any:
@@ -260,13 +273,14 @@ def _model_name(model: Any, game: str | None) -> Any:
     return default_model(canonical(game)) if game is not None else "pong"
 
 
-def _loaded(model: Any, game: str | None) -> Any:
-    """The model, loaded if ``model`` is a name or a path."""
+def _loaded(model: Any, game: str | None, device: str | None) -> Any:
+    """The model, loaded if ``model`` is a name or a path, on a device if one is asked for."""
     from spacetime_env.models.folder import load_model
 
     if not isinstance(model, (str, os.PathLike)):
-        return model
-    return load_model(model) if game is None else load_model(model, game)
+        return load_for(model, game, device)
+    asked = {} if device is None else {"device": device}
+    return load_model(model, **asked) if game is None else load_model(model, game, **asked)
 
 
 def _made(folder: str | os.PathLike[str]) -> Path:

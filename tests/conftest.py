@@ -40,7 +40,7 @@ def bundled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     loaded: list[Any] = []
 
-    def load(name: Any) -> ColourModel:
+    def load(name: Any, game: str | None = None, device: Any = "cpu") -> ColourModel:
         loaded.append(name)
         return ColourModel(subframes=getattr(request, "param", 1))
 

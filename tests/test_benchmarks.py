@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import cards, common, compiled, envs, players, ppo, published, seeing, training, variants
+from benchmarks import cards, common, compiled, envs, players, ppo, published, seeing, step_cost, training, variants
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.training.sweep_plan import plan
 
@@ -290,3 +291,18 @@ def test_a_card_gets_other_scores() -> None:
     assert text.endswith("of what moves\n\n### test-random\n| F1 | 0.2 |\n\n## Limits\nsmall\n")
     with pytest.raises(SystemExit, match="one is missing"):
         cards.with_scores("# Pong\n## Limits\n", [])
+
+
+def test_step_cost_compares_pairs_and_swaps_cores(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[tuple[tuple[str, ...], bool]] = []
+
+    def measure(told: Sequence[str], swapped: bool) -> tuple[float, float]:
+        asked.append((tuple(told), swapped))
+        return 100.0, {0: 90.0, 1: 150.0, 2: 104.0}[len(asked) % 3]
+
+    table, worst = step_cost.compare(measure, ["Pong"], ["vector"], ["with numba"], 3)
+    assert asked == [(("Pong", "vector", "with numba", "900"), swapped) for swapped in (False, True, False)]
+    assert worst == pytest.approx(1.04)
+    row = ["Pong", "vector", "with numba", "100 (100 to 100)", "104 (90 to 150)", "1.040 (0.900 to 1.500)"]
+    assert table.rows == [row]
+    assert " | ".join(row) in capsys.readouterr().out

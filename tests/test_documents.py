@@ -161,11 +161,12 @@ def test_what_the_readme_says_is_not_seen() -> None:
 def test_flags_of_train_agent_are_those_that_the_readme_says() -> None:
     zoo = pytest.importorskip("rl_zoo3")
     theirs = set(re.findall(r'"(--?[\w-]+)"', Path(zoo.__file__).with_name("train.py").read_text()))
-    own = {"--agents-folder", "--name", "--final-episodes", "--overwrite", "--trust"}
+    own = {"--agents-folder", "--model-device", "--name", "--final-episodes", "--overwrite", "--trust"}
     ours = {flag for action in parser()._actions for flag in action.option_strings} - {"-h", "--help"}
     assert ours - theirs == own
     text = TEXTS["README.md"]
-    assert "five of its own: `--agents-folder`, `--name`, `--final-episodes`, `--overwrite` and `--trust`" in text
+    told = text.partition("six of its own: ")[2].partition(".")[0]
+    assert set(re.findall(r"`(.*?)`", told)) == own
     for action in parser()._actions:
         assert action.dest == "help" or "(default: " in str(action.help), action.dest
 

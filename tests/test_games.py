@@ -21,6 +21,7 @@ def test_games_are_those_that_ale_registers() -> None:
         ("pong", "Pong"),
         ("ALE/Pong-v5", "Pong"),
         ("SpaceTime/Pong-v5", "Pong"),
+        ("SpaceTime/Pong-flat-v5", "Pong"),
         ("PongNoFrameskip-v4", "Pong"),
         ("space_invaders", "SpaceInvaders"),
         ("space-invaders", "SpaceInvaders"),
@@ -48,6 +49,13 @@ def test_unknown_game_names_the_nearest() -> None:
 def test_unknown_game_without_a_neighbour(name: object) -> None:
     with pytest.raises(UnknownGameError, match=r"spacetime_env\.games\(\)"):
         canonical(name)  # type: ignore[arg-type]
+
+
+def test_a_long_name_is_cut() -> None:
+    for name in ("x" * 10**6, "pongg" + " " * 10**6):
+        with pytest.raises(UnknownGameError) as caught:
+            canonical(name)
+        assert len(str(caught.value)) < 300
 
 
 def test_ale_spec() -> None:

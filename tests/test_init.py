@@ -41,6 +41,9 @@ def test_every_game_is_registered_with_ales_options() -> None:
         assert ours.kwargs == ales.kwargs and ours.kwargs is not ales.kwargs
         assert ours.max_episode_steps == ales.max_episode_steps
         assert ours.kwargs["frameskip"] == 4 and ours.kwargs["repeat_action_probability"] == 0.25
+        flat = gym.spec(f"SpaceTime/{game}-flat-v5")
+        assert flat.kwargs == {**ours.kwargs, "obs_format": "flat"}
+        assert (flat.entry_point, flat.max_episode_steps) == (ours.entry_point, ours.max_episode_steps)
 
 
 def test_rl_zoo3_does_not_take_it_for_pixels() -> None:

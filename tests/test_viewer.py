@@ -265,3 +265,14 @@ def test_the_root_script_is_thin() -> None:
     script = Path(__file__).parent.parent / "load_model.py"
     assert "from spacetime_env.viewer import main" in script.read_text()
     assert len(script.read_text().splitlines()) < 30
+
+
+def test_a_device_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "a.png"
+    Image.fromarray(np.zeros((210, 160, 3), np.uint8)).save(picture)
+    for words in (["--image", str(picture)], []):
+        assert viewer.main([*words, "--device", "gpu", "--out", str(tmp_path / "out")]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("load_model: 'gpu' cannot be used (") and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert viewer.main(["--image", str(picture), "--device", "cpu", "--out", str(tmp_path / "out")]) == 0

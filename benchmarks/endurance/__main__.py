@@ -15,7 +15,7 @@ from benchmarks.common import Table, machine
 from benchmarks.endurance import jobs
 from benchmarks.endurance.kills import Job, Killing, finish, kill_again_and_again
 from benchmarks.endurance.soak import Soak, soak
-from spacetime_env.games import canonical
+from spacetime_env.games import canonical, is_game
 from spacetime_env.models.folder import available_models, model_games
 
 PARTS = ("soak", "record", "pretrain", "train")
@@ -67,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def games() -> list[str]:
     """The games with a model of their own."""
-    return [known[0] for name in available_models() if len(known := model_games(name)) == 1]
+    return [known[0] for name in available_models() if len(known := model_games(name)) == 1 and is_game(known[0])]
 
 
 def soak_all(names: Sequence[str], steps: int, envs: int, seed: int) -> list[Soak]:

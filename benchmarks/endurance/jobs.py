@@ -133,14 +133,18 @@ def lost_steps(folder: Path) -> str:
 
 
 def unfinished_agent(folder: Path, steps: int) -> list[str]:
-    """What is missing of a finished training: the agent, all of its steps, one run."""
+    """What is missing of a finished training: the agent, all of its steps, one run.
+
+    A run that had finished may be followed by another: it was killed while its process ended, and then the same command
+    begins a new training.
+    """
     from spacetime_env.agent.folder import describe
 
     about = describe(folder / "agents" / "agent")
-    runs = list((folder / "logs").rglob(run_folder.RECORD))
+    runs = [run_folder.read_record(path.parent) for path in (folder / "logs").rglob(run_folder.RECORD)]
     found = []
     if about["trained"]["timesteps"] < steps:
         found.append(f"the agent has {about['trained']['timesteps']} of {steps} env steps")
-    if len(runs) != 1:
-        found.append(f"it was begun {len(runs)} times in place of being resumed")
+    if left := sum(not run.get("finished") for run in runs):
+        found.append(f"of {len(runs)} runs {left} were left in place of being resumed")
     return found

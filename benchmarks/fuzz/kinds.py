@@ -82,6 +82,10 @@ KINDS: dict[str, Kind] = {
         Kind("hyperparameters", seed_agents.settings_folders, spoil_agents.hyperparameters, loads.hyperparameters),
         Kind("splits", seeds.split_folders, spoil_data.a_split, loads.a_split, named=True),
         Kind("checkpoints", seeds.checkpoint_folders, spoil_data.a_checkpoint, loads.a_checkpoint),
+        Kind("classifiers", seeds.classifier_folders, spoil_data.classifiers, loads.classifiers),
+        Kind("published", seeds.published_folders, spoil_data.a_published, loads.a_published),
         Kind("pictures", seeds.picture_folders, spoil_data.a_picture, loads.a_picture),
+        Kind("picture-folders", seeds.stills_folders, spoil_data.stills, loads.a_picture_folder),
+        Kind("boxes", seeds.stills_folders, spoil_data.boxes, loads.a_picture_folder),
     )
 }

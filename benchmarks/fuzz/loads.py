@@ -126,17 +126,42 @@ def a_split(path: str, words: list[str]) -> None:
 
 
 def a_checkpoint(path: str, words: list[str]) -> None:
-    """Resume a pretraining and do a step."""
+    """Resume a pretraining and do a step, or start another one with its weights."""
     from spacetime_env.training.checkpoint import resume
     from spacetime_env.training.pretrain import use_best
+    from spacetime_env.training.start import read_source, take
 
     state = seeds.pretraining()
+    if words[0] == "start":
+        take(read_source(path), state.space)
+        return
     with redirect_stdout(io.StringIO()):
         found = resume(Path(path), state, seeds.CONFIG)
         if found is not None and 0 <= state.step < seeds.CONFIG.train.steps:
             seeds.one_step(state)
             float(state.best + state.seconds)
         use_best(Path(path), state)
+
+
+@functools.cache
+def tiny() -> Any:
+    """An untrained model."""
+    return seeds.model(seeds.MODEL)
+
+
+def classifiers(path: str, words: list[str]) -> None:
+    """Read a file of classifiers, and have a model name objects with each."""
+    from spacetime_env.models.classifier_file import read_classifiers
+
+    for one in read_classifiers(Path(path) / "x.classifiers.safetensors").values():
+        tiny().with_classifier(one).detect(np.zeros((1, *seeds.PONG, 3), np.uint8))
+
+
+def a_published(path: str, words: list[str]) -> None:
+    """Load a checkpoint of the published code and look at a frame."""
+    from spacetime_env.space import load_upstream
+
+    load_upstream(Path(path) / "model.pth").encode(torch.zeros(1, 3, 128, 128))
 
 
 @functools.cache
@@ -157,6 +182,19 @@ def a_picture(path: str, words: list[str]) -> None:
         return
     with redirect_stdout(io.StringIO()):
         look_at_image(pong(), Path(path) / "picture.png", Path(path).parent / "out")
+
+
+def a_picture_folder(path: str, words: list[str]) -> None:
+    """Open a folder of pictures, and look at all that it holds."""
+    from spacetime_env.data.pictures import open_pictures
+
+    split = open_pictures(path)
+    split.frames()
+    split.small((8, 9))
+    split.background  # noqa: B018  (a property that reads pictures)
+    if split.meta.labels:
+        for frame in range(len(split)):
+            split.labels.names_of(frame)
 
 
 def get_ready() -> None:

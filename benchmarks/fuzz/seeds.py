@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+from benchmarks.fuzz.seed_published import upstream_state
 from spacetime_env.config import (
     BackgroundConfig,
     Config,
@@ -28,6 +29,7 @@ from spacetime_env.config import (
 from spacetime_env.data.meta import INDEX, SplitMeta, write_meta
 from spacetime_env.data.shards import FrameBoxes, Shard
 from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import write_classifiers
 from spacetime_env.models.folder import save_joint, save_model
 from spacetime_env.models.model import Model
 from spacetime_env.models.settings import Settings
@@ -59,6 +61,7 @@ OTHERS = (  # other parts of the network
     ),
     replace(MODEL, z_what_from="map", rows=(34, 194), color_order="bgr"),
     replace(MODEL, subframes=2, encoder=replace(MODEL.encoder, norm="group", input="both")),
+    replace(MODEL, background=BackgroundConfig("linear", 2, 4, 2, 2, 4, input_size=16, mask_size=8)),
 )
 SCENE = SceneConfig(
     classes=("Player", "Ball"), slots={"Player": 2, "Ball": 1}, ignore=((0, 0, 160, 20),), threshold=0.0, overlap=1.0
@@ -161,7 +164,27 @@ def checkpoint_folders(root: Path) -> Valid:
         one_step(state)
         state.step = step
         save_checkpoint(folder, state, CONFIG, 2, best=step == 4)
-    return [(folder, [])]
+    return [(folder, ["resume"]), (folder, ["start"])]
+
+
+def published_folders(root: Path) -> Valid:
+    """A checkpoint of the published code, in the form that torch writes today and in that of before 2020."""
+    made: Valid = []
+    for new in (True, False):
+        folder = root / f"published-{int(new)}"
+        folder.mkdir(parents=True)
+        content = {"model": upstream_state(), "epoch": 3, "optimizer_fg": {"state": {}, "param_groups": []}}
+        torch.save(content, folder / "model.pth", _use_new_zipfile_serialization=new)
+        made.append((folder, ["new" if new else "old"]))
+    return made
+
+
+def classifier_folders(root: Path) -> Valid:
+    """A file of two classifiers, as there is one beside each checkpoint."""
+    root.mkdir(parents=True)
+    one = model(MODEL).classifier
+    write_classifiers(root / "x.classifiers.safetensors", {"1": one, "Pong.16": one})
+    return [(root, [])]
 
 
 def one_step(state: Any) -> None:
@@ -198,3 +221,17 @@ def picture_folders(root: Path) -> Valid:
     Image.fromarray(pixels).save(folder / "picture.png")
     Image.fromarray(pixels[: SMALL[0], : SMALL[1]]).save(folder / "background-mode.png")
     return [(folder, ["look"]), (folder, ["background"])]
+
+
+def stills_folders(root: Path) -> Valid:
+    """A folder of pictures with true boxes."""
+    folder = root / "stills"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    lines = ["picture,x,y,w,h,class"]
+    for i in range(3):
+        pixels = rng.integers(0, 256, (*SMALL, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines += [f"{i}.png,{i},{2 * i},{3 + i},4.5,{name}" for name in ("ball", "box")]
+    (folder / "boxes.csv").write_text("\n".join(lines) + "\n")
+    return [(folder, [])]

@@ -146,9 +146,12 @@ def setting(rng: Rng, tree: Any) -> str:
     return f"{key}={new}" if rng.random() < 0.97 else key
 
 
-def in_torch(rng: Rng, data: bytes) -> tuple[bytes, str]:
-    """What torch saved, with one change: to the tree, to the zip, or to the pickle in it."""
-    draw = rng.random()
+def in_torch(rng: Rng, data: bytes, new: bool = True) -> tuple[bytes, str]:
+    """What torch saved, with one change: to the tree, to the zip, or to the pickle in it.
+
+    Without ``new`` it is in the form of before 2020, which is no zip; then the tree alone is changed.
+    """
+    draw = rng.random() if new else 1.0
     if draw < 0.2:
         return mutate_zip(rng, data)
     if draw < 0.3:
@@ -161,7 +164,7 @@ def in_torch(rng: Rng, data: bytes) -> tuple[bytes, str]:
     tree, said = mutate_tree(rng, torch.load(io.BytesIO(data), weights_only=True), tensor)
     buffer = io.BytesIO()
     try:
-        torch.save(tree, buffer)
+        torch.save(tree, buffer, _use_new_zipfile_serialization=new)
     except Exception:  # what torch cannot save is no file
         torch.save({}, buffer)
         said = "nothing in it"

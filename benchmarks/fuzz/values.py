@@ -83,7 +83,10 @@ def value(rng: Rng, there: Any = None, raws: bool = True) -> Any:
 def nearby(there: Any) -> Sequence[Any]:
     """Values near to one; none of what is no number, text or list."""
     if isinstance(there, (int, float)):
-        return (there + 1, there - 1, there * 2, -there, there / 2, there * 1000, float(there), str(there))
+        whole = (there + 1, there - 1, there * 2, -there, there * 1000)
+        if abs(there) > 2**1000:  # no float holds it, and Python prints none of so many digits
+            return whole
+        return (*whole[:4], there / 2, whole[4], float(there), str(there))
     if isinstance(there, str):
         return (
             f"{there}x",

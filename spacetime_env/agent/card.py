@@ -123,7 +123,9 @@ def curve(evaluations: Sequence[Mapping[str, Any]], title: str) -> str:
     points = [(e["timesteps"], e["mean"], e["std"]) for e in evaluations] or [(0, 0.0, 0.0)]
     last = max(max(p[0] for p in points), 1)
     low, high = min(p[1] - p[2] for p in points), max(p[1] + p[2] for p in points)
-    low, high = (low - 1, high + 1) if high - low < 1e-6 else (low, high)
+    if high - low < 1e-6:
+        room = max(1.0, abs(low) * 1e-6)  # beside a large number, 1 is nothing
+        low, high = low - room, high + room
 
     def place(steps: float, value: float) -> tuple[float, float]:
         x = MARGIN + (WIDTH - 2 * MARGIN) * steps / last

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.files import shown
+from spacetime_env.files import did_you_mean, is_whole, shown, shown_names
 
 Check = Callable[[Any], Any]  # the value that is meant, or ValueError with what is expected
 
@@ -18,7 +17,7 @@ def whole(least: int, most: int) -> Check:
     says = f"a whole number from {least:,} to {most:,}"
 
     def check(value: Any) -> int:
-        found = value if is_int(value) else _number(value, says)
+        found = value if is_whole(value) else _number(value, says)
         if not least <= found <= most or found != int(found):
             raise ValueError(says)
         return int(found)
@@ -35,7 +34,7 @@ def number(least: float = -math.inf, most: float = math.inf, above: bool = False
         found = _number(value, says)
         if not least <= found <= most or (above and found == least):
             raise ValueError(says)
-        return value if is_int(value) else found
+        return value if is_whole(value) else found
 
     return check
 
@@ -76,10 +75,6 @@ def auto(check: Check) -> Check:
     return either
 
 
-def is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _number(value: Any, says: str) -> float:
     text = isinstance(value, str) and len(value) <= 64
     if isinstance(value, bool) or not (text or isinstance(value, (int, float))):
@@ -111,8 +106,7 @@ def checked(value: Any, key: Any, checks: Mapping[str, Check]) -> Any:
         AgentError: no such name, or the value has another type or is out of range.
     """
     if not isinstance(key, str) or key not in checks:
-        near = difflib.get_close_matches(str(key)[:80], checks, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(checks)}."
+        hint = did_you_mean(key, checks) or f"Known: {shown_names(checks)}."
         raise AgentError(f"there is no setting {shown(key)}. {hint}")
     try:
         return checks[key](value)

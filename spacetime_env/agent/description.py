@@ -8,7 +8,6 @@ it; its hyperparameters are checked by :mod:`spacetime_env.agent.hyperparameters
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from spacetime_env.agent import ranges
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.files import FileError, read_bytes, read_yaml, shown, shown_text
+from spacetime_env.files import FileError, is_count, is_number, read_bytes, read_yaml, shown, shown_text
 
 POLICY, DESCRIPTION, CARD = "policy.zip", "agent.yaml", "CARD.md"
 LARGEST = 512 * 2**20  # bytes of a policy.zip: weights, and two numbers of the optimizer for each
@@ -91,25 +90,14 @@ def lineage(policy: Path) -> list[dict[str, Any]]:
 def _training(one: Mapping[str, Any]) -> dict[str, Any]:
     """A training of a lineage, where what is unknown, or no text or number, is "" or None."""
     found: dict[str, Any] = {"command": shown_text(one["command"], 1000) if _text(one.get("command")) else ""}
-    found["timesteps"] = one["timesteps"] if _count(one.get("timesteps")) else None
+    found["timesteps"] = one["timesteps"] if is_count(one.get("timesteps")) else None
     found["model"] = one["model"] if _sha256(one.get("model")) else None
-    both = _number(one.get("mean")) and _number(one.get("std"))
+    both = is_number(one.get("mean")) and is_number(one.get("std"))
     return {**found, "mean": float(one["mean"]) if both else None, "std": float(one["std"]) if both else None}
 
 
 def _text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def _number(value: Any) -> bool:
-    try:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _sha256(value: Any) -> bool:

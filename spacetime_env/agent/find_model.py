@@ -21,7 +21,7 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
     """Options of an env, in which ``model`` is the one that has the hash.
 
     The model that the options or the env's default name come first. If it has another hash, as one that was trained
-    again has, the others are searched: those that are shipped and those under ``./models``.
+    again has, the others are searched: those under ``./models`` and those that are shipped.
 
     Args:
         env_id: of the env. Options of other envs than ``SpaceTime/<Game>-v5`` are returned as they are.
@@ -39,7 +39,7 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
     for folder in _folders():
         if _sha256(folder) == sha256:
             return {**env_kwargs, "model": str(folder)}
-    places = ", ".join(str(place) for place in _places())
+    places = ", ".join(str(place.absolute()) for place in shipped.places("models"))
     raise AgentError(
         f"the agent was trained on the objects of another model than {given or 'the default one'}: the sha256 of its "
         f"weights is {shown_text(sha256)}, and no model in {places} has it. Get that model and put its folder under "
@@ -67,13 +67,9 @@ def _named(env_id: str, given: str | None) -> Path | None:
         return None
 
 
-def _places() -> list[Path]:
-    return [*shipped.folders("models"), Path("models").absolute()]
-
-
 def _folders() -> Iterator[Path]:
-    for place in _places():
-        yield from sorted(path.parent for path in place.glob(f"*/{SETTINGS}"))
+    for place in shipped.places("models"):
+        yield from sorted(path.parent for path in place.absolute().glob(f"*/{SETTINGS}"))
 
 
 def _sha256(folder: Path | None) -> str | None:

@@ -36,6 +36,7 @@ def load_agent(
     device: str = "cpu",
     any_model: bool = False,
     trust: bool = False,
+    model_device: str | None = None,
     **env_kwargs: Any,
 ) -> tuple[BaseAlgorithm, gym.Env]:
     """Load an agent and make the env that it plays; then ``agent.predict(observation)`` chooses actions.
@@ -46,10 +47,11 @@ def load_agent(
 
     Args:
         name_or_path: the name of a shipped agent such as ``pong-ppo``, or a folder made by train_agent.py.
-        device: where the network runs, such as ``cpu``.
+        device: where the agent's network runs, such as ``cpu``.
         any_model: accept another SPACE-Time model than the one that the agent was trained on.
         trust: import the modules that the folder names. Importing a module runs it; without it no code of a folder
             runs.
+        model_device: where the network of the env's SPACE-Time model runs; None: the CPU.
         **env_kwargs: options of the env that override those of the training, such as ``render_mode="rgb_array"``.
 
     Raises:
@@ -60,6 +62,8 @@ def load_agent(
     env_id, asked = require_env(about["env"], trust), about["model"]["sha256"]
     settings = parse(about["hyperparameters"], algorithm(about["algo"]), trust=trust)
     kwargs = {**about["env_kwargs"], **env_kwargs}
+    if model_device is not None:
+        kwargs["device"] = model_device
     if not any_model and "model" not in env_kwargs:
         kwargs = with_model(env_id, kwargs, asked)
     env = make(env_id, kwargs)

@@ -9,7 +9,6 @@ A file has one entry for each env id, and ``default`` for the rest (https://rl-b
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from stable_baselines3.common.utils import ConstantSchedule, LinearSchedule
 
 from spacetime_env.agent import checks, names, ranges
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.files import FileError, read_yaml, shown
+from spacetime_env.files import FileError, did_you_mean, read_yaml, shown, shown_names
 
 LONGEST = 10_000  # letters of a text that is read as a literal
 
@@ -86,10 +85,10 @@ def read(path: Path, env_id: str, overrides: Mapping[str, Any] | None = None) ->
     except FileError as error:
         raise AgentError(str(error)) from None
     if not isinstance(tree, dict) or not (env_id in tree or "default" in tree):
-        raise AgentError(f"{path} has no entry {env_id!r} and none called 'default'.")
+        raise AgentError(f"{path} has no entry {shown(env_id)} and none called 'default'.")
     entry = tree[env_id] if env_id in tree else tree["default"]
     if not isinstance(entry, dict):
-        raise AgentError(f"{path}: expected names and values under {env_id!r}, got {shown(entry)}.")
+        raise AgentError(f"{path}: expected names and values under {shown(env_id)}, got {shown(entry)}.")
     return {**entry, **(overrides or {})}
 
 
@@ -128,8 +127,7 @@ def _arguments(rest: Mapping[str, Any], algo: type[BaseAlgorithm], trust: bool) 
     for key, value in rest.items():
         if key not in known or key in ("self", "env"):
             own = [name for name in known if name not in ("self", "env", *ranges.REFUSED)]
-            near = difflib.get_close_matches(key[:80], own, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(own)}."
+            hint = did_you_mean(key, own) or f"It has: {shown_names(own)}."
             raise AgentError(f"{algo.__name__} has no hyperparameter {shown(key)}. {hint}")
         default = known[key].default
         if key == "policy_kwargs":

@@ -6,7 +6,6 @@ for it. ``trust=True`` lifts that: then ``package.module.Name`` is imported, whi
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from torch import nn
 
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.agent.extractor import ObjectsDQNPolicy, ObjectsExtractor, ObjectsPolicy
+from spacetime_env.files import did_you_mean, shown, shown_names, shown_text
 
 POLICIES: Mapping[str, type[BasePolicy]] = {"ObjectsPolicy": ObjectsPolicy, "ObjectsDQNPolicy": ObjectsDQNPolicy}
 PREFIXES = ("", "spacetime_env.agent.", "spacetime_env.agent.extractor.")  # rl_zoo3 asks for the whole address
@@ -98,17 +98,15 @@ def imported(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a module may raise anything
-        raise AgentError(f"{name!r} cannot be imported: {error}.") from None
+        raise AgentError(f"{shown(name)} cannot be imported: {shown_text(str(error))}.") from None
 
 
 def _unknown(what: str, given: Any, names: Iterable[str]) -> str:
     known = list(names)
-    shown = given if isinstance(given, str) else type(given).__name__
-    short = str(shown)[:80]
-    near = difflib.get_close_matches(short.rpartition(".")[2], known, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    text = given if isinstance(given, str) else type(given).__name__
+    hint = f"{did_you_mean(text.rpartition('.')[2], known)} Known: {shown_names(known)}.".lstrip()
     module = (
         "A class of your own, package.module.Name, is imported only with trust=True (train_agent.py --trust), since "
         "importing a module runs it."
     )
-    return f"{what} {short!r} is not known. {hint}Known: {', '.join(known)}. {module if '.' in short else ''}".strip()
+    return f"{what} {shown(text)} is not known. {hint} {module if '.' in text else ''}".rstrip()

@@ -45,8 +45,9 @@ def checked_statistics(env: VecNormalize, data: bytes, name: str) -> Statistics:
     try:
         arrays = load_arrays(data, name, 2 * expected + SLACK)
         ret = arrays["ret"]
-        if ret.shape != (3,):
-            raise AgentError(f"{name}: expected three numbers for ret, got an array of {ret.shape}.")
+        if ret.shape != (3,) or ret.dtype.kind != "f":
+            raise AgentError(f"{name}: expected three floats for ret, got an array of {ret.shape}, {ret.dtype}.")
+        found: list[tuple[RunningMeanStd, tuple[Any, Any, Any]]]  # the counts are made floats below
         found = [(env.ret_rms, (np.float64(ret[0]), np.float64(ret[1]), ret[2]))]
         for key, stats in wanted.items():
             parts = (arrays[f"obs/{key}/mean"], arrays[f"obs/{key}/var"], arrays[f"obs/{key}/count"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.files import shown
+from spacetime_env.files import is_count, is_number, shown
 
 WORDS = 624  # of the state of a Mersenne Twister
 
@@ -65,24 +64,13 @@ def checked_progress(tree: Any, name: str) -> Progress:
     return made
 
 
-def is_count(value: Any) -> bool:
-    """A whole number, 0 or more, that fits into 63 bits."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def is_number(value: Any) -> bool:
-    """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return abs(value) < 1e300 and math.isfinite(value)
-
-
 def _is_evaluation(one: Any) -> bool:
     numbers, counts = ("mean", "std", "seconds"), ("timesteps", "episodes")
     return (
         isinstance(one, dict)
         and set(one) == {*numbers, *counts, "training_mean"}
         and all(is_number(one[key]) for key in numbers)
+        and one["std"] >= 0
         and all(is_count(one[key]) for key in counts)
         and (one["training_mean"] is None or is_number(one["training_mean"]))
     )

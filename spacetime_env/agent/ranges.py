@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from spacetime_env.agent import names
-from spacetime_env.agent.checks import Check, auto, checked, flag, is_int, number, optional, table_of, whole
+from spacetime_env.agent.checks import Check, auto, checked, flag, number, optional, table_of, whole
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.files import shown
+from spacetime_env.files import is_whole, shown
 
 WEIGHTS = 20_000_000  # most weights between hidden layers: 80 MB
 MANY = 10**9
@@ -174,7 +174,7 @@ def _plain(value: Any) -> Any:
         return type(value)(_plain(one) for one in value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a finite number")
-    if is_int(value) and abs(value) > 2**63:
+    if is_whole(value) and abs(value) > 2**63:
         raise ValueError("a number under 2**63")
     if value is not None and not isinstance(value, (bool, int, float, str)):
         raise ValueError("a number, a text, True, False, None or a short list of these")
@@ -194,11 +194,16 @@ def env_kwargs(given: Any) -> dict[str, Any]:
     """Options of an env that come from a file, as plain values.
 
     Raises:
-        AgentError: they are no names and values, one is out of range, or ``render_mode`` is one of them: whether a
-            window opens is not for a file to say.
+        AgentError: they are no names and values, one is out of range, or ``render_mode`` or ``device`` is one of them:
+            whether a window opens is not for a file to say.
     """
     if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
         raise AgentError(f"env_kwargs: expected names and values, got {shown(given)}.")
+    if "device" in given:
+        raise AgentError(
+            "env_kwargs: device is of a machine and not for a file to say. Where the env's model runs says "
+            "train_agent.py --model-device, or load_agent(model_device=...)."
+        )
     if "render_mode" in given:
         raise AgentError("env_kwargs: render_mode is not for a file to say. Pass it when the agent is loaded.")
     return {key: checked(value, key, {key: ENV.get(key, _plain)}) for key, value in given.items()}

@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.agent.progress import is_count
-from spacetime_env.files import FileError, read_yaml, shown, write_atomically
+from spacetime_env.files import FileError, is_count, read_yaml, shown, write_atomically
 from spacetime_env.locks import HeldError, Lock, LockError, hold
 
 RECORD, LAST, BEST = "run.yaml", "last.zip", "best.zip"

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.agent.normalization import checked_statistics, normalization_bytes, put_statistics
-from spacetime_env.agent.progress import Progress, checked_progress, checked_random_state, is_count, random_state
+from spacetime_env.agent.progress import Progress, checked_progress, checked_random_state, random_state
 from spacetime_env.agent.replay import checked_replay, most_bytes, replay_bytes
 from spacetime_env.agent.tensors import tensors_for
-from spacetime_env.files import FileError, open_zip, parse_json, read_bytes, read_zip, shown, write_atomically
+from spacetime_env.files import FileError, is_count, open_zip, parse_json, read_bytes, read_zip, shown, write_atomically
 
 COUNTERS = ("_n_updates", "_episode_num", "_n_calls")  # of SB3's algorithms; not all have all
 STATE, NORMALIZATION, REPLAY = "spacetime.json", "normalization.npz", "replay.npz"

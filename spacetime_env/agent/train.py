@@ -35,8 +35,9 @@ DEFAULTS: Mapping[str, Any] = {"policy": "MlpPolicy", "n_timesteps": 1_000_000} 
 class Options:
     """The options of ``train_agent.py``, with rl_zoo3's names and meanings.
 
-    rl_zoo3 does not have ``agents_folder``, ``name``, ``final_episodes``, ``overwrite`` and ``trust``. ``trust`` lets
-    the policy and the env be named with a module, which is imported and so run.
+    rl_zoo3 does not have ``agents_folder``, ``name``, ``final_episodes``, ``overwrite``, ``trust`` and
+    ``model_device``. ``trust`` lets the policy and the env be named with a module, which is imported and so run.
+    ``device`` is where the agent's network runs, ``model_device`` where that of the env's SPACE-Time model does.
     """
 
     algo: str = "ppo"
@@ -52,6 +53,7 @@ class Options:
     seed: int = -1
     vec_env: str = "vector"
     device: str = "cpu"
+    model_device: str = ""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     hyperparams: Mapping[str, Any] = field(default_factory=dict)
     conf_file: str = ""
@@ -93,6 +95,8 @@ def _train(options: Options, run: RunFolder, command: str) -> Path | None:
         print(f"{kept} The agent will be put into {run.folder}; --name gives it another name in the folder of agents.")
     settings = parse(asked["hyperparameters"], algorithm(asked["algo"]), trust=options.trust)
     env_kwargs = {**settings.env_kwargs, **ranges.env_kwargs(asked["env_kwargs"]), **options.env_kwargs}
+    if options.model_device:  # of this machine: it is not kept in the run or with the agent
+        env_kwargs["device"] = options.model_device
     maker = EnvMaker(asked["env"], env_kwargs, trust=options.trust)
     make(asked["env"], env_kwargs, options.trust).close()  # its errors are clearer than a worker's
     count = max(1, min(options.eval_episodes, EVAL_ENVS))

@@ -8,9 +8,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-ELSEWHERE = "path/to"  # stands for a folder outside the current one
+from spacetime_env.files import shown_path
+from spacetime_env.files.shown import relative
+
 RESUMES = "What is saved is kept; the same command resumes it."
 
 
@@ -43,7 +44,8 @@ def exit_status(
         print(f"\n{name}: stopped.{hint}", file=sys.stderr)  # on a new line: the terminal shows ^C
         return 130
     except OSError as error:
-        reason = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+        named = error.filename and error.strerror
+        reason = f"{shown_path(error.filename)}: {error.strerror}." if named else str(error)
         print(f"{name}: {reason}{hint}", file=sys.stderr)
         return failed
     except expected as error:
@@ -76,12 +78,7 @@ def shown(*start: str, words: Sequence[str]) -> str:
 
 def _relative(word: str) -> str:
     if os.path.isabs(word):
-        return _path(word)
+        return relative(word)
     if "://" in word:  # an address
         return word
-    return "".join(_path(part) if os.path.isabs(part) else part for part in re.split(r"(?<=[=:+,])", word))
-
-
-def _path(text: str) -> str:
-    path, here = Path(text), Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"{ELSEWHERE}/{path.name}"
+    return "".join(relative(part) if os.path.isabs(part) else part for part in re.split(r"(?<=[=:+,])", word))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from spacetime_env.commands.command_line import exit_status
+from spacetime_env.data.box_table import BOXES
 from spacetime_env.data.meta import META, read_meta
-from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import game_tables, plots, tables
 from spacetime_env.evaluation.crops import save_crops
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
@@ -17,9 +18,12 @@ from spacetime_env.evaluation.run_model import (
     NoTestError,
     Predictions,
     labelled_tests,
+    open_any,
     predict,
     require_apart,
 )
+from spacetime_env.files import shown_names
+from spacetime_env.games import is_game
 from spacetime_env.models.folder import load_model, model_games
 from spacetime_env.models.model import Model
 from spacetime_env.shipped import find
@@ -34,11 +38,16 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--model", required=True, help="a bundled model's name or a model folder")
     make.add_argument("--game", help="of a model of several games: which (default: all, and a table of them)")
-    make.add_argument("--split", nargs="+", type=Path, metavar="PATH", help="default: the game's labelled test-*")
-    make.add_argument("--few-shot-from", type=Path, metavar="PATH", help="default: the game's validation-random")
+    make.add_argument(
+        "--split", nargs="+", type=Path, metavar="PATH", help="default: the game's labelled test-*, or test of pictures"
+    )
+    make.add_argument(
+        "--few-shot-from", type=Path, metavar="PATH", help="default: validation-random, or validation of pictures"
+    )
     make.add_argument("--data-root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
     make.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/evaluate/<model name>")
     make.add_argument("--seed", type=int, default=0, help="of draws, clusters, trees and t-SNE (default: %(default)s)")
+    make.add_argument("--device", default="cpu", help="where the model runs, such as cuda (default: %(default)s)")
     make.add_argument("--no-plots", action="store_true", help="no pca.png and tsne.png")
     make.add_argument("--save-crops", action="store_true", help="also write what the boxes hold, with boxes and names")
     make.add_argument("--max-crops", type=int, default=256, metavar="N", help="at most (default: %(default)s)")
@@ -67,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     if len(games) > 1 and not options.game:
         run_games(folder, games, options, name, out)
     else:
-        model = load_model(folder, options.game) if options.game else load_model(folder)
+        model = load_model(folder, options.game or None, options.device)
         run_game(model, options, name, out if len(games) == 1 or options.out else out / model.game)
 
 
@@ -87,12 +96,12 @@ def run_games(folder: Path, games: Sequence[str], options: argparse.Namespace, n
         paths.setdefault(read_meta(path).game, []).append(path)
     unknown = [game for game in paths if game not in games]
     if unknown:
-        raise EvaluationError(f"{name} does not know {', '.join(unknown)}; it knows {', '.join(games)}.")
+        raise EvaluationError(f"{name} does not know {shown_names(unknown)}; it knows {shown_names(games)}.")
     done, missing = {}, []
     for game in paths or games:
         one = argparse.Namespace(**{**vars(options), "split": paths.get(game)})
         try:
-            done[game] = run_game(load_model(folder, game), one, name, out / game)
+            done[game] = run_game(load_model(folder, game, options.device), one, name, out / game)
         except NoTestError as error:
             missing.append(str(error))
     if not done:
@@ -110,11 +119,12 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
     """
     subframes = model.config.subframes
     paths = dict.fromkeys(path.resolve() for path in options.split or ())
-    tests = [open_split(path, model.game, None, subframes) for path in paths]
+    tests = [open_any(path, model.game, subframes) for path in paths]
     tests = tests or labelled_tests(options.data_root, model.game, subframes)
-    default = options.data_root / model.game / "validation-random"
-    source = options.few_shot_from or (default if (default / META).is_file() else None)
-    few_shot_from = open_split(source, model.game, None, subframes) if source else None
+    kind, file = ("validation-random", META) if is_game(model.game) else ("validation", BOXES)
+    default = options.data_root / model.game / kind
+    source = options.few_shot_from or (default if (default / file).is_file() else None)
+    few_shot_from = open_any(source, model.game, subframes) if source else None
     if few_shot_from is not None and not few_shot_from.meta.labels and not options.few_shot_from:
         few_shot_from = None
     require_apart(tests, few_shot_from)
@@ -122,7 +132,7 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
     known = predict(model, few_shot_from, progress=True) if few_shot_from is not None else None
     evaluation = evaluate_predictions(model, tests, predictions, known, name, options.seed, progress=True)
     steps = model.settings.trained.get("steps", "")
-    written, notes = tables.write(evaluation, out, int(steps) if steps.isdecimal() else 0)
+    written, notes = tables.write(evaluation, out, int(steps) if re.fullmatch(r"\d{1,15}", steps) else 0)
     if not options.no_plots:
         more, said = plots.write(predictions.samples(predictions.classes), out, name, options.seed)
         written, notes = written + more, notes + said

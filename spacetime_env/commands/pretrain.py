@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from spacetime_env.commands.command_line import exit_status, shown
-from spacetime_env.config import ConfigError, load_config
+from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.games import canonical
 from spacetime_env.shipped import folders
 from spacetime_env.training.launch import join
 from spacetime_env.training.loop import TrainingError
 from spacetime_env.training.pretrain import pretrain
+from spacetime_env.training.published import import_upstream
 from spacetime_env.training.ranks import RankError, Ranks, Told
 from spacetime_env.training.sweep import run_sweep
 from spacetime_env.training.sweep_plan import plan
@@ -24,6 +26,8 @@ EXAMPLES = """examples:
   python pretrain_space.py --game Pong
   python pretrain_space.py --config configs/pong.yaml train.steps=2000 seed=1
   python pretrain_space.py --config configs/joint.yaml
+  python pretrain_space.py --game Pong --from models/pong --out models/my-pong
+  python pretrain_space.py --game Pong --import-upstream atari_pong.pth
   python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
   torchrun --standalone --nproc-per-node=2 pretrain_space.py --config configs/pong.yaml
 
@@ -54,6 +58,19 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument(
         "--run", help="checkpoints, logs and settings of the run (default: runs/<name>; of a sweep runs/sweep/<name>)"
+    )
+    make.add_argument(
+        "--from",
+        dest="start",
+        metavar="PATH",
+        help="start with the weights of a model, a run, a checkpoint (.pt) or a checkpoint of the published code "
+        "(.pth), as far as they fit; at step 0, so this resumes nothing (as train.start=PATH)",
+    )
+    make.add_argument(
+        "--import-upstream",
+        metavar="FILE.pth",
+        help="train nothing: make a model folder of a checkpoint of the published code, with names and figures as at "
+        "the end of a training (default of --out: models/<name>-upstream)",
     )
     make.add_argument("--restart", action="store_true", help="delete the run that is there; all runs of a sweep")
     make.add_argument(
@@ -116,33 +133,60 @@ def run(options: argparse.Namespace, command: str, ranks: Ranks) -> int:
     Raises:
         ValueError, TrainingError, OSError: in plain sentences. After Ctrl-C it is Interrupted.
     """
+    ranks.each(lambda: require_alone(options, ranks))
     restart, export = options.restart, options.export_classifier
     path, overrides = (options.config, []) if options.config else ranks.each(lambda: config_of(options.game))
     overrides += options.overrides
+    if options.start is not None:
+        text = json.dumps(options.start, ensure_ascii=False)  # in YAML a text, whatever it is
+        overrides.append(f"train.start={text}")
+    if options.import_upstream is not None:
+        return import_one(options, load_config(path, overrides), command)
     if options.sweep is not None:
-        ranks.each(lambda: require_alone(ranks))
         if options.out is not None:
             raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
         sweep = plan(path, overrides, options.sweep, options.run)
         return 1 if run_sweep(sweep, restart, command, export) else 0
     config = ranks.each(lambda: load_config(path, overrides))
-    folder = pretrain(config, options.out, options.run, restart, None, command, export, ranks=ranks)
-    model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
-    game = f" --game {next(iter(each_game(config)))}" if config.games else ""
-    print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
-    called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
-    print(f"In this directory, environments take it as model={str(called)!r}.")
+    say_where(pretrain(config, options.out, options.run, restart, None, command, export, ranks=ranks), config)
     return 0
 
 
-def require_alone(ranks: Ranks) -> None:
-    """Refuse a sweep in several processes.
+def import_one(options: argparse.Namespace, config: Config, command: str) -> int:
+    """Make a model folder of a checkpoint of the published code; the exit status. Errors are those of :func:`run`."""
+    others = {"--sweep": options.sweep, "--from": options.start, "--restart": options.restart or None}
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise ConfigError(f"{given[0]} is of a training, and --import-upstream trains nothing: leave one of them out.")
+    file, out, run, export = options.import_upstream, options.out, options.run, options.export_classifier
+    say_where(import_upstream(config, file, out, run, command, export), config)
+    return 0
+
+
+def say_where(folder: Path, config: Config) -> None:
+    """Print where a model is, and how to look at it and use it."""
+    model = folder if len(folder.parts) > 1 else os.path.join(".", folder)
+    game = f" --game {next(iter(each_game(config)))}" if config.games else ""
+    game = " --image PICTURE" if config.data.pictures else game
+    print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
+    if config.data.pictures:
+        return
+    called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
+    print(f"In this directory, environments take it as model={str(called)!r}.")
+
+
+def require_alone(options: argparse.Namespace, ranks: Ranks) -> None:
+    """Refuse options that are not for several processes.
 
     Raises:
-        ConfigError: there are several.
+        ConfigError: there are several, and one is given.
     """
-    if ranks.size > 1:
+    if ranks.size == 1:
+        return
+    if options.sweep is not None:
         raise ConfigError(
             "--sweep: several processes share the steps of one run, and a sweep has many. Start it without torchrun, "
             "or give the runs one by one."
         )
+    if options.import_upstream is not None:
+        raise ConfigError("--import-upstream trains nothing that processes could share. Start it without torchrun.")

@@ -1,4 +1,4 @@
-"""The command ``create_dataset.py``: record a split, and draw pictures of it."""
+"""The command ``create_dataset.py``: record a split, and draw pictures of it; or draw 3D rooms."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+from tqdm import tqdm
 
 from spacetime_env.commands.command_line import exit_status
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import DatasetError, save
+from spacetime_env.data.new_rooms import make_rooms
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.playing import SPLITS
 from spacetime_env.data.recorder import record
+from spacetime_env.data.rooms import KINDS
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import stack_picture
+from spacetime_env.files import shown_names
 
 EXAMPLES = """examples:
   python create_dataset.py --game Pong --split train --agent random --size 1024
   python create_dataset.py --game Pong --agent random+sticky-random+pong-ppo
   python create_dataset.py -g Pong -f validation --plot-boxes
+  python create_dataset.py -g Pong -f test --plot-boxes 40:50
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
+  python create_dataset.py --rooms large --size 2400 --out data/room-large
 
 Run the same command again after an interruption: it records only what is missing."""
 
@@ -40,6 +46,13 @@ def parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="key=value", help="with --config: settings that override those of the file"
     )
     make.add_argument("--config", help="a file of configs/; its game, data and motion settings are used")
+    make.add_argument(
+        "--rooms",
+        choices=tuple(KINDS),
+        help="in place of a game: draw 3D rooms with MuJoCo into --out: --size pictures in train, and an eighth of it "
+        "in validation and in test; only --seed goes with it",
+    )
+    make.add_argument("--out", type=Path, metavar="FOLDER", help="with --rooms: where to")
     make.add_argument("-g", "--game", help="such as Pong or space_invaders; in place of that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
     make.add_argument(
@@ -69,12 +82,12 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument(
         "--plot-boxes",
         "--plot_bb",
-        type=int,
+        type=part_of,
         nargs="?",
-        const=16,
-        default=0,
-        metavar="N",
-        help="draw N stacks (default: 16) into <split>/plots, with the result of each stage of motion",
+        const=slice(16),
+        metavar="STACKS",
+        help="draw stacks into <split>/plots, with the result of each stage of motion: N, the first N (default: 16), "
+        "or a part as Python has it: 40:50, -5:, ::20",
     )
     return make
 
@@ -91,6 +104,11 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError, LabelsError: in plain sentences.
     """
+    if args.rooms:
+        draw_rooms(args)
+        return
+    if args.out:
+        raise ConfigError("--out goes with --rooms; recorded frames go to --data-root.")
     config = _config(args)
     subframes = config.model.subframes or config.data.subframes
     policy = _policy(args, config)
@@ -100,9 +118,28 @@ def run(args: argparse.Namespace) -> None:
     print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
     if split.meta.subframes > 1 and config.motion.foreground == "rarity":
         print(f"{split.flicker():.1%} of what moves is drawn in the emulator's frame before the last alone")
-    if args.plot_boxes:
+    if args.plot_boxes is not None:
         plots = folder / "plots"
         print(f"{plots}: pictures of {plot_boxes(split, plots, args.plot_boxes)} stacks")
+
+
+def draw_rooms(args: argparse.Namespace) -> None:
+    """Draw 3D rooms as the command line asks, and say how to train on them.
+
+    Raises:
+        ConfigError: ``--out`` or ``--size`` is missing, or an option is given that does not go with ``--rooms``.
+        DatasetError: see :func:`~spacetime_env.data.new_rooms.make_rooms`.
+    """
+    taken = {"rooms", "out", "size", "seed"}
+    plain = vars(parser().parse_args([]))
+    others = [name for name, value in vars(args).items() if name not in taken and value != plain[name]]
+    if others:
+        raise ConfigError(f"--rooms draws pictures and plays no game: leave {', '.join(others)} out.")
+    if args.out is None or args.size is None:
+        raise ConfigError("--rooms needs --size N, pictures to train on, and --out FOLDER.")
+    counts = make_rooms(args.out, args.rooms, args.size, args.seed or 0)
+    print(f"{args.out}: {', '.join(f'{count} pictures in {split}' for split, count in counts.items())}")
+    print(f"Train with: python pretrain_space.py --config configs/room-{args.rooms}.yaml data.pictures={args.out}")
 
 
 def _policy(args: argparse.Namespace, config: Config) -> Player:
@@ -114,27 +151,47 @@ def _policy(args: argparse.Namespace, config: Config) -> Player:
     return policy_for(config.data.agent)
 
 
-def plot_boxes(split: Split, folder: Path, count: int) -> int:
-    """Draw the first stacks of a split, one PNG each, with :func:`spacetime_env.data.stage_pictures.stack_picture`.
+def part_of(word: str) -> slice:
+    """The stacks that ``--plot-boxes`` names: ``7`` are the first 7, ``40:50`` and ``::20`` as in Python.
+
+    Raises:
+        argparse.ArgumentTypeError: it names none.
+    """
+    parts = word.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+        if len(numbers) == 1 and numbers[0] is not None and numbers[0] > 0:
+            return slice(numbers[0])
+        if len(numbers) in (2, 3) and numbers[2:] != [0]:
+            return slice(*numbers)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a number of stacks, such as 16, or a part, such as 40:50, got {word!r}")
+
+
+def plot_boxes(split: Split, folder: Path, part: slice) -> int:
+    """Draw some stacks of a split, one PNG each, with :func:`spacetime_env.data.stage_pictures.stack_picture`.
 
     Args:
-        count: number of stacks, if there are so many.
+        part: which stacks.
 
     Returns:
         The number of stacks drawn.
 
     Raises:
-        DatasetError: the folder or a picture cannot be written.
+        DatasetError: the split has none of them, or the folder or a picture cannot be written.
     """
+    stacks = range(len(split))[part]
+    if not stacks:
+        raise DatasetError(f"--plot-boxes: {split.path} has the stacks 0 to {len(split) - 1}, and none of those asked.")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot make the folder {folder}: {error.strerror}.") from None
-    count = min(count, len(split))
-    for i in range(count):
+    for i in tqdm(stacks, desc="drawing", unit="stack", delay=2):
         data = cv2.imencode(".png", stack_picture(split, i)[..., ::-1])[1].tobytes()
         save(folder / f"stack-{i:05d}.png", data)
-    return count
+    return len(stacks)
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -146,7 +203,7 @@ def _config(args: argparse.Namespace) -> Config:
     asked = {"length": args.length, "seed": args.seed, "workers": args.workers}
     asked |= {"root": args.data_root, "order": args.order, **size}
     if config.games and not args.game:
-        raise ConfigError(f"{args.config} is of several games ({', '.join(config.games)}): say with --game which.")
+        raise ConfigError(f"{args.config} is of several games ({shown_names(config.games)}): say with --game which.")
     background, extent = args.root or (args.background, args.extent)
     motion = {"background": background, "extent": extent}
     return dataclasses.replace(

@@ -22,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="train_agent.py",
         description="Train an SB3 agent on objects. After an interruption the same command resumes the training. "
-        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --name, --final-episodes, "
-        "--overwrite and --trust are our own.",
+        "Flags have the names and meanings of rl_zoo3's, which has more; --agents-folder, --model-device, --name, "
+        "--final-episodes, --overwrite and --trust are our own.",
     )
     _add_flags_of_rl_zoo3(made, Options())
     _add_own_flags(made, Options())
@@ -65,7 +65,9 @@ def _add_flags_of_rl_zoo3(p: argparse.ArgumentParser, d: Options) -> None:
         "subproc: a process for each env" + DEFAULT,
     )
     p.add_argument(
-        "--device", default=d.device, help="cpu, cuda or auto; the CPU is faster for small networks" + DEFAULT
+        "--device",
+        default=d.device,
+        help="where the agent's network runs: cpu, cuda or auto; the CPU is faster for small networks" + DEFAULT,
     )
     p.add_argument(
         "--env-kwargs", nargs="+", default=[], metavar="NAME:VALUE", help="arguments of the env (default: none)"
@@ -88,6 +90,9 @@ def _add_flags_of_rl_zoo3(p: argparse.ArgumentParser, d: Options) -> None:
 def _add_own_flags(p: argparse.ArgumentParser, d: Options) -> None:
     """What becomes of the finished agent; ``d`` has the defaults."""
     p.add_argument("--agents-folder", default=d.agents_folder, help="the finished agent is put here" + DEFAULT)
+    p.add_argument(
+        "--model-device", default="", metavar="DEVICE", help="where the env's SPACE-Time model runs (default: cpu)"
+    )
     p.add_argument("--name", default="", help="its name (default: <game>-<algo>)")
     p.add_argument(
         "--final-episodes", type=int, default=d.final_episodes, help="episodes of the last evaluation" + DEFAULT

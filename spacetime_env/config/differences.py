@@ -9,7 +9,7 @@ from typing import Any
 from spacetime_env.config.schema import Config
 from spacetime_env.config.scope import Declared, Scope, declared
 from spacetime_env.config.tree import to_dict
-from spacetime_env.files import shown
+from spacetime_env.files import shown, shown_text
 
 Tree = Mapping[str, Any]  # a config as to_dict() gives it, or a part of one
 
@@ -22,7 +22,7 @@ def differences(old: Config | Tree, new: Config | Tree, scope: Scope) -> list[st
     """
     then, now = settings_of(old, scope), settings_of(new, scope)
     changed = (name for name in sorted({*then, *now}) if then.get(name) != now.get(name))
-    return [f"{name}: {shown(then.get(name))} then, {shown(now.get(name))} now" for name in changed]
+    return [f"{shown_text(name)}: {shown(then.get(name))} then, {shown(now.get(name))} now" for name in changed]
 
 
 def settings_of(config: Config | Tree, scope: Scope) -> dict[str, Any]:

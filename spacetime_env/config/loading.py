@@ -39,7 +39,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         except FileError as error:
             raise ConfigError(f"the value in {shown(setting)} is not YAML; put quotes around it. {error}") from None
         tree = _set(tree, name.split("."), parsed, setting)
-    return from_dict(Config, _with_common_scene(tree, path), str(path))
+    return from_dict(Config, _without_game(_with_common_scene(tree, path)), str(path))
 
 
 def _read(path: Path, readers: tuple[Path, ...] = ()) -> Any:
@@ -92,6 +92,12 @@ def _with_common_scene(tree: Any, path: Path) -> Any:
     tree = _read_scenes(tree, path, ())
     games = {name: _merge(tree.get("scene"), scene) for name, scene in tree["games"].items()}
     return {"game": "", **{key: value for key, value in tree.items() if key != "scene"}, "games": games}
+
+
+def _without_game(tree: Any) -> Any:
+    """The tree of a run of pictures, in which ``game`` is empty unless it is given."""
+    pictures = isinstance(tree, dict) and isinstance(tree.get("data"), dict) and tree["data"].get("pictures")
+    return {"game": "", **tree} if pictures else tree
 
 
 def _beside(path: Path, key: str, name: str, readers: tuple[Path, ...]) -> Path:

@@ -68,15 +68,22 @@ class GlimpseConfig:
 
 @dataclass(frozen=True)
 class BackgroundConfig:
-    """``components``: K mask-and-component latents (GENESIS-like). ``fixed``: the training set's mode image."""
+    """``components``: K mask-and-component latents (GENESIS-like), as published. ``linear``: the same structure, small
+    enough for a CPU: it sees a smaller frame, and a component is a colour that changes linearly over the frame, so that
+    it cannot paint objects. ``fixed``: the training set's mode image.
+    """
 
-    kind: Literal["components", "fixed"] = setting("components", TRAINING)
+    kind: Literal["components", "linear", "fixed"] = setting("components", TRAINING)
     components: int = setting(3, TRAINING, least=1, most=256)  # K
     image_dim: int = setting(64, TRAINING, least=1, most=MOST)
     mask_dim: int = setting(32, TRAINING, least=1, most=MOST)
     component_dim: int = setting(32, TRAINING, least=1, most=MOST)
     hidden_dim: int = setting(64, TRAINING, least=1, most=MOST)
-    # With kind components: this many successive frames of a training stack share one background, inferred from their
+    # With kind linear: side of the frame that the background is inferred from, a multiple of 16, and side of the masks
+    # before they are enlarged to the frame, a power of two.
+    input_size: int = setting(64, TRAINING, least=16, most=256)
+    mask_size: int = setting(32, TRAINING, least=8, most=512)
+    # With learned components: this many successive frames of a training stack share one background, inferred from their
     # mean. A background changes little in a few frames, and it is most of the cost of a training step. Published: 1.
     share: int = setting(1, TRAINING, least=1, most=1000)
 
@@ -110,6 +117,8 @@ class ModelConfig:
     z_what_from: Literal["glimpse", "map"] = setting("glimpse", TRAINING)
     # First value of the bias of the z_scale head: smaller, smaller boxes.
     scale_bias: float = setting(0.0, TRAINING, least=-100, most=100)
+    # First value of the bias of the z_pres head: negative, fewer objects at the start. The logit is 8.8 tanh of it.
+    presence_bias: float = setting(0.0, TRAINING, least=-100, most=100)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     glimpse: GlimpseConfig = field(default_factory=GlimpseConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
@@ -125,6 +134,11 @@ class LossConfig:
     prior_scale_mean: Schedule = setting(Schedule(-2.0, -2.5), TRAINING)
     prior_scale_std: float = setting(0.1, TRAINING)
     tau: Schedule = setting(Schedule(2.5, 2.5), TRAINING)
+    # Weight of SPACE's boundary loss: what is drawn within boundary_width samples of a glimpse's edge costs. So a box
+    # is larger than its object, and a wall, which fills boxes to their edges, is left to the background. A weight of 1
+    # that ends at 60 % of the training: {start: 1, end: 0, begin: 0.6, until: 0.6}.
+    boundary: Schedule = setting(Schedule(0.0, 0.0), TRAINING)
+    boundary_width: int = setting(6, TRAINING, least=1, most=256)  # published: 6 of 32
     # How much of the motion targets is blended into z_pres, z_where and alpha.
     hint: Schedule = setting(Schedule(1.0, 0.0, 0.0, 0.6), TRAINING)
     motion: Schedule = setting(Schedule(1.0, 1.0), TRAINING)  # weight of all three motion losses

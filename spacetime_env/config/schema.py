@@ -28,6 +28,7 @@ from spacetime_env.config.scope import (
     setting,
 )
 from spacetime_env.config.tree import ConfigError, require_ranges
+from spacetime_env.files import shown, shown_names
 
 MOST_SLOTS = 1000  # of a scene, of all classes together
 
@@ -37,6 +38,9 @@ class DataConfig:
     """What is recorded (see :mod:`spacetime_env.data`)."""
 
     root: str = setting("data", Scope.EXAMPLES)  # the folder of all splits
+    # In place of a game: a folder of pictures, with the subfolders train, validation and, for figures, test. A folder
+    # in these is a clip. See spacetime_env.data.pictures; settings of the recording are then not used.
+    pictures: str = setting("", TARGETS)
     # The player of the train split: random, sticky-random, a trained agent by name or folder, or a mix such as
     # random+sticky-random+agents/pong-ppo, whose parts take turns, a shard each.
     agent: str = setting("random", FRAMES)
@@ -47,16 +51,17 @@ class DataConfig:
     eval_size: int = setting(
         256, EVALUATION_STACKS, most=10**7
     )  # stacks in the validation split and in each test split
-    length: int = setting(4, STACKS, most=10**4)  # T, consecutive frames in a stack
-    shard_size: int = setting(64, STACKS, most=10**6)  # stacks in a file
+    length: int = setting(4, STACKS, least=1, most=10**4)  # T, consecutive frames in a stack
+    shard_size: int = setting(64, STACKS, least=1, most=10**6)  # stacks in a file
     seed: int = setting(0, STACKS)
-    workers: int = setting(2, Scope.EXAMPLES, most=1024)  # recording processes; the data do not depend on it
+    workers: int = setting(2, Scope.EXAMPLES, least=1, most=1024)  # recording processes; the data do not depend on it
     # random: stacks far apart and shuffled. sequential: back to back.
     order: Literal["random", "sequential"] = setting("random", PLAY)
-    gap: int = setting(24, PLAY, most=10**9)  # mean number of steps played between two stacks, in random order
-    subframes: int = setting(1, PLAY)  # 2: the emulator's frame before each is recorded too, for sprites that flicker
+    gap: int = setting(24, PLAY, least=0, most=10**9)  # mean number of steps played between two stacks, in random order
+    # 2: the emulator's frame before each is recorded too, for sprites that flicker.
+    subframes: int = setting(1, PLAY, least=1, most=2)
     # Each shard first plays a random number of steps, up to this one, so that late phases of a game are recorded too.
-    warmup: int = setting(1000, PLAY, most=10**9)
+    warmup: int = setting(1000, PLAY, least=0, most=10**9)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class RarityConfig:
     # A pixel is foreground if its colour is at this place in less than the fraction share of the set's frames, and in
     # less than the fraction steady of the frames up to window steps before and after.
     share: float = setting(0.35, TARGETS)
-    window: int = setting(48, TARGETS, WITH_RARITY)
+    window: int = setting(48, TARGETS, WITH_RARITY, least=1, most=10**6)
     steady: float = setting(0.95, TARGETS)
     # A pixel whose colour is at this place in at least this fraction of the frames belongs to no part.
     always: float = setting(0.99, TARGETS)
@@ -123,6 +128,9 @@ class TrainConfig:
     background_learning_rate: float = setting(1e-3, TRAINING)
     decay: Schedule = setting(Schedule(1.0, 1.0), TRAINING)  # factor on both learning rates
     clip_norm: float = setting(1.0, TRAINING)
+    # In this fraction of the steps, the first ones, the background trains alone. What it explains then is left to it.
+    background_first: float = setting(0.0, TRAINING, least=0, most=1)
+    flip: bool = setting(False, TRAINING)  # each stack is mirrored, left and right, with probability 0.5
     eval_every: int = setting(500, NOTHING)
     save_every: int = setting(500, NOTHING)
     log_every: int = setting(20, NOTHING)
@@ -132,6 +140,8 @@ class TrainConfig:
     device: str = setting("cpu", NOTHING)
     # Networks in bfloat16 (autocast); boxes, rendering and losses stay float32. auto: on CUDA, not on the CPU.
     amp: Literal["auto", "on", "off"] = setting("auto", TRAINING)
+    # Weights to start with, but at step 0: a model, a checkpoint or run folder, or a .pth of the published code.
+    start: str | None = setting(None, TRAINING)
     few_shot: tuple[int, ...] = setting((1, 4, 16, 64), TRAINING)  # samples per class for the ridge classifier
 
 
@@ -149,6 +159,7 @@ class SceneConfig:
     # IoU over this with a more certain object: the same object, dropped.
     overlap: float = setting(0.5, TARGETS, least=0, most=1)
     whole_pixels: bool = setting(True, TARGETS)  # edges of boxes are rounded to whole pixels, as an Atari draws
+    cut: bool = setting(False, TARGETS)  # boxes end at the frame's edges, as those of a segmentation do
     keep: int = setting(4, TARGETS, least=0, most=10**6)  # steps for which a lost object keeps its last place
     max_speed: float = setting(24.0, TARGETS, least=0.01, most=10**6)  # native pixels a step at which dx or dy is 1
 
@@ -163,8 +174,9 @@ class SceneConfig:
 class Config:
     """A whole run."""
 
-    game: str = setting("Pong", FRAMES)
-    name: str = setting("", NOTHING)  # of the model folder; "" means the game's name in lower case
+    game: str = setting("Pong", FRAMES)  # "" with data.pictures
+    # Of the model folder; "" means the game's name in lower case, or the name of the folder of pictures.
+    name: str = setting("", NOTHING)
     seed: int = setting(0, TRAINING)
     data: DataConfig = field(default_factory=DataConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
@@ -179,8 +191,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.games and self.game:
             raise ConfigError(
-                f"game is {self.game!r}, and games are {', '.join(self.games)}: give one or the other. (In Python, "
-                "give game='' beside games.)"
+                f"game is {shown(self.game)}, and games are {shown_names(self.games)}: give one or the other. "
+                "(In Python, give game='' beside games.)"
             )
         if self.games and self.scene != SceneConfig():
             raise ConfigError("scene: each of several games has a scene of its own, in games.")

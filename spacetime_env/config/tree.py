@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import math
 import re
 import types
@@ -12,7 +11,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
-from spacetime_env.files import shown, shown_text
+from spacetime_env.files import did_you_mean, is_number, shown, shown_names, shown_text
 
 T = TypeVar("T")
 
@@ -48,8 +47,7 @@ def from_dict(cls: type[T], tree: Any, where: str = "config") -> T:
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in tree:
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Keys: {', '.join(names)}."
+            hint = did_you_mean(key, names) or f"Keys: {shown_names(names)}."
             raise ConfigError(f"{where}: unknown key {shown(key)}. {hint}")
     for needed in dataclasses.fields(cls):  # type: ignore[arg-type]
         required = needed.default is dataclasses.MISSING and needed.default_factory is dataclasses.MISSING
@@ -79,6 +77,11 @@ def require_plain(name: str, key: str) -> None:
 def in_range(least: float | None, most: float | None) -> dict[str, Any]:
     """The metadata of a dataclass's field whose numbers lie in a range, both ends included; None: no end."""
     return {"range": (least, most)}
+
+
+def range_of(cls: type, name: str) -> dict[str, Any]:
+    """The metadata of a field whose range is that of field ``name`` of another dataclass."""
+    return {"range": {field.name: field.metadata for field in dataclasses.fields(cls)}[name]["range"]}
 
 
 def require_ranges(config: Any) -> None:
@@ -146,7 +149,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, str):  # YAML reads 1e-3 as text
             with contextlib.suppress(ValueError):
                 return _convert(hint, float(value), where)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and -1e300 < value < 1e300:
+        if is_number(value):
             return float(value)
     elif hint is int and isinstance(value, float) and value.is_integer():
         return int(value)

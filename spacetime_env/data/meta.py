@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,15 @@ import yaml
 
 from spacetime_env.config import (
     ConfigError,
+    DataConfig,
     MotionConfig,
     Scope,
     differences,
     from_dict,
     to_dict,
 )
-from spacetime_env.config.tree import in_range, require_plain, require_ranges
-from spacetime_env.files import FileError, shown, write_atomically
+from spacetime_env.config.tree import in_range, range_of, require_plain, require_ranges
+from spacetime_env.files import FileError, shown, shown_path, shown_text, write_atomically
 from spacetime_env.files import read_yaml as read_tree
 
 FORMAT = 1
@@ -41,11 +43,11 @@ class SplitMeta:
     agent_version: str  # the policy's fingerprint; "" for random
     seed: int
     size: int = field(metadata=in_range(1, 10**7))  # stacks
-    length: int = field(metadata=in_range(1, 10**4))  # T, frames in a stack
-    shard_size: int = field(metadata=in_range(1, 10**6))  # stacks in a file
+    length: int = field(metadata=range_of(DataConfig, "length"))  # T, frames in a stack
+    shard_size: int = field(metadata=range_of(DataConfig, "shard_size"))  # stacks in a file
     order: str  # "random" or "sequential"
-    gap: int = field(metadata=in_range(0, 10**9))  # mean number of steps between two stacks
-    warmup: int = field(metadata=in_range(0, 10**9))  # a shard first plays up to this many steps
+    gap: int = field(metadata=range_of(DataConfig, "gap"))  # mean number of steps between two stacks
+    warmup: int = field(metadata=range_of(DataConfig, "warmup"))  # a shard first plays up to this many steps
     native: tuple[int, int] = field(metadata=in_range(1, 2048))  # H, W of the frames
     frameskip: int = field(metadata=in_range(0, 10**4))  # ALE frames in a step
     sticky: float = field(metadata=in_range(0, 1))  # ALE's repeat_action_probability
@@ -54,7 +56,7 @@ class SplitMeta:
     # Steadiness is measured over this many steps before and after a frame; 0: it is not stored.
     window: int = field(default=0, metadata=in_range(0, 10**6))
     # 2: the emulator's frame before each frame is stored too.
-    subframes: int = field(default=1, metadata=in_range(1, 2))
+    subframes: int = field(default=1, metadata=range_of(DataConfig, "subframes"))
     classes: tuple[str, ...] = ()  # names that the labels can have
     mode: int | None = None  # of the game; None: its default
     difficulty: int | None = None  # likewise
@@ -64,6 +66,8 @@ class SplitMeta:
 
     def __post_init__(self) -> None:
         require_ranges(self)
+        if not re.fullmatch(r"|\w{1,20} of \d{1,9}", self.trail):
+            raise ConfigError(f"trail: expected such as 'mode of 64', or '' for none, got {shown(self.trail)}.")
         for name in ("game", "split", "agent"):  # they become folders
             require_plain(getattr(self, name), name)
         if self.shard_bytes(0) > MOST_BYTES:
@@ -101,7 +105,7 @@ class SplitMeta:
         motion: dict[str, Any] = {"extent": "set", "foreground": "difference"}
         if self.trail:
             kind, _, frames = self.trail.partition(" of ")
-            motion |= {"extent": "trail", "background": kind, "trail": int(frames) if frames.isdecimal() else frames}
+            motion |= {"extent": "trail", "background": kind, "trail": int(frames)}
         if self.window:
             motion |= {"foreground": "rarity", "rarity": {"window": self.window}}
         return {"game": self.game, "data": data, "motion": motion}
@@ -151,9 +155,9 @@ def read_yaml(path: Path, missing: str, damaged: str, limit: int = 1 << 20, node
     try:
         return read_tree(path, limit, nodes)
     except FileNotFoundError:
-        raise DatasetError(f"no file {path}. {missing}") from None
+        raise DatasetError(f"no file {shown_path(path)}. {shown_text(missing, 1000)}") from None
     except FileError as error:
-        raise DatasetError(f"{error} {damaged}") from None
+        raise DatasetError(f"{error} {shown_text(damaged, 1000)}") from None
 
 
 def save(path: Path, data: bytes) -> None:
@@ -196,6 +200,6 @@ def other_settings(folder: Path, wrong: Sequence[str]) -> str:
         wrong: as :func:`~spacetime_env.config.differences` gives them.
     """
     return (
-        f"{folder} was recorded with other settings: {'; '.join(wrong)}. Ask for the same, delete the folder, or give "
-        "another one with data.root=FOLDER (--data-root)."
+        f"{folder} was recorded with other settings: {shown_text('; '.join(wrong), 1000)}. Ask for the same, delete "
+        "the folder, or give another one with data.root=FOLDER (--data-root)."
     )

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import ale_py
 
 from spacetime_env import __version__
-from spacetime_env.config import DataConfig, MotionConfig
+from spacetime_env.config import ConfigError, DataConfig, MotionConfig
+from spacetime_env.config.tree import require_ranges
 from spacetime_env.data.meta import DatasetError, SplitMeta, trail_of
 from spacetime_env.data.players import MixedPolicy, Player, Policy, parts_of, require_name
 from spacetime_env.envs.choose_model import variant
@@ -71,16 +72,11 @@ def settings_for(
 
 def _require_ranges(config: DataConfig, motion: MotionConfig, size: int) -> None:
     """Refuse settings out of range; ``size``: stacks of the split."""
-    for name in ("length", "shard_size", "workers"):
-        if getattr(config, name) < 1:
-            raise DatasetError(f"data.{name}: expected 1 or more, got {getattr(config, name)}.")
-    for name in ("gap", "warmup"):
-        if getattr(config, name) < 0:
-            raise DatasetError(f"data.{name}: expected 0 or more, got {getattr(config, name)}.")
-    if config.subframes not in (1, 2):
-        raise DatasetError(f"data.subframes: expected 1 or 2, got {config.subframes}.")
-    if motion.rarity.window < 1:
-        raise DatasetError(f"motion.rarity.window: expected 1 or more steps, got {motion.rarity.window}.")
+    for name, settings in (("data", config), ("motion.rarity", motion.rarity)):
+        try:
+            require_ranges(settings)
+        except ConfigError as error:
+            raise DatasetError(f"{name}.{error}") from None
     if size < 1:
         raise DatasetError(f"expected a size of 1 stack or more, got {size}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from spacetime_env import shipped
 from spacetime_env.config import ConfigError
+from spacetime_env.files import did_you_mean, shown
 
 # Mean number of steps for which sticky-random holds an action. A random walk that holds each action for m steps on
 # average goes sqrt(2 m - 1) times as far as one that draws a new action in each step: about 4 times for m = 8. 8 steps
@@ -129,8 +129,8 @@ class MixedPolicy:
             require_name(name)
             if names.count(name) > 1:
                 raise ConfigError(
-                    f"the mix {PLUS.join(names)!r} has {name!r} twice. Name each policy once; of two agents whose "
-                    "folders have the same name, rename one."
+                    f"the mix {shown(PLUS.join(names))} has {shown(name)} twice. Name each policy once; of two agents "
+                    "whose folders have the same name, rename one."
                 )
         self.name = PLUS.join(names)
         self.fingerprint = "; ".join(f"{part.name} {getattr(part, 'fingerprint', '')}".strip() for part in self.parts)
@@ -173,8 +173,8 @@ def require_name(name: str) -> None:
     """
     if PLUS in name:
         raise ConfigError(
-            f"the policy {name!r} has a {PLUS} in its name, which joins the parts of a mix: rename it (of an agent, "
-            "rename the folder)."
+            f"the policy {shown(name)} has a {PLUS} in its name, which joins the parts of a mix: rename it (of an "
+            "agent, rename the folder)."
         )
 
 
@@ -191,7 +191,7 @@ def policy_for(agent: str, key: str = "data.agent") -> Player:
         ConfigError: no such policy, an empty part, or one that is given twice.
         AgentError: the agent's folder is damaged.
     """
-    names = [agent] if Path(agent).is_dir() else agent.split(PLUS)  # a path may have a + in it
+    names = [agent] if shipped.is_folder(Path(agent)) else agent.split(PLUS)  # a path may have a + in it
     try:
         found = [_single_policy(name.strip()) for name in names]
         return MixedPolicy(found) if len(found) > 1 else found[0]
@@ -204,7 +204,7 @@ def _single_policy(name: str) -> Policy:
     plain: dict[str, type[RandomPolicy]] = {cls.name: cls for cls in (RandomPolicy, StickyRandomPolicy)}
     if name in plain:
         return plain[name]()
-    held = re.fullmatch(rf"{StickyRandomPolicy.name}-(\d+)", name)
+    held = re.fullmatch(rf"{StickyRandomPolicy.name}-(\d{{1,9}})", name)
     if held:
         return StickyRandomPolicy(int(held[1]))
     others = f"{' and '.join(plain)} are policies too, and {PLUS} joins several, such as {PLUS.join(plain)}."
@@ -213,8 +213,7 @@ def _single_policy(name: str) -> Policy:
     try:
         shipped.find("agents", name, "agent.yaml")
     except shipped.UnknownModelError as error:
-        near = difflib.get_close_matches(name, plain, n=1)
-        raise ConfigError(f"{error} {others}" + (f" Did you mean {near[0]!r}?" if near else "")) from None
+        raise ConfigError(f"{error} {others} {did_you_mean(name, plain)}".rstrip()) from None
     from spacetime_env.agent import as_policy
 
     return as_policy(name)

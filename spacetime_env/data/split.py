@@ -229,9 +229,9 @@ def open_split(
     if game is not None and canonical(game) != meta.game:
         raise DatasetError(f"{path} holds {meta.game}, and {canonical(game)} is asked for.")
     index = read_index(path)
-    # Only of an index of this length: there may be millions of names.
-    names = [meta.shard_name(i) for i in range(meta.shards)] if len(index) == meta.shards else []
-    there = sum((path / name).exists() for name in names or index)
+    # No more than the index has: there may be millions of names.
+    names = [meta.shard_name(i) for i in range(min(meta.shards, len(index)))]
+    there = sum((path / name).exists() for name in names)
     if set(index) != set(names) or there < meta.shards:
         raise DatasetError(
             f"{path} is not complete: {there} of {meta.shards} files are there. "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.games import UnknownGameError, canonical
+from spacetime_env.files import shown_names
+from spacetime_env.games import UnknownGameError, canonical, is_game
 from spacetime_env.models.watcher import ObjectModel
 
 JOINT = "joint"  # the model of several games that environments take where a game has none of its own
@@ -42,33 +43,43 @@ def default_model(game: str | None) -> str:
     if JOINT in known and game in model_games(JOINT):
         return JOINT
     raise UnknownModelError(
-        f"there is no model of {game}; these are there: {', '.join(known) or 'none'}. "
+        f"there is no model of {game}; these are there: {shown_names(known) or 'none'}. "
         f"Make one with: python pretrain_space.py --game {game}"
     )
 
 
-def load_for(model: str | ObjectModel, game: str | None) -> ObjectModel:
+def load_for(model: str | ObjectModel, game: str | None, device: str | None = None) -> ObjectModel:
     """A model as :func:`~spacetime_env.models.folder.load_model` loads it; a loaded model is returned as it is.
 
     Args:
         model: name, path or loaded model.
         game: the game that is asked for, if the model knows several.
+        device: where its network shall run; None: the CPU, or where a loaded one is.
+
+    Raises:
+        DeviceError: there is no such device.
+        ValueError: there is no such model, or a loaded one that is not of this package cannot be moved.
     """
     if not isinstance(model, str):
         if not callable(getattr(model, "detect", None)):
             raise ValueError(
                 f"expected model to be a name, a folder, or a loaded model with a method detect, got {model!r:.80}."
             )
-        return model
+        if device is None:
+            return model
+        if not callable(getattr(model, "to", None)):
+            raise ValueError(f"device={device!r}: a {type(model).__name__} cannot be moved. Leave device out.")
+        return cast(Any, model).to(device)
     from spacetime_env.models.folder import load_model
     from spacetime_env.models.settings import SeveralGamesError
 
+    where = "cpu" if device is None else device
     try:
-        return load_model(model)
+        return load_model(model, device=where)
     except SeveralGamesError:
         if game is None:
             raise
-    return load_model(model, game)
+    return load_model(model, game, where)
 
 
 def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:
@@ -83,7 +94,7 @@ def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], a
     Raises:
         ValueError: the model is of another game, or of frames of another size.
     """
-    if game is not None and canonical(model.game) != game and not allow:
+    if game is not None and (not is_game(model.game) or canonical(model.game) != game) and not allow:
         raise ValueError(
             f"the model is of {model.game}, and the environment plays {game}: what it would see has "
             "no meaning. Pass a model of the game, or allow_game_mismatch=True if you mean it."

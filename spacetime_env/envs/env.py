@@ -102,13 +102,14 @@ def make_env(
     allow_game_mismatch: bool = False,
     noop_max: int = 0,
     scene_info: bool | str = True,
+    device: str | None = None,
     **kwargs: Any,
 ) -> SpaceTimeEnv:
     """The entry point of ``SpaceTime/<Game>-v5``.
 
     Args:
         game: any name that :func:`spacetime_env.games.canonical` knows.
-        model, obs_format, history, overlay, allow_game_mismatch, scene_info: see :class:`SpaceTimeObservation`.
+        model, obs_format, history, overlay, allow_game_mismatch, scene_info, device: see :class:`SpaceTimeObservation`.
         noop_max: begin each episode with 0 to this many steps of doing nothing, so that no two are alike.
         **kwargs: arguments of ALE's Gymnasium environment: ``render_mode``, ``frameskip``,
             ``repeat_action_probability``, ``full_action_space``, ``mode``, ``difficulty`` and others. Their defaults
@@ -129,7 +130,7 @@ def make_env(
         default_model(canonical(game))  # raises if there is none, before the game is loaded
     env = EmulatorEnv(**spec.kwargs)
     env.spec = spec
-    made = SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch, scene_info)
+    made = SpaceTimeEnv(env, model, obs_format, history, overlay, allow_game_mismatch, scene_info, device)
     made.noop_max = int(noop_max)
     return made
 

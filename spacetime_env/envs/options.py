@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from spacetime_env.envs.observation import OBS_FORMATS, SCENE_INFO
+from spacetime_env.files import did_you_mean, shown, shown_names
 
 LONGEST_HISTORY = 1000  # steps; an observation holds them all
 FLAGS = ("full_action_space", "continuous")
@@ -30,13 +30,12 @@ def check_observation(obs_format: Any, history: Any, scene_info: Any, **flags: A
         ValueError: one of them has a value that it cannot have.
     """
     if obs_format not in OBS_FORMATS:
-        near = difflib.get_close_matches(str(obs_format), OBS_FORMATS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"expected obs_format to be one of {OBS_FORMATS}, got {_cut(obs_format)}.{hint}")
+        hint = did_you_mean(obs_format, OBS_FORMATS)
+        raise ValueError(f"expected obs_format to be one of {OBS_FORMATS}, got {shown(obs_format)}. {hint}".rstrip())
     if not _whole(history) or not 1 <= history <= LONGEST_HISTORY:
-        raise ValueError(f"expected history to be a whole number, 1 to {LONGEST_HISTORY}, got {_cut(history)}.")
+        raise ValueError(f"expected history to be a whole number, 1 to {LONGEST_HISTORY}, got {shown(history)}.")
     if not isinstance(scene_info, (bool, str)) or scene_info not in SCENE_INFO:
-        raise ValueError(f"expected scene_info to be one of {SCENE_INFO}, got {_cut(scene_info)}.")
+        raise ValueError(f"expected scene_info to be one of {SCENE_INFO}, got {shown(scene_info)}.")
     _check_flags(flags)
 
 
@@ -78,29 +77,28 @@ def check_game(options: Mapping[str, Any], ours: Any) -> None:
     for name in options:
         if name not in known:
             names = sorted(known | set(inspect.signature(ours).parameters) - {"game", "kwargs"})
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Options: {', '.join(names)}."
-            raise ValueError(f"{_cut(name)} is not an option of this environment. {hint}")
+            hint = did_you_mean(name, names) or f"Options: {shown_names(names)}."
+            raise ValueError(f"{shown(name)} is not an option of this environment. {hint}")
     _check_flags({name: options[name] for name in FLAGS if name in options})
     if "frameskip" in options and not _is_frameskip(options["frameskip"]):
         raise ValueError(
             "expected frameskip to be a whole number, 1 or more, or a pair of them of which the first is less, "
-            f"got {_cut(options['frameskip'])}."
+            f"got {shown(options['frameskip'])}."
         )
     for name, top in (("repeat_action_probability", 1.0), ("continuous_action_threshold", 1.0)):
         if name in options and not (_number(options[name]) and 0 <= options[name] <= top):
-            raise ValueError(f"expected {name} to be a number from 0 to {top:g}, got {_cut(options[name])}.")
+            raise ValueError(f"expected {name} to be a number from 0 to {top:g}, got {shown(options[name])}.")
     longest = options.get("max_num_frames_per_episode")
     if longest is not None and (not _whole(longest) or not 0 <= longest < 2**31):
         raise ValueError(
-            f"expected max_num_frames_per_episode to be a whole number, 0 (no limit) or more, got {_cut(longest)}."
+            f"expected max_num_frames_per_episode to be a whole number, 0 (no limit) or more, got {shown(longest)}."
         )
     for name in ("mode", "difficulty"):
         if options.get(name) is not None and not _whole(options[name]):
-            raise ValueError(f"expected {name} to be a whole number, got {_cut(options[name])}.")
+            raise ValueError(f"expected {name} to be a whole number, got {shown(options[name])}.")
     modes = (None, *ale_py.AtariEnv.metadata["render_modes"])
     if options.get("render_mode") not in modes:
-        raise ValueError(f"expected render_mode to be one of {modes}, got {_cut(options['render_mode'])}.")
+        raise ValueError(f"expected render_mode to be one of {modes}, got {shown(options['render_mode'])}.")
 
 
 def check_noops(noop_max: Any) -> None:
@@ -110,13 +108,13 @@ def check_noops(noop_max: Any) -> None:
         ValueError: it is no whole number from 0 to 10,000.
     """
     if not _whole(noop_max) or not 0 <= noop_max <= 10_000:
-        raise ValueError(f"expected noop_max to be a whole number, 0 to 10000, got {_cut(noop_max)}.")
+        raise ValueError(f"expected noop_max to be a whole number, 0 to 10000, got {shown(noop_max)}.")
 
 
 def _check_flags(flags: Mapping[str, Any]) -> None:
     for name, value in flags.items():
         if not isinstance(value, (bool, np.bool_)):
-            raise ValueError(f"expected {name} to be True or False, got {_cut(value)}.")
+            raise ValueError(f"expected {name} to be True or False, got {shown(value)}.")
 
 
 def _is_frameskip(value: Any) -> bool:
@@ -135,9 +133,3 @@ def _whole(value: Any) -> bool:
 
 def _number(value: Any) -> bool:
     return (_whole(value) or isinstance(value, (float, np.floating))) and math.isfinite(value)
-
-
-def _cut(value: Any) -> str:
-    """A value in an error: whatever it is, a line of it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -24,7 +24,7 @@ from gymnasium.vector.utils import batch_space
 from spacetime_env.envs.block import Block, Local
 from spacetime_env.envs.env import make_env
 from spacetime_env.envs.observation import OBS_FORMATS
-from spacetime_env.envs.worker import Remote
+from spacetime_env.envs.worker import Remote, start_method
 
 
 class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
@@ -43,12 +43,12 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         workers: processes that play beside this one. None: one for each further core, so that each core plays as
             many environments. 0: none.
         context: how workers are started: ``"fork"``, ``"forkserver"`` or ``"spawn"``. None: fork where there is one
-            (Linux), which takes no time; otherwise spawn.
+            (Linux), which takes no time, and the model is on the CPU; otherwise spawn.
         max_episode_steps: an episode is cut off (truncated) after so many steps; None: by the emulator alone.
         timeout: seconds that a worker may take to answer; after that it counts as stopped, and
             :class:`~spacetime_env.envs.worker.WorkerError` is raised.
         **kwargs: the options of :func:`spacetime_env.envs.env.make_env`: ``model``, ``obs_format``, ``history``,
-            ``noop_max``, ``render_mode="rgb_array"``, ``overlay``, ``frameskip`` ...
+            ``noop_max``, ``device``, ``render_mode="rgb_array"``, ``overlay``, ``frameskip`` ...
 
     Raises:
         ValueError: a bad option; see also :class:`~spacetime_env.envs.wrapper.SpaceTimeObservation`.
@@ -86,7 +86,6 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         self.render_mode = kwargs.get("render_mode")
         self.metadata = {**make_env.metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[attr-defined]
         count = _workers(workers, self.num_envs)
-        start = context or ("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
         # The numbers of the environments of each block: those of the workers, then those of this process.
         self._places = [part.tolist() for part in np.array_split(np.arange(self.num_envs), count + 1)]
         # The first environment of this process is made now: it checks the options and loads the model once for all.
@@ -95,7 +94,7 @@ class SpaceTimeVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.slot_names, self.feature_names = first.slot_names, first.feature_names
-        self.model = first.model
+        self.model, start = first.model, start_method(context, first.model)
         self._as_dict = kwargs.get("obs_format", OBS_FORMATS[0]) == "dict"
         # A forked worker finds the model in memory; one that is spawned loads it by its name, if it has one.
         shared = {**kwargs, "model": self.model}

@@ -25,10 +25,27 @@ from spacetime_env.envs.observation import SceneForm
 
 SPIN = 0.0005  # seconds
 CLOSING = 2.0  # seconds that a process gets to end by itself, and again when it is told to
+KILLED = 15.0  # seconds that a killed process may take to be gone
 
 
 class WorkerError(RuntimeError):
     """A worker process failed, died or does not answer; the message holds what it said."""
+
+
+def start_method(asked: str | None, model: Any) -> str:
+    """How workers are started: ``fork`` if there is one and the model is on the CPU, else ``spawn``.
+
+    Args:
+        asked: of the user; None: choose.
+
+    Raises:
+        ValueError: a fork is asked for, and the model is on another device, which a forked process cannot use.
+    """
+    away = getattr(getattr(model, "device", None), "type", "cpu") != "cpu"
+    if asked == "fork" and away:
+        raise ValueError(f"a forked worker cannot use the model's device, {model.device}: leave context out.")
+    fork = "fork" in multiprocessing.get_all_start_methods() and not away
+    return asked or ("fork" if fork else "spawn")
 
 
 class Remote:
@@ -128,10 +145,11 @@ class Remote:
             self.send("close")
         self.pipe.close()
         self.process.join(CLOSING)
-        for by_force in (self.process.terminate, self.process.kill):  # a stopped process ends by kill alone
+        # A stopped process ends by kill alone; that none can refuse, but a busy machine takes its time.
+        for by_force, patience in ((self.process.terminate, CLOSING), (self.process.kill, KILLED)):
             if self.process.is_alive():
                 by_force()
-                self.process.join(CLOSING)
+                self.process.join(patience)
 
 
 @contextlib.contextmanager

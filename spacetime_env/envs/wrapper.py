@@ -73,7 +73,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         starting, or call ``torch.set_num_threads(1)`` in each worker.
 
     Note:
-        A worker that is started by spawn or forkserver has not imported this package. Name the environment
+        A worker that is started by spawn has not imported this package: name the environment
         ``"spacetime_env:SpaceTime/Pong-v5"`` there, and Gymnasium imports it.
 
     Example:
@@ -109,6 +109,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         overlay: bool = False,
         allow_game_mismatch: bool = False,
         scene_info: bool | str = True,
+        device: str | None = None,
     ) -> None:
         """Wrap ``env``.
 
@@ -122,6 +123,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
                 with ``render_mode="rgb_array"``; another one is left as it is, with a warning.
             allow_game_mismatch: take a model that was trained on another game.
             scene_info: what ``info["scene"]`` holds: lists of centres (True), ``"arrays"``, or nothing (False).
+            device: where the model's network runs, such as ``"cuda"``. ``None``: the CPU, or where a loaded one is.
 
         Raises:
             ValueError: the observations are not native RGB frames, an option has a value that it cannot have,
@@ -138,14 +140,13 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             model=given,
             obs_format=obs_format,
             history=int(history),
-            overlay=overlay,
-            allow_game_mismatch=allow_game_mismatch,
-            scene_info=scene_info,
+            **{"overlay": overlay, "allow_game_mismatch": allow_game_mismatch, "scene_info": scene_info},
+            device=device,
         )
         gym.Wrapper.__init__(self, env)
         game = self._game = game_of(env)
-        self._given = default_model(game) if given is None else given
-        self.model: ObjectModel = load_for(self._given, game)
+        self._given, self._device = default_model(game) if given is None else given, device
+        self.model: ObjectModel = load_for(self._given, game, device)
         require_match(self.model, game, size, allow_game_mismatch)
         warn_about_unseen(self.model, *variant(env))
         self._watcher = Watcher(1)  # remembers nothing before it is asked: many environments share one instead
@@ -294,6 +295,6 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         episode = state.pop("_episode", None)
         self.__dict__.update(state)
         if "model" not in state:
-            self.model = load_for(self._given, self._game)
+            self.model = load_for(self._given, self._game, self._device)
         if episode is not None:
             self.restore_state(episode)

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.run_model import Predictions
 from spacetime_env.evaluation.tables import csv_text
 from spacetime_env.files import write_atomically
@@ -33,7 +33,7 @@ def crop(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
     return frame[top:bottom, left:right]
 
 
-def save_crops(folder: Path, splits: Sequence[Split], predictions: Predictions, limit: int) -> Path:
+def save_crops(folder: Path, splits: Sequence[Stacks], predictions: Predictions, limit: int) -> Path:
     """Write PNGs of at most ``limit`` detections, spread evenly over all of them, and the table ``crops.csv``.
 
     Args:

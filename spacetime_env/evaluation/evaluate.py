@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.metrics import (
     Metrics,
     class_metrics,
@@ -48,8 +48,8 @@ class Evaluation:
 
 def evaluate_model(
     model: Model,
-    tests: Sequence[Split],
-    few_shot_from: Split | None = None,
+    tests: Sequence[Stacks],
+    few_shot_from: Stacks | None = None,
     name: str = "",
     seed: int = 0,
     progress: bool = False,
@@ -76,7 +76,7 @@ def evaluate_model(
 
 def evaluate_predictions(
     model: Model,
-    tests: Sequence[Split],
+    tests: Sequence[Stacks],
     predictions: Predictions,
     known: Predictions | None,
     name: str = "",

@@ -14,7 +14,7 @@ from typing import Any
 from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.evaluation.metrics import Metrics
 from spacetime_env.evaluation.split_scores import ALL_TESTS
-from spacetime_env.files import FileError, read_json, write_atomically
+from spacetime_env.files import FileError, is_number, read_json, write_atomically
 
 NAME = "figures.json"
 ALL_GAMES = "mean over games"
@@ -94,7 +94,7 @@ def read(run: Path) -> dict[str, Metrics] | None:
     except (FileNotFoundError, FileError):
         return None
     fits = isinstance(tree, dict) and all(
-        isinstance(split, dict) and all(isinstance(number, (int, float)) for number in split.values())
+        isinstance(split, dict) and all(is_number(one) for one in split.values())
         for split in tree.values()
     )
     return tree if fits else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import Truth, detection_scores, divide, of_class
 from spacetime_env.evaluation.coco import IOUS, average_precision
 from spacetime_env.evaluation.kalman import kalman_accuracy
@@ -120,7 +120,7 @@ def _name_accuracy(
     return float(np.mean(right)) if right else NAN
 
 
-def reconstruction_mse(model: Model, splits: Sequence[Split], frames: int = RECONSTRUCTED) -> float:
+def reconstruction_mse(model: Model, splits: Sequence[Stacks], frames: int = RECONSTRUCTED) -> float:
     """Mean squared difference of frames and their reconstructions, in native size, colours from 0 to 1.
 
     Args:

@@ -9,17 +9,22 @@ import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
 
 from spacetime_env.config import SceneConfig
+from spacetime_env.data.box_table import BOXES
 from spacetime_env.data.meta import META
+from spacetime_env.data.pictures import open_pictures
 from spacetime_env.data.split import Split, open_split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import Truth, divide
 from spacetime_env.evaluation.kalman import kalman_features
 from spacetime_env.evaluation.latents import Samples, true_names
 from spacetime_env.evaluation.truth import named_classes, truth_sets, visible_truth
+from spacetime_env.games import is_game
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 
@@ -43,7 +48,7 @@ class Predictions:
     classes: frozenset[str]  # that the ground truth can have
 
     @classmethod
-    def of(cls, split: Split, detections: list[Detections], scene: SceneConfig) -> Predictions:
+    def of(cls, split: Stacks, detections: list[Detections], scene: SceneConfig) -> Predictions:
         """Put the labels of a split beside detections in all of its frames.
 
         Args:
@@ -107,7 +112,7 @@ def _moved(frames: range, by: int) -> range:
     return range(frames.start + by, frames.stop + by)
 
 
-def predict(model: Model, split: Split, progress: bool = False) -> Predictions:
+def predict(model: Model, split: Stacks, progress: bool = False) -> Predictions:
     """Run a model on all frames of a labelled split.
 
     Raises:
@@ -122,12 +127,12 @@ def predict(model: Model, split: Split, progress: bool = False) -> Predictions:
     return Predictions.of(split, detect_all(model, split, progress=progress), model.scene)
 
 
-def _require_labels(split: Split) -> None:
+def _require_labels(split: Stacks) -> None:
     if not split.meta.labels:
         raise EvaluationError(f"{split.path} was recorded without ground truth, so nothing can be compared.")
 
 
-def runs_of(split: Split) -> list[range]:
+def runs_of(split: Stacks) -> list[range]:
     """The frame numbers of each sequence of consecutive frames.
 
     A stack is one sequence. In a split recorded in order, a stack that goes on where the stack before it ended
@@ -139,7 +144,8 @@ def runs_of(split: Split) -> list[range]:
         return stacks
     joined: list[range] = []
     at = 0
-    for shard in split.shards():  # episodes are counted within a shard, so none goes on in the next
+    # Pictures are never sequential. Episodes are counted within a shard, so none goes on in the next.
+    for shard in cast(Split, split).shards():
         for i, (episode, steps) in enumerate(zip(shard.episodes, shard.steps, strict=True)):
             if i and episode == shard.episodes[i - 1] and steps[0] == shard.steps[i - 1][-1] + 1:
                 joined[-1] = range(joined[-1].start, stacks[at].stop)
@@ -149,10 +155,20 @@ def runs_of(split: Split) -> list[range]:
     return joined
 
 
-def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Split]:
-    """The labelled ``test-*`` splits in ``<root>/<game>``, sorted by name.
+def open_any(path: Path, game: str, subframes: int = 1) -> Stacks:
+    """Open a recorded split of a game, or a folder of pictures if no game is of this name.
+
+    Raises:
+        DatasetError: it is of another game, not complete, or damaged.
+    """
+    return open_split(path, game, None, subframes) if is_game(game) else open_pictures(path, name=game)
+
+
+def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Stacks]:
+    """The labelled ``test-*`` splits in ``<root>/<game>``, sorted by name; of pictures, its folder ``test``.
 
     Args:
+        game: or the name of the pictures.
         subframes: ``model.subframes`` of the model that is to see them.
 
     Raises:
@@ -160,8 +176,13 @@ def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Spli
         DatasetError: one is not complete.
     """
     folder = Path(root) / game
-    tests = [open_split(path.parent, game, None, subframes) for path in sorted(folder.glob(f"test-*/{META}"))]
-    tests = [test for test in tests if test.meta.labels]
+    paths = sorted(folder.glob(f"test-*/{META}" if is_game(game) else f"test/{BOXES}"))
+    tests = [one for one in (open_any(path.parent, game, subframes) for path in paths) if one.meta.labels]
+    if not tests and not is_game(game):
+        raise NoTestError(
+            f"no folder {folder / 'test'} with {BOXES}: give the folder of pictures with true boxes with --split, or "
+            "with --data-root the one that has such a folder for each model."
+        )
     if not tests:
         raise NoTestError(
             f"no labelled test split in {folder}: record one with python create_dataset.py --game {game} "
@@ -170,7 +191,7 @@ def labelled_tests(root: str | Path, game: str, subframes: int = 1) -> list[Spli
     return tests
 
 
-def require_apart(tests: Sequence[Split], few_shot_from: Split | None) -> None:
+def require_apart(tests: Sequence[Stacks], few_shot_from: Stacks | None) -> None:
     """Raise unless there is a test split, and few-shot samples come from a split that is not tested.
 
     Raises:
@@ -186,7 +207,7 @@ def require_apart(tests: Sequence[Split], few_shot_from: Split | None) -> None:
 
 
 def detect_all(
-    model: Model, split: Split, stacks: Sequence[int] | None = None, progress: bool = False
+    model: Model, split: Stacks, stacks: Sequence[int] | None = None, progress: bool = False
 ) -> list[Detections]:
     """Detections in all frames of some stacks, stack by stack.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
 from spacetime_env.evaluation.latents import Samples, few_shot_accuracy, labelled
 from spacetime_env.evaluation.run_model import Predictions
@@ -29,7 +29,7 @@ class SplitScores:
 
 
 def scores_by_split(
-    tests: Sequence[Split],
+    tests: Sequence[Stacks],
     predictions: Sequence[Predictions],
     scene: SceneConfig,
     known: Samples | None,
@@ -52,7 +52,7 @@ def scores_by_split(
 
 
 def _split_scores(
-    tests: Sequence[Split], predictions: Predictions, scene: SceneConfig, known: Samples | None, counts: Sequence[int]
+    tests: Sequence[Stacks], predictions: Predictions, scene: SceneConfig, known: Samples | None, counts: Sequence[int]
 ) -> SplitScores:
     detections, relevant = predictions.detections, relevant_truth(predictions.truth, scene)
     return SplitScores(
@@ -65,7 +65,7 @@ def _split_scores(
     )
 
 
-def target_scores(tests: Sequence[Split], predictions: Predictions, scene: SceneConfig) -> DetectionScores:
+def target_scores(tests: Sequence[Stacks], predictions: Predictions, scene: SceneConfig) -> DetectionScores:
     """The scores that the motion targets of some splits would have as detections of what moves.
 
     Args:

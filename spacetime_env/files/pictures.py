@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import struct
 import warnings
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spacetime_env.files.reading import FileError, read_bytes
+from spacetime_env.files.reading import FileError, open_now, read_bytes
 from spacetime_env.files.shown import shown_path, shown_text
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")  # others, such as EPS, start a program
@@ -22,6 +24,29 @@ _DAMAGED = (
     *(OSError, ValueError, SyntaxError, struct.error, LookupError, TypeError, ArithmeticError, EOFError),
     *(AssertionError, AttributeError, RuntimeError),
 )
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """H, W of a picture file, from its header.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: it cannot be read, or is not a picture.
+    """
+    try:
+        with open(path, "rb", opener=open_now) as file, warnings.catch_warnings():
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileError(f"{shown_path(path)} is a pipe or a device; expected a file.")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
+            width, height = Image.open(file, formats=FORMATS).size
+            return height, width
+    except (FileError, FileNotFoundError):
+        raise
+    except _DAMAGED as error:
+        raise FileError(f"{shown_path(path)} is not a picture that can be read: {shown_text(str(error))}.") from None
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise FileError(f"{shown_path(path)} is too large a picture: {shown_text(str(error))}.") from None
+
 
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB. Grey of 16 bits is scaled to 8; what is transparent is black.

@@ -38,7 +38,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
         FileError: it is no regular file, is larger, or cannot be read.
     """
     try:
-        with open(path, "rb", opener=_open_now) as file:
+        with open(path, "rb", opener=open_now) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise FileError(f"{shown_path(path)} is a pipe or a device; expected a file.")
@@ -53,7 +53,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
         raise FileError(f"cannot read {shown_path(path)}: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def _open_now(path: str, flags: int) -> int:
+def open_now(path: str, flags: int) -> int:
     """``os.open`` that does not wait until somebody writes into a pipe. A system without pipes has no O_NONBLOCK."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
+import os
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+ELSEWHERE = "path/to"  # stands for a folder outside the current one
 
 
 class _Shown(reprlib.Repr):
@@ -45,6 +50,30 @@ def shown_text(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
-def shown_path(path: str | Path) -> str:
+def shown_names(names: Iterable[str], limit: int = 1000) -> str:
+    """Names for a message: ``a, b, c``, on one line and cut after ``limit`` characters, and each name after 100."""
+    return shown_text(", ".join(shown_text(name, 100) for name in itertools.islice(names, limit)), limit)
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """A sentence that names the nearest of the known names; "" if none is near.
+
+    >>> did_you_mean("Bal", ["Player", "Ball"])
+    "Did you mean 'Ball'?"
+    """
+    asked = name[:100] if isinstance(name, str) else shown(name, 100)
+    near = difflib.get_close_matches(asked, list(known), n=1)
+    return f"Did you mean {shown(near[0])}?" if near else ""
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
     """The name of a file for a message."""
-    return shown_text(str(path))
+    return shown_text(os.fspath(path))
+
+
+def relative(path: str | Path) -> str:
+    """A path for others to read: from the current directory on, or ``path/to/NAME`` for an absolute one elsewhere."""
+    path, here = Path(path), Path.cwd()
+    if not path.is_absolute():
+        return path.as_posix()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"{ELSEWHERE}/{path.name}"

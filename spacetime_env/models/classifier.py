@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_env.files import write_atomically
+from spacetime_env.files import shown_names, write_atomically
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def fit_ridge(z_what: np.ndarray, names: Sequence[str], class_names: Sequence[st
 
     unknown = sorted(set(names) - set(class_names))
     if len(z_what) == 0 or len(z_what) != len(names) or unknown:
-        among = f", among them {', '.join(unknown)}" if unknown else ""
+        among = f", among them {shown_names(unknown)}" if unknown else ""
         raise ValueError(
-            f"expected one of the names {', '.join(class_names)} for each of 1 or more samples, got "
+            f"expected one of the names {shown_names(class_names)} for each of 1 or more samples, got "
             f"{len(z_what)} samples and {len(names)} names{among}."
         )
     z_what = np.asarray(z_what, np.float64)

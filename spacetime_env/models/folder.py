@@ -35,6 +35,7 @@ from spacetime_env.models.settings import (
 from spacetime_env.models.weights import WEIGHTS, game_keys, of_game, read_weights, weights_of, write_folder
 from spacetime_env.shipped import BundleError, available, find
 from spacetime_env.space import Space
+from spacetime_env.space.device import require_device
 
 
 def available_models() -> dict[str, Path]:
@@ -53,7 +54,7 @@ def model_games(name: str | os.PathLike[str]) -> tuple[str, ...]:
     return read_settings(find("models", name)).names
 
 
-def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
+def load_model(name: str | os.PathLike[str], game: str | None = None, device: str = "cpu") -> Model:
     """Load a model by its name, such as ``"pong"``, or any model folder by its path.
 
     Args:
@@ -61,13 +62,16 @@ def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
             models.
         game: which game of a joint model; any name that :func:`spacetime_env.games.canonical` knows. For other models
             it may be left out.
+        device: where its network runs, as torch has it, such as ``"cuda"``. See :meth:`Model.to`.
 
     Raises:
+        DeviceError: there is no such device.
         UnknownModelError: there is no such model.
         SeveralGamesError: the model knows several games, and ``game`` is None.
         BundleError: the model does not know the game; or a file is missing, damaged, or does not fit the others.
         UnknownGameError: there is no such game.
     """
+    asked = None if device == "cpu" else require_device(device)
     folder = find("models", name)
     described = read_settings(folder)
     settings = described.of(game, str(name))
@@ -91,7 +95,7 @@ def load_model(name: str | os.PathLike[str], game: str | None = None) -> Model:
     except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:  # torch raises all of them
         why = shown_text(str(error))
         raise BundleError(f"{folder / SETTINGS} does not describe a network: {why}") from error
-    return Model(space, classifier, settings)
+    return Model(space if asked is None else space.to(asked), classifier, settings)
 
 
 def save_model(

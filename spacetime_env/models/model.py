@@ -20,7 +20,8 @@ from spacetime_env.objects.describe import Describer
 from spacetime_env.objects.detections import Detections
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
-from spacetime_env.space.sparse import ObjectArrays, SparseState
+from spacetime_env.space.device import require_device
+from spacetime_env.space.sparse_state import Found, ObjectArrays, SparseState
 
 
 class ModelMemory:
@@ -73,6 +74,25 @@ class Model:
         self._describer = Describer(classifier.class_ids, tuple(self.class_names), self.scene, self.native)
 
     @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device
+
+    def to(self, device: str | torch.device) -> Model:
+        """The same model on another device; itself if it is there already.
+
+        On other devices than the CPU each frame goes through the whole network: what computes only the cells that
+        changed is made for the CPU.
+
+        Raises:
+            DeviceError: there is no such device.
+        """
+        wanted = require_device(device)
+        if wanted == self._device:
+            return self
+        return Model(deepcopy(self.space).to(wanted), self.classifier, self.settings)
+
+    @property
     def game(self) -> str:
         """The game it was trained on, such as ``"Pong"``."""
         return self.settings.game
@@ -110,8 +130,10 @@ class Model:
             ValueError: frames of another shape, type or size.
         """
         pixels = self._pixels(self._require(frames))
-        found = None if self._sparse is None else self._sparse.encode(pixels, self.scene.threshold)
-        return self._describe(pixels, found)
+        if self._sparse is None:
+            return self._describe(len(pixels), None, pixels)
+        found = self._sparse.encode(pixels, self.scene.threshold)
+        return self._describe(len(pixels), found, pixels[found.left])
 
     @property
     def sees_screens(self) -> bool:
@@ -150,7 +172,7 @@ class Model:
         if not screens:
             pixels = self._pixels(self._require(cast(list[np.ndarray], list(frames))))
             found = self._sparse.follow(pixels, games, memory.state(3), self.scene.threshold)
-            return self._describe(pixels, found)
+            return self._describe(len(pixels), found, pixels[found.left])
         try:
             numbers = self._numbers(screens, memory.palette)
         except PaletteFullError:  # a long time with many colours: the mixtures of these frames alone have room
@@ -158,7 +180,7 @@ class Model:
             numbers = self._numbers(screens, memory.palette)
         colors = memory.palette.colors
         found = self._sparse.follow(numbers, games, memory.state(1), self.scene.threshold, colors)
-        return self._describe(numbers if found is not None else colors[numbers], found)
+        return self._describe(len(numbers), found, colors[numbers[found.left]] if len(found.left) else numbers[:0])
 
     def _numbers(self, screens: Sequence[Screen], palette: Palette) -> np.ndarray:
         """Screens as the network sees them: (B, h, w) uint8 numbers of the palette's colours."""
@@ -169,19 +191,27 @@ class Model:
             number[:] = now if before is None else palette.brighter(now, before[top:bottom])
         return numbers
 
-    def _describe(self, pixels: np.ndarray, found: ObjectArrays | None) -> list[Detections]:
-        """The detections in N frames.
+    def _describe(self, frames: int, found: Found | None, pixels: np.ndarray) -> list[Detections]:
+        """The detections in some frames.
 
         Args:
-            pixels: (N, h, w, 3) uint8 RGB, as the network sees them; used if ``found`` is None.
-            found: the objects; None: the whole network finds them.
+            frames: how many.
+            found: what the sparse encoder found, and which frames it left; None: it left all.
+            pixels: (k, h, w, 3) uint8 RGB, those that it left, as the network sees them.
         """
-        if found is None:
-            objects = self._fused.encode(self._tensor(pixels), self.scene.threshold)
-            tensors = (objects.frame, objects.z_pres, objects.z_where, objects.z_what)
-            found = ObjectArrays(*(tensor.cpu().numpy() for tensor in tensors))
-        z_where = from_rows(found.z_where, self.config.rows, self.native)
-        return self._describer.describe(found.frame, len(pixels), found.z_pres, z_where, found.z_what)
+        objects = None if found is None else found.objects
+        if len(pixels) or objects is None:
+            whole = self._whole(pixels, np.arange(frames) if found is None else found.left)
+            objects = whole if objects is None else ObjectArrays(*map(np.concatenate, zip(objects, whole, strict=True)))
+        z_where = from_rows(objects.z_where, self.config.rows, self.native)
+        return self._describer.describe(objects.frame, frames, objects.z_pres, z_where, objects.z_what)
+
+    def _whole(self, pixels: np.ndarray, numbers: np.ndarray) -> ObjectArrays:
+        """What the whole encoder finds in frames (k, h, w, 3) with these (k,) ``numbers``."""
+        found = self._fused.encode(self._tensor(pixels), self.scene.threshold)
+        tensors = (found.frame, found.z_pres, found.z_where, found.z_what)
+        frame, *others = (tensor.cpu().numpy() for tensor in tensors)
+        return ObjectArrays(numbers[frame], *others)
 
     @torch.no_grad()
     def reconstruct(self, frames: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from spacetime_env.config import ConfigError, ModelConfig, SceneConfig, from_dict
 from spacetime_env.config.tree import in_range, require_plain
-from spacetime_env.files import FileError, read_yaml
-from spacetime_env.games import canonical
+from spacetime_env.files import FileError, read_yaml, shown_names
+from spacetime_env.games import canonical, is_game
 from spacetime_env.shipped import BundleError
 
 SETTINGS = "model.yaml"
@@ -46,7 +46,8 @@ class Settings:
             BundleError: another game is asked for.
             UnknownGameError: no such game.
         """
-        if game is not None and canonical(game) != canonical(self.game):
+        own = canonical(self.game) if is_game(self.game) else self.game
+        if game not in (None, own) and canonical(str(game)) != own:
             raise BundleError(f"the model {folder!r} is of {self.game}, and {canonical(game)} is asked for.")
         return self
 
@@ -86,7 +87,7 @@ class JointSettings:
             BundleError: the model does not know that game.
             UnknownGameError: no such game.
         """
-        known = ", ".join(self.games)
+        known = shown_names(self.games)
         if game is None and len(self.games) != 1:
             raise SeveralGamesError(
                 f"the model {folder!r} is of several games ({known}): say which, such as "

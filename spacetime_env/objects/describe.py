@@ -31,7 +31,8 @@ class Describer:
         class_names: all classes, in the order of the indices.
         config: ``threshold``: a cell whose z_pres is over it is an object. ``ignore``: objects with their centre in one
             of these regions are dropped. ``overlap``: of two boxes of a frame with a greater IoU, the less certain one
-            is dropped. ``whole_pixels``: the edges of boxes are put on whole pixels; z_where stays as it is.
+            is dropped. ``whole_pixels``: the edges of boxes are put on whole pixels; ``cut``: they end at the frame's
+            edges. z_where stays as it is.
         native: H, W of a frame in pixels.
     """
 
@@ -57,6 +58,8 @@ class Describer:
         """
         arranged = _arranged if loops is None else _arranged_quickly
         order, places, boxes, frame = arranged(frame, z_pres, z_where, self.config, self.native)
+        if self.config.cut:
+            boxes = _cut(boxes, self.native)
         confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)
         class_ids = np.asarray(self.predict(what), np.int64) if len(what) else np.zeros(0, np.int64)
         ends = np.bincount(frame, minlength=frames).cumsum().tolist()
@@ -110,6 +113,13 @@ def _whole(boxes: np.ndarray) -> np.ndarray:
     low = np.rint(boxes[:, :2])
     high = np.rint(boxes[:, :2] + boxes[:, 2:])
     return np.concatenate([low, np.maximum(high - low, 1)], axis=1)
+
+
+def _cut(boxes: np.ndarray, native: tuple[int, int]) -> np.ndarray:
+    """Boxes (n, 4) that end at the frame's edges; one that lies outside has no area."""
+    sides = np.array([native[1], native[0]], boxes.dtype)
+    low, high = np.clip(boxes[:, :2], 0, sides), np.clip(boxes[:, :2] + boxes[:, 2:], 0, sides)
+    return np.concatenate([low, high - low], axis=1)
 
 
 def in_regions(boxes: np.ndarray, regions: Sequence[tuple[int, int, int, int]]) -> np.ndarray:

@@ -9,13 +9,13 @@ that it sees for the first time.
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import SceneConfig
+from spacetime_env.files import did_you_mean, shown, shown_names
 from spacetime_env.objects import slots
 from spacetime_env.objects.detections import Detections
 
@@ -69,9 +69,8 @@ class Tracker:
     def __init__(self, config: SceneConfig, native: tuple[int, int]) -> None:
         for name in config.slots:
             if name not in config.classes:
-                near = difflib.get_close_matches(name, config.classes, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"Classes: {', '.join(config.classes)}."
-                raise ValueError(f"slots are given for a class {name!r} that is not in classes. {hint}")
+                hint = did_you_mean(name, config.classes) or f"Classes: {shown_names(config.classes)}."
+                raise ValueError(f"slots are given for a class {shown(name)} that is not in classes. {hint}")
         counts = {name: config.slots.get(name, 1) for name in config.classes}
         if sum(counts.values()) < 1:
             raise ValueError("expected a class with a slot; set classes and slots in the model's scene.")

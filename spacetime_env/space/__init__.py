@@ -11,8 +11,9 @@ checkpoint of the published code.
 
 from spacetime_env.space.foreground import Hints
 from spacetime_env.space.latents import Latents, Objects
-from spacetime_env.space.losses import CountMismatch, Targets, objective
+from spacetime_env.space.losses import CountMismatch, Targets
 from spacetime_env.space.network import Space, SpaceOutput
+from spacetime_env.space.objective import objective
 from spacetime_env.space.sparse import SparseEncoder
 from spacetime_env.space.upstream import load_upstream
 

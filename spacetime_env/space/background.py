@@ -1,7 +1,11 @@
-"""The background of frames: K learned components (SPACE, arXiv 2001.02407, section 2.2), or one fixed image."""
+"""The background of frames: K learned components (SPACE, arXiv 2001.02407, section 2.2), or one fixed image.
+
+:mod:`spacetime_env.space.linear_background` has components that a CPU can train.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -79,27 +83,27 @@ class ComponentBackground(nn.Module):
         cells = (height // 16) * (width // 16)
         self.frame_size = config.frame_size
         self.image_enc = nn.Sequential(
-            *_elu_stack(3, (64, 64, 64, 64)), nn.Flatten(), nn.Linear(64 * cells, bg.image_dim), nn.ELU()
+            *elu_stack(3, (64, 64, 64, 64)), nn.Flatten(), nn.Linear(64 * cells, bg.image_dim), nn.ELU()
         )
         self.rnn_mask = nn.LSTMCell(bg.mask_dim + bg.image_dim, bg.hidden_dim)
         self.rnn_mask_h = nn.Parameter(torch.zeros(bg.hidden_dim))
         self.rnn_mask_c = nn.Parameter(torch.zeros(bg.hidden_dim))
         self.z_mask_0 = nn.Parameter(torch.zeros(bg.mask_dim))
-        self.predict_mask = _Gaussian(nn.Linear(bg.hidden_dim, bg.mask_dim * 2))
+        self.predict_mask = Gaussian(nn.Linear(bg.hidden_dim, bg.mask_dim * 2))
         self.mask_decoder = _mask_decoder(bg.mask_dim, config.frame_size)
-        self.comp_encoder = _Gaussian(
+        self.comp_encoder = Gaussian(
             nn.Sequential(
-                *_elu_stack(4, (32, 32, 64, 64)), nn.Flatten(), nn.Linear(64 * cells, bg.component_dim * 2)
+                *elu_stack(4, (32, 32, 64, 64)), nn.Flatten(), nn.Linear(64 * cells, bg.component_dim * 2)
             )
         )
         self.comp_decoder = nn.Sequential(
-            *_elu_stack(bg.component_dim + 2, (32, 32, 32, 32), stride=1, padding=0), nn.Conv2d(32, 3, 1)
+            *elu_stack(bg.component_dim + 2, (32, 32, 32, 32), stride=1, padding=0), nn.Conv2d(32, 3, 1)
         )
         self.rnn_mask_prior = nn.LSTMCell(bg.mask_dim, bg.hidden_dim)
         self.rnn_mask_h_prior = nn.Parameter(torch.zeros(bg.hidden_dim))
         self.rnn_mask_c_prior = nn.Parameter(torch.zeros(bg.hidden_dim))
-        self.predict_mask_prior = _Gaussian(nn.Linear(bg.hidden_dim, bg.mask_dim * 2))
-        self.predict_comp_prior = _Gaussian(
+        self.predict_mask_prior = Gaussian(nn.Linear(bg.hidden_dim, bg.mask_dim * 2))
+        self.predict_comp_prior = Gaussian(
             nn.Sequential(
                 nn.Linear(bg.mask_dim, bg.hidden_dim),
                 nn.ELU(),
@@ -120,13 +124,7 @@ class ComponentBackground(nn.Module):
         Raises:
             ValueError: B is not a multiple of ``background.share``.
         """
-        share = self.share if sample else 1
-        if share == 1:
-            return self._infer(frames, sample)
-        if len(frames) % share:
-            raise ValueError(f"{len(frames)} frames cannot share backgrounds by {share}: see model.background.share.")
-        found = self._infer(frames.unflatten(0, (-1, share)).mean(dim=1), sample)
-        return BackgroundOutput(*(part.repeat_interleave(share, dim=0) for part in found))
+        return with_shared(self._infer, frames, sample, self.share)
 
     def _infer(self, frames: Tensor, sample: bool) -> BackgroundOutput:
         batch, count = len(frames), self.components
@@ -157,8 +155,8 @@ class ComponentBackground(nn.Module):
         comp_mean, comp_std = comp_mean.view(batch, count, -1), comp_std.view(batch, count, -1)
         state = (self.rnn_mask_h_prior.expand(batch, -1), self.rnn_mask_c_prior.expand(batch, -1))
         for k in range(count):
-            kl = kl + _kl_sum(mask_posteriors[k], self.predict_mask_prior(state[0]))
-            kl = kl + _kl_sum((comp_mean[:, k], comp_std[:, k]), self.predict_comp_prior(z_masks[k]))
+            kl = kl + kl_sum(mask_posteriors[k], self.predict_mask_prior(state[0]))
+            kl = kl + kl_sum((comp_mean[:, k], comp_std[:, k]), self.predict_comp_prior(z_masks[k]))
             state = self.rnn_mask_prior(z_masks[k], state)
         return BackgroundOutput((components * masks).sum(dim=1), components, masks, kl)
 
@@ -176,6 +174,22 @@ class ComponentBackground(nn.Module):
         return place + (z @ of_vector.sum(dim=(2, 3)).T)[:, :, None, None]
 
 
+def with_shared(
+    infer: Callable[[Tensor, bool], BackgroundOutput], frames: Tensor, sample: bool, share: int
+) -> BackgroundOutput:
+    """What ``infer`` gives of frames; with ``sample``, each ``share`` consecutive ones share that of their mean.
+
+    Raises:
+        ValueError: the number of frames is not a multiple of ``share``.
+    """
+    if share == 1 or not sample:
+        return infer(frames, sample)
+    if len(frames) % share:
+        raise ValueError(f"{len(frames)} frames cannot share backgrounds by {share}: see model.background.share.")
+    found = infer(frames.unflatten(0, (-1, share)).mean(dim=1), sample)
+    return BackgroundOutput(*(part.repeat_interleave(share, dim=0) for part in found))
+
+
 def stick_breaking(masks: Tensor) -> Tensor:
     """(B, K, 1, H, W) in (0, 1) -> masks of the same shape that sum to 1 over K.
 
@@ -189,14 +203,14 @@ def stick_breaking(masks: Tensor) -> Tensor:
     return torch.stack([*parts, rest], dim=1)
 
 
-def _kl_sum(posterior: tuple[Tensor, Tensor], prior: tuple[Tensor, Tensor]) -> Tensor:
+def kl_sum(posterior: tuple[Tensor, Tensor], prior: tuple[Tensor, Tensor]) -> Tensor:
     """KL between diagonal Gaussians, (B, D) each -> (B,)."""
     (mean, std), (prior_mean, prior_std) = posterior, prior
     ratio = (std / prior_std).square()
     return 0.5 * (ratio + ((mean - prior_mean) / prior_std).square() - 1 - ratio.log()).sum(dim=1)
 
 
-class _Gaussian(nn.Module):
+class Gaussian(nn.Module):
     """Mean and standard deviation from the two halves of a network's output."""
 
     def __init__(self, net: nn.Module):
@@ -208,7 +222,7 @@ class _Gaussian(nn.Module):
         return mean, F.softplus(std) + 1e-4
 
 
-def _elu_stack(channels: int, widths: tuple[int, ...], stride: int = 2, padding: int = 1) -> list[nn.Module]:
+def elu_stack(channels: int, widths: tuple[int, ...], stride: int = 2, padding: int = 1) -> list[nn.Module]:
     """3 x 3 convolution, BatchNorm and ELU, once for each of ``widths``."""
     modules: list[nn.Module] = []
     for width in widths:

@@ -29,6 +29,8 @@ class ImageEncoder(nn.Module):
         self.both = encoder.input == "both"
         if self.both and config.background.kind != "fixed":
             raise ConfigError("model.encoder.input: both: only with model.background.kind: fixed, whose image it is.")
+        if not encoder.layers:
+            raise ConfigError("model.encoder.layers: expected one layer or more, got none.")
         self.layers = conv_stack(6 if self.both else 3, encoder.layers, encoder.norm)
         width = encoder.layers[-1][0]
         self.lateral = self.concat = None
@@ -36,10 +38,11 @@ class ImageEncoder(nn.Module):
             self.lateral = conv_stack(width, [(width, 3, 1, 1, 16)] * 2, encoder.norm)
             self.concat = conv_stack(width * 2, [(width, 3, 1, 1, 16)], encoder.norm)
         self.head = nn.Conv2d(width, POSTERIOR + (config.z_what_dim if config.z_what_from == "map" else 0), 1)
-        if config.scale_bias:
-            with torch.no_grad():
-                assert self.head.bias is not None
-                self.head.bias[HEAD.scale_mean] = config.scale_bias
+        for channels, first in ((HEAD.scale_mean, config.scale_bias), (HEAD.pres, config.presence_bias)):
+            if first:
+                with torch.no_grad():
+                    assert self.head.bias is not None
+                    self.head.bias[channels] = first
         self._require_grid(config)
 
     def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:
@@ -127,6 +130,8 @@ class GlimpseEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        if not config.glimpse.encoder:
+            raise ConfigError("model.glimpse.encoder: expected one layer or more, got none.")
         self.layers = conv_stack(3, config.glimpse.encoder)
         height, width = size_after((config.glimpse.size, config.glimpse.size), config.glimpse.encoder)
         if min(height, width) < 1:

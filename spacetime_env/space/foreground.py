@@ -36,6 +36,7 @@ class ForegroundOutput:
     image: Tensor  # (B, 3, H, W): objects over black
     alpha: Tensor  # (B, 1, H, W) in [0, 1]: how far objects cover each pixel; the hints' mask is blended in
     alpha_pure: Tensor  # (B, 1, H, W) in [0, 1]: the same without hints
+    border: Tensor | None = None  # (B, 1, H, W): where the edges of boxes lie, times z_pres; None: not drawn
 
 
 class Foreground(nn.Module):
@@ -156,21 +157,23 @@ class Foreground(nn.Module):
             return nothing, nothing
         return self.glimpse_encoder(extract_glimpses(frames, frame, self._pad(z_where), self.config.glimpse.size))
 
-    def draw(self, latents: Latents, z_what: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, latents: Latents, z_what: Tensor, border: int = 0) -> tuple[Tensor, Tensor, Tensor | None]:
         """Draw the encoded cells.
 
         Args:
             latents: of B frames, with M encoded cells.
             z_what: (M, D).
+            border: see :meth:`forward`.
 
         Returns:
-            The image (B, 3, H, W) and alpha (B, 1, H, W), both in [0, 1].
+            The image (B, 3, H, W) and alpha (B, 1, H, W), both in [0, 1]; and the border (B, 1, H, W) or None.
         """
         if not len(z_what):  # all objects of the batch are in the parts of other processes
-            nothing = z_what.new_zeros(len(latents.z_pres), 4, *self.config.frame_size)
-            return nothing[:, :3], nothing[:, 3:]
+            nothing = z_what.new_zeros(len(latents.z_pres), 5, *self.config.frame_size)
+            return nothing[:, :3], nothing[:, 3:4], nothing[:, 4:] if border else None
         color, alpha = self.glimpse_decoder(z_what)
-        alpha = alpha * latents.of_encoded(latents.z_pres)[..., None, None]
+        z_pres = latents.of_encoded(latents.z_pres)[..., None, None]
+        alpha = alpha * z_pres
         importance = alpha * 100.0 * torch.sigmoid(-latents.of_encoded(latents.z_depth))[..., None, None]
         with torch.autocast(z_what.device.type, enabled=False):  # exponentials of up to 100: float32 only
             return render(
@@ -181,6 +184,7 @@ class Foreground(nn.Module):
                 latents.frame,
                 (len(latents.z_pres), *self.config.frame_size),
                 self.config.grid**2,
+                _edge(alpha, border) * z_pres if border else None,
             )
 
     def forward(
@@ -190,8 +194,11 @@ class Foreground(nn.Module):
         tau: float = 1.0,
         sample: bool = False,
         background: Tensor | None = None,
+        border: int = 0,
     ) -> ForegroundOutput:
         """Infer the latents of (B, 3, H, W) frames, encode z_what, and draw the objects. See :meth:`infer`.
+
+        With ``border``, the edges of the boxes are drawn too, so many glimpse samples wide.
 
         With ``max_objects`` or ``min_presence`` set, only the most present cells are encoded and drawn. So the cost
         grows with the number of objects. This is an approximation: what absent cells would draw is left out. (A
@@ -206,13 +213,13 @@ class Foreground(nn.Module):
         latents = replace(latents, frame=frame, cell=cell)
         mean, std = self.encode_glimpses(frames, frame, latents.of_encoded(latents.z_where))
         z_what = mean + std * batch.normal(std, rows) if sample else mean
-        image, alpha_pure = self.draw(latents, z_what)
+        image, alpha_pure, edges = self.draw(latents, z_what, border)
         everywhere = latents.z_what.index_put((frame, cell), z_what)
         latents = replace(latents, z_what=everywhere, z_what_mean=mean, z_what_std=std)
         alpha = alpha_pure
         if hints is not None and hints.strength > 0:
             alpha = (1 - hints.strength) * alpha_pure + hints.strength * hints.mask
-        return ForegroundOutput(latents, image, alpha, alpha_pure)
+        return ForegroundOutput(latents, image, alpha, alpha_pure, edges)
 
     @torch.no_grad()
     def _present(self, latents: Latents, batch: Batch) -> tuple[Tensor, Tensor, Sequence[int]]:
@@ -238,6 +245,14 @@ class Foreground(nn.Module):
         if not self.config.box_padding:
             return z_where
         return z_where + z_where.new_tensor(self.padding)
+
+
+def _edge(like: Tensor, width: int) -> Tensor:
+    """(1, 1, g, g): 1000 / 1024 within ``width`` samples of a glimpse's edge and 0 inside, as in SPACE's code."""
+    size = like.shape[-1]
+    edge = like.new_full((1, 1, size, size), 1000 / 1024)
+    edge[..., width : size - width, width : size - width] = 0
+    return edge
 
 
 def _logit(probability: float) -> float:

@@ -18,6 +18,7 @@ from spacetime_env.space.batch import Batch
 from spacetime_env.space.encoders import FoldedEncoder
 from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
 from spacetime_env.space.latents import Objects
+from spacetime_env.space.linear_background import LinearBackground
 
 
 class Classifier(Protocol):
@@ -51,8 +52,8 @@ class Space(nn.Module):
         self.config = config
         self.screen_height: int | None = None
         self.foreground = Foreground(config)
-        fixed = config.background.kind == "fixed"
-        self.background: nn.Module = FixedBackground(config) if fixed else ComponentBackground(config)
+        kinds = {"fixed": FixedBackground, "components": ComponentBackground, "linear": LinearBackground}
+        self.background: nn.Module = kinds[config.background.kind](config)
 
     def forward(
         self,
@@ -62,6 +63,7 @@ class Space(nn.Module):
         sample: bool = False,
         backgrounds: Tensor | None = None,
         behind: Tensor | None = None,
+        border: int = 0,
     ) -> SpaceOutput:
         """Infer the latents of frames and draw the frames again. Deterministic without ``sample``.
 
@@ -70,6 +72,7 @@ class Space(nn.Module):
             hints, tau, sample: see :meth:`~spacetime_env.space.foreground.Foreground.infer`.
             backgrounds: (B, 3, H, W) in [0, 1]: the fixed background of each frame, if they differ.
             behind: (B, 3, H, W) in [0, 1]: what is drawn behind the objects, if that is not the background.
+            border: draw the edges of boxes too, see :meth:`~spacetime_env.space.foreground.Foreground.forward`.
 
         Raises:
             ValueError: frames of another shape or type.
@@ -78,14 +81,19 @@ class Space(nn.Module):
         seen = self.image if backgrounds is None else backgrounds
         images = () if behind is None and backgrounds is None else (seen if behind is None else behind,)
         background = self.background(frames, sample, *images)
-        foreground = self.foreground(frames, hints, tau, sample, seen)
+        foreground = self.foreground(frames, hints, tau, sample, seen, border)
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)
+
+    @property
+    def batch(self) -> Batch:
+        """What the frames in training are a part of."""
+        return self.foreground.batch
 
     def share(self, batch: Batch) -> None:
         """Let the frames in training be a part of ``batch``, which several processes share."""
         self.foreground.batch = batch
-        if isinstance(self.background, ComponentBackground):
+        if isinstance(self.background, (ComponentBackground, LinearBackground)):
             self.background.batch = batch
 
     @property

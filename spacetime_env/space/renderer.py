@@ -28,7 +28,8 @@ def render(
     frame: Tensor,
     shape: tuple[int, int, int],
     cells: int,
-) -> tuple[Tensor, Tensor]:
+    border: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Put glimpses into their boxes; where boxes overlap, the more important one covers the other.
 
     Args:
@@ -39,14 +40,15 @@ def render(
         frame: (M,) which frame each glimpse belongs to.
         shape: (B, H, W) of the result.
         cells: G * G, the number of cells in the softmax. Those that are not passed in have z_pres 0.
+        border: (M, 1, g, g), already multiplied by z_pres; it is summed over the cells and not weighted.
 
     Returns:
-        foreground (B, 3, H, W) and alpha map (B, 1, H, W).
+        foreground (B, 3, H, W), alpha map (B, 1, H, W), and border map (B, 1, H, W) or None.
     """
     size = color.shape[-1]
     batch, height, width = shape
     # One channel block for colour, alpha and importance: all three are sampled with the same weights.
-    maps = torch.cat((color, alpha, importance), dim=1)  # (M, 5, g, g)
+    maps = torch.cat((color, alpha, importance, *(() if border is None else (border,))), dim=1)  # (M, 5 or 6, g, g)
     with torch.no_grad():
         reach = 1 + 2 / (size - 1)  # bilinear samples fade to zero one sample outside the box
         extent = torch.stack((z_where[:, 0] * (width - 1), z_where[:, 1] * (height - 1)), dim=1)
@@ -65,11 +67,13 @@ def render(
     flag[pixel] = True
     touched = flag.nonzero().squeeze(1)
     place = flag.cumsum(0) - 1
-    canvas = maps.new_zeros(len(touched), 5).index_add(0, place[pixel], painted)
-    rows = canvas[:, :4] / (canvas[:, 4:] + cells * math.exp(-_SHIFT))
-    image = maps.new_zeros(batch * height * width, 4).index_copy(0, touched, rows)
-    image = image.view(batch, height, width, 4).permute(0, 3, 1, 2)
-    return image[:, :3], image[:, 3:]
+    canvas = maps.new_zeros(len(touched), maps.shape[1]).index_add(0, place[pixel], painted)
+    rows = canvas[:, :4] / (canvas[:, 4:5] + cells * math.exp(-_SHIFT))
+    if border is not None:
+        rows = torch.cat((rows, canvas[:, 5:]), dim=1)
+    image = maps.new_zeros(batch * height * width, rows.shape[1]).index_copy(0, touched, rows)
+    image = image.view(batch, height, width, -1).permute(0, 3, 1, 2)
+    return image[:, :3], image[:, 3:4], None if border is None else image[:, 4:]
 
 
 def _paint(
@@ -78,8 +82,8 @@ def _paint(
     """What M boxes add to the picture. Each is drawn in a window of at most ``side`` pixels.
 
     Returns:
-        (P, 5): importance-weighted colour and alpha, and the weight itself. (P,): the pixels that they are added to,
-        counted over all frames.
+        (P, C): importance-weighted colour and alpha, the weight itself, and the border if there is one. (P,): the
+        pixels that they are added to, counted over all frames.
     """
     height, width = frame_size
     rows, columns = min(side, height), min(side, width)
@@ -91,11 +95,11 @@ def _paint(
         left = ((x + 1 - w * reach) * (width - 1) / 2).floor().clamp(0, width - columns)
     vertical = tent_weights(top, rows, height, y, h, size).unsqueeze(1)  # (M, 1, rows, g)
     horizontal = tent_weights(left, columns, width, x, w, size).unsqueeze(1)
-    spread = vertical @ maps @ horizontal.transpose(2, 3)  # (M, 5, rows, columns)
-    weight = torch.exp(spread[:, 4:] - _SHIFT)
-    painted = torch.cat((spread[:, :4] * weight, weight - math.exp(-_SHIFT)), dim=1)
+    spread = vertical @ maps @ horizontal.transpose(2, 3)  # (M, C, rows, columns)
+    weight = torch.exp(spread[:, 4:5] - _SHIFT)
+    painted = torch.cat((spread[:, :4] * weight, weight - math.exp(-_SHIFT), spread[:, 5:]), dim=1)
     row = frame * height + top.long()
     row = row.unsqueeze(1) + torch.arange(rows, device=row.device)
     column = left.long().unsqueeze(1) + torch.arange(columns, device=row.device)
     pixel = row.unsqueeze(2) * width + column.unsqueeze(1)  # (M, rows, columns)
-    return painted.permute(0, 2, 3, 1).reshape(-1, 5), pixel.flatten()
+    return painted.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]), pixel.flatten()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from spacetime_env.space.foreground import raw_presence
 from spacetime_env.space.latents import PRES_SCALE
 from spacetime_env.space.layers import both_sides
 from spacetime_env.space.network import Space
+from spacetime_env.space.sparse_state import Found, ObjectArrays, SparseState
 
 loops: Any = None
 if INSTALLED:
@@ -32,40 +33,10 @@ if INSTALLED:
 
     loops = sparse_compiled
 
-MAX_CHANGED = 0.6  # if a larger fraction of the cells changed, the whole encoder is faster
-MAX_REFUSALS = 16  # after so many calls in a row that were left to the whole encoder, the state is updated all the same
+MAX_CHANGED = 0.6  # if a larger fraction of a frame's cells changed, the whole encoder is faster
+MAX_LEFT = 16  # after so many frames in a row that were left to the whole encoder, the state is updated all the same
 FEW_CELLS = 24  # up to so many cells the compiled loops are faster than torch's matrix product
 FRAMES_AT_ONCE = 4  # with more frames, the gathered features no longer fit into the processor's cache
-
-
-class ObjectArrays(NamedTuple):
-    """The present cells of a batch of frames, frame by frame: numpy's :class:`~spacetime_env.space.latents.Objects`."""
-
-    frame: np.ndarray  # (M,) int64
-    z_pres: np.ndarray  # (M,) float32, in (0, 1)
-    z_where: np.ndarray  # (M, 4) float32
-    z_what: np.ndarray  # (M, D) float32
-
-
-class SparseState:
-    """What a :class:`SparseEncoder` remembers of S streams of frames: the last frame of each, and its features.
-
-    Features are kept on a grid with a margin of one cell, P x P with P = G + 2, so that every cell has eight
-    neighbours.
-
-    Before the first frame of a stream of RGB frames, its last frame is the background. Of a stream of palette numbers
-    it has numbers that no pixel has, so that every cell of the first frame counts as changed.
-    """
-
-    def __init__(self, pixels: np.ndarray, features: Sequence[np.ndarray], outputs: int, streams: int) -> None:
-        side = len(pixels) + 2
-        self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, bytes of a row) uint8
-        self.begun = np.zeros(streams, bool)  # whether a stream had a frame
-        # (S * P * P, C) each: the input of each layer of 3 x 3, 0 in the margin
-        self.features = [np.tile(one.reshape(side * side, -1), (streams, 1)) for one in features]
-        self.differs = np.zeros(streams * side * side, bool)  # from the background
-        self.raw = np.zeros((streams * side * side, outputs), np.float32)  # of the head; valid where a cell differs
-        self.refusals = 0  # how many calls in a row were left to the whole encoder
 
 
 class SparseEncoder:
@@ -144,27 +115,23 @@ class SparseEncoder:
         """
         return SparseState(self._first_pixels[depth], self._background_features, len(self._head[1]), streams)
 
-    def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> ObjectArrays | None:
+    def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> Found:
         """The objects of frames that do not follow each other. Cells that look like the background are not computed.
 
         Args:
             pixels: (B, H, W, 3) uint8 RGB of ``frame_size``.
             threshold: a cell with z_pres over this holds an object.
 
-        Returns:
-            The objects; or None if so much differs from the background that the whole encoder is faster.
-
         Raises:
             ValueError: frames of another shape or type.
         """
-        parts = []
+        parts, left = [], []
         for start in range(0, max(len(pixels), 1), FRAMES_AT_ONCE):
             part = pixels[start : start + FRAMES_AT_ONCE]
-            found = self.follow(part, range(len(part)), self.begin(len(part)), threshold)
-            if found is None:
-                return None
-            parts.append(found._replace(frame=found.frame + start))
-        return parts[0] if len(parts) == 1 else ObjectArrays(*map(np.concatenate, zip(*parts, strict=True)))
+            objects, others = self.follow(part, range(len(part)), self.begin(len(part)), threshold)
+            parts.append(objects._replace(frame=objects.frame + start))
+            left.append(others + start)
+        return Found(ObjectArrays(*map(np.concatenate, zip(*parts, strict=True))), np.concatenate(left))
 
     @torch.inference_mode()
     def follow(
@@ -174,18 +141,15 @@ class SparseEncoder:
         state: SparseState,
         threshold: float = 0.5,
         colors: np.ndarray | None = None,
-    ) -> ObjectArrays | None:
+    ) -> Found:
         """The objects of the next frames of some streams. Cells that did not change keep their features.
 
         Args:
             pixels: (B, H, W, 3) uint8 RGB of ``frame_size``; or (B, H, W) uint8 palette numbers, with ``colors``.
             streams: the stream that each frame belongs to: B different numbers from 0.
-            state: of the streams, see :meth:`begin`; it is updated.
+            state: of the streams, see :meth:`begin`; it is updated, but for the frames that are left.
             threshold: a cell with z_pres over this holds an object.
             colors: (256, 3) uint8 RGB, the palette.
-
-        Returns:
-            The objects; or None if so much changed that the whole encoder is faster. ``state`` is then not updated.
 
         Raises:
             ValueError: frames of another shape or type.
@@ -196,15 +160,31 @@ class SparseEncoder:
             raise ValueError(f"expected uint8 frames (B, {wanted}), got {pixels.dtype} {pixels.shape}.")
         rows, stream = self._rows(np.ascontiguousarray(pixels)), np.array(streams, np.int64)
         cells = self._changed(rows, stream, state, 3 if colors is None else 1)
-        much = len(cells) > MAX_CHANGED * len(pixels) * self.grid**2
-        if much and state.refusals < MAX_REFUSALS and (colors is None or state.begun[stream].all()):
-            state.refusals += 1
-            return None
-        state.refusals = 0
-        state.begun[stream] = True
+        left = self._left(cells, stream, state, colors is not None)
+        if not len(left):
+            if len(cells):
+                self._update(rows, cells, stream, state, colors)
+            return Found(self._present(stream, state, threshold), left)
+        cells = cells[~np.isin(cells[:, 0], left)]
         if len(cells):
             self._update(rows, cells, stream, state, colors)
-        return self._present(stream, state, threshold)
+        kept = np.delete(np.arange(len(stream)), left)
+        objects = self._present(stream[kept], state, threshold)
+        return Found(objects._replace(frame=kept[objects.frame]), left)
+
+    def _left(self, cells: np.ndarray, stream: np.ndarray, state: SparseState, by_number: bool) -> np.ndarray:
+        """(k,): the frames that are left to the whole encoder. ``cells``: (M, 3) changed ones: frame, row, column."""
+        most = MAX_CHANGED * self.grid**2
+        if len(cells) <= most:  # the usual case
+            state.left[stream], state.begun[stream] = 0, True
+            return stream[:0]
+        left = np.bincount(cells[:, 0], minlength=len(stream)) > most
+        left &= state.left[stream] < MAX_LEFT
+        if by_number:  # before its first frame a stream of numbers has no background to compare with
+            left &= state.begun[stream]
+        state.left[stream] = np.where(left, state.left[stream] + 1, 0)
+        state.begun[stream[~left]] = True
+        return left.nonzero()[0]
 
     def _update(
         self, rows: np.ndarray, cells: np.ndarray, stream: np.ndarray, state: SparseState, colors: np.ndarray | None

@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from spacetime_env.config import BackgroundConfig, EncoderConfig, ModelConfig
+from spacetime_env.files import FileError, read_bytes, shown_names, shown_path, shown_text
+from spacetime_env.files.old_tensors import read_tensors_of_any_form
 from spacetime_env.space.network import Space
 
+MOST_BYTES = 1 << 28  # of a checkpoint, and of its tensors; that of the published network has 20 MB, or 60 with Adam's
+SOURCE = "the weights of this checkpoint of the published code"
 # Upstream's name -> ours. Heads that are one layer here are joined afterwards.
 _NAMES = (
     (r"^fg_module\.img_encoder\.enc\.", "foreground.encoder.layers."),
@@ -48,37 +52,83 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
     :func:`spacetime_env.frames.to_tensor` obeys it.
 
     Args:
-        source: a ``.pth`` file, read with ``weights_only=True``, or its state dict.
+        source: a ``.pth`` file, or its state dict. Of a file nothing but tensors is unpickled, and its tensors take no
+            more memory than :data:`MOST_BYTES`.
         components: K of the background. It cannot be read from the weights, since all components share them. The
-            published configs use 3 for Pong and 5 by default.
+            published configs use 3 for Pong and 5 by default. Objects are found without it.
 
     Raises:
         ValueError: not such a checkpoint, or one of a variant that this package does not have.
     """
-    state = _strip(source if isinstance(source, Mapping) else _read(Path(source)))
+    if isinstance(source, Mapping):
+        return _build(_strip(source), components)
+    state = _strip(_read(Path(source)))
+    try:
+        return _build(state, components)
+    except ValueError as error:
+        raise ValueError(f"{shown_path(source)}: {error}") from None
+
+
+def _build(state: Mapping[str, Tensor], components: int) -> Space:
+    """See :func:`load_upstream`; ``state`` as :func:`_strip` gives it."""
     if "fg_module.z_what_net.enc_what.weight" not in state or "fg_module.img_encoder.offset" not in state:
         raise ValueError(
             "this is no SPACE or SPACE-Time checkpoint: expected keys such as "
-            f"'space.fg_module.z_what_net.enc_what.weight', found {', '.join(list(state)[:3]) or 'none'}."
+            f"'space.fg_module.z_what_net.enc_what.weight', found {shown_names([*state][:3]) or 'none'}."
         )
     if "bg_module.comp_decoder.dec.0.weight" in state:
         raise ValueError("this checkpoint has a background of one component (K=1, strong decoder); K >= 2 is needed.")
-    if state["fg_module.img_encoder.z_pres_net.weight"].shape[1] != 128:
-        raise ValueError("this checkpoint was trained with motion as an input (motion_input), which is not supported.")
-    space = Space(_config(state, components))
-    own = space.state_dict()
-    renamed = {key: value.to(own[key].dtype) if key in own else value for key, value in _rename(state).items()}
-    space.load_tensors(renamed, "the weights of this checkpoint of the published code")
+    try:
+        _require_small(state)
+        if state["fg_module.img_encoder.z_pres_net.weight"].shape[1] != 128:
+            raise ValueError(
+                "this checkpoint was trained with motion as an input (motion_input), which is not supported."
+            )
+        config, tensors = _config(state, components), _rename(state)
+        with torch.device("meta"):  # without numbers: its size is not known to be that of the file yet
+            described = Space(config)
+    except (LookupError, TypeError, RuntimeError, ArithmeticError) as error:  # a tensor is missing, or of another shape
+        reason = shown_text(" ".join(str(error).split())).rstrip(".")
+        raise ValueError(f"this is no whole SPACE or SPACE-Time checkpoint: {reason}.") from None
+    own = described.state_dict()
+    like = {name: own[name].new_empty(value.shape) if name in own else value for name, value in tensors.items()}
+    described.require_tensors(like, SOURCE)  # shapes alone: numbers may be of another type
+    with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+        space = Space(config)
+    space.load_tensors({name: value.to(own[name].dtype) for name, value in tensors.items()}, SOURCE)
     return space.eval()
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"no checkpoint file {path}.")
+    """The dict in a file.
+
+    Raises:
+        ValueError: there is none.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise ValueError(f"{path} cannot be read as a checkpoint of tensors ({type(error).__name__}).") from error
+        found = read_tensors_of_any_form(read_bytes(path, MOST_BYTES), path)
+    except FileNotFoundError:
+        raise ValueError(f"no checkpoint file {shown_path(path)}.") from None
+    except FileError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{shown_path(path)} holds no checkpoint: expected tensors by name.")
+    return found
+
+
+def _require_small(state: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are larger than they look, since a view may repeat one number a billion times, and numbers
+    that no weight has.
+
+    Raises:
+        ValueError: naming the tensor.
+    """
+    if sum(value.numel() * value.element_size() for value in state.values()) > MOST_BYTES:
+        raise ValueError(f"the tensors of this checkpoint have over {MOST_BYTES:,} bytes.")
+    for name, value in state.items():
+        real = value.layout == torch.strided and not value.is_meta and not value.is_complex()
+        if not real or not bool(value.isfinite().all()):
+            raise ValueError(f"{shown_text(name)} of this checkpoint has a number that is NaN, infinite or not real.")
 
 
 def _strip(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -86,7 +136,8 @@ def _strip(state: Mapping[str, Any]) -> dict[str, Tensor]:
     for wrapper in ("model", "state_dict"):
         if isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
-    plain = {re.sub(r"^(module\.)?(space\.)?", "", key): value for key, value in state.items()}
+    named = {key: value for key, value in state.items() if isinstance(key, str)}
+    plain = {re.sub(r"^(module\.)?(space\.)?", "", key): value for key, value in named.items()}
     kept = ("fg_module.img_encoder.offset",)
     return {k: v for k, v in plain.items() if isinstance(v, Tensor) and (k in kept or not _UNUSED.match(k))}
 

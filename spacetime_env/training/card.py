@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from spacetime_env.config import Config
-from spacetime_env.config.games import each_game
+from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.meta import SplitMeta
+from spacetime_env.data.pictures import AGENT as PICTURES
 from spacetime_env.data.players import shares
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import DetectionScores
 from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.evaluation.split_scores import SplitScores
@@ -22,25 +23,42 @@ BySplit = Mapping[str, SplitScores]  # test split -> scores; of several, all tog
 
 
 def card_text(
-    config: Config, evaluation: Evaluation | None, seconds: Mapping[str, float], train: Split, command: str
+    config: Config,
+    evaluation: Evaluation | None,
+    seconds: Mapping[str, float],
+    train: Stacks,
+    command: str,
+    start: str = "",
+    layers: Mapping[str, float] | None = None,
 ) -> str:
-    """The card of a model of one game.
+    """The card of a model of one game, or of pictures.
 
     Args:
         evaluation: on the test splits; None: there is none.
         seconds: wall time of ``data`` and ``training``.
         train: the training split.
         command: the command line; "": Python.
+        layers: see :func:`~spacetime_env.evaluation.layers.layer_figures`.
+        start: the weights that the training started with, a sentence; "": new ones.
     """
     by_split = _by_split(evaluation)
+    name = run_name(config) if config.data.pictures else config.game
     lines = [
-        f"# {config.game}: a {config.model.variant} model",
+        f"# {name}: a {config.model.variant} model",
         "",
-        *_made(config, seconds, [train], command),
-        *score_lines(by_split),
+        *_made(config, seconds, [train], command, start),
+        *score_lines(by_split, bool(config.data.pictures)),
+        *layer_lines(layers or {}),
     ]
-    limits = Limits(config.scene, config.model.subframes, last_scores(by_split))
+    variant = config.model.variant if config.data.pictures else ""
+    limits = Limits(config.scene, config.model.subframes, last_scores(by_split), variant)
     return "\n".join([*lines, "", "## Limits", *limit_lines(limits), ""])
+
+
+def layer_lines(layers: Mapping[str, float]) -> list[str]:
+    """The section on foreground and background; nothing where there are no figures of them."""
+    rows = [f"| {name} | {value:.4f} |" for name, value in layers.items()]
+    return ["", "### Foreground and background", "| figure | value |", "|---|---|", *rows] if rows else []
 
 
 def joint_card_text(
@@ -48,22 +66,23 @@ def joint_card_text(
     evaluations: Mapping[str, Evaluation | None],
     subframes: Mapping[str, int],
     seconds: Mapping[str, float],
-    trains: Sequence[Split],
+    trains: Sequence[Stacks],
     command: str,
+    start: str = "",
 ) -> str:
     """The card of a model of several games.
 
     Args:
         evaluations: of each game, on its test splits; None: there is none.
         subframes: of each game, ``model.subframes`` as it was settled.
-        seconds, command: see :func:`card_text`.
+        seconds, command, start: see :func:`card_text`.
         trains: the training split of each game.
     """
     games = {game: _by_split(one) for game, one in evaluations.items()}
     lines = [
         f"# {', '.join(games)}: one {config.model.variant} model",
         "",
-        *_made(config, seconds, trains, command),
+        *_made(config, seconds, trains, command, start),
         *joint_score_lines(games),
     ]
     scenes = each_game(config)
@@ -80,10 +99,12 @@ def last_scores(by_split: BySplit) -> DetectionScores | None:
     return list(by_split.values())[-1].detection if by_split else None
 
 
-def score_lines(by_split: BySplit) -> list[str]:
-    """The section "Figures" of the card of one game: the scores on each test split."""
-    lines = [*_TRUTH]
-    if not by_split:
+def score_lines(by_split: BySplit, pictures: bool = False) -> list[str]:
+    """The section "Figures" of the card of one game, or of pictures: the scores on each test split."""
+    lines = [*(_PICTURE_TRUTH if pictures else _TRUTH)]
+    if not by_split and pictures:
+        lines.append("None: there was no folder test with boxes.csv.")
+    elif not by_split:
         lines.append(
             "None: no test split with ground truth was there. Classes are clusters of z_what unless labelled."
         )
@@ -133,20 +154,58 @@ _TRUTH = (
 )
 
 
-def _made(config: Config, seconds: Mapping[str, float], trains: Sequence[Split], command: str) -> list[str]:
-    """How the model was made. ``trains`` are the training splits, one for each game."""
+_PICTURE_TRUTH = (
+    "",
+    "## Figures",
+    "True boxes are those of `boxes.csv`. They are used for these figures, and for the names if they have classes; the "
+    "network never learned from them, and the checkpoint was chosen by the ELBO on the validation pictures. The recall "
+    "of a class counts detections at an IoU of 0.5, whatever they are called. `example.png` shows what is seen; "
+    "`errors.png` four of the worst test pictures, what was found (left of each pair) beside the true boxes; "
+    "`parts.png` test pictures, what is drawn of them, objects, alpha, background and its masks.",
+)
+
+
+def _made(
+    config: Config, seconds: Mapping[str, float], trains: Sequence[Stacks], command: str, start: str
+) -> list[str]:
+    """How the model was made. ``trains`` are the training splits, one for each game.
+
+    Where nothing was trained (no steps), they are those that the objects were named on.
+    """
     meta = trains[0].meta
-    each = " of each game" if len(trains) > 1 else ""
-    return [
+    made = (
         f"Made by `{command or 'spacetime_env.training.pretrain.pretrain(config)'}`, seed {config.seed}, "
-        f"commit {commit()}.",
-        f"Data: {meta.size} stacks of {meta.length} frames{each}, {who_played(meta)}, seed {meta.seed}. "
-        f"Validation data: policy {config.data.eval_agent!r}. "
-        f"Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
+        f"commit {commit()}."
+    )
+    if not config.train.steps:
+        return [
+            made,
+            start,
+            f"Nothing was trained. Its objects were named on {meta.size} stacks of {meta.length} frames, "
+            f"{who_played(meta)}, seed {meta.seed}.",
+        ]
+    if config.data.pictures:
+        height, width = meta.native
+        data = f"Data: {meta.size} stacks of {meta.length} pictures of {height} x {width} pixels (H x W). "
+    else:
+        data = _played(config, meta, len(trains))
+    return [
+        made,
+        *([start] if start else []),
+        f"{data}Trained for {config.train.steps} steps of {config.train.batch_size} stacks.",
         f"Wall time with {config.train.threads} threads on {platform.machine()}: "
         f"data {seconds['data']:.0f} s "
         f"(less where it was there already), training with its evaluations {seconds['training']:.0f} s.",
     ]
+
+
+def _played(config: Config, meta: SplitMeta, games: int) -> str:
+    """The sentences on the recorded data, with a space at the end."""
+    each = " of each game" if games > 1 else ""
+    return (
+        f"Data: {meta.size} stacks of {meta.length} frames{each}, {who_played(meta)}, seed {meta.seed}. "
+        f"Validation data: policy {config.data.eval_agent!r}. "
+    )
 
 
 def who_played(meta: SplitMeta) -> str:
@@ -171,8 +230,18 @@ def _split_lines(title: str, scores: SplitScores) -> list[str]:
         "F1 at IoU 0.5 where all but the scene's classes is false": scores.relevant.f1,
         "F1 of the motion targets themselves": scores.target_f1,
     }
+    of = f"{found.frames} frames, policy {scores.agent!r}, seed {scores.seed}"
+    if scores.agent == PICTURES:  # it has no player, and its objects need not move
+        of = f"{found.frames} pictures with {found.objects} objects"
+        for name in list(rows)[-2:]:
+            del rows[name]
+        rows |= {
+            "pictures with the right number of objects": found.perfect,
+            "pictures with too many": found.overcount,
+            "pictures with too few": found.undercount,
+        }
     return [
-        f"{title}: {found.frames} frames, policy {scores.agent!r}, seed {scores.seed}",
+        f"{title}: {of}",
         "| figure | value |",
         "|---|---|",
         *(f"| {name} | {value:.4f} |" for name, value in rows.items()),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,10 @@ from typing import Any
 import torch
 
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
-from spacetime_env.files import FileError, open_zip, read_bytes, shown, shown_text, write_atomically
+from spacetime_env.files import FileError, is_count, is_number, read_bytes, shown, shown_text, write_atomically
+from spacetime_env.files.tensors import read_tensors, require_optimizer
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import write_classifiers
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.ranks import Ranks, set_random_state
 
@@ -26,14 +28,20 @@ class CheckpointError(ValueError):
 
 @dataclass
 class State:
-    """All that changes during training. The order of batches is not part of it: it follows from seed and step."""
+    """All that changes during training, and what is written beside its checkpoints.
+
+    The order of batches is not part of it: it follows from seed and step.
+    """
 
     space: Space
     optimizers: list[torch.optim.Optimizer]
     mismatch: CountMismatch
     step: int = 0
-    best: float = -1.0  # motion_f1 of the best validation
+    best: float = -1.0  # motion_f1 of the best validation; of pictures the elbo, and -inf before the first
     seconds: float = 0.0  # of training, over all starts of the run
+    start: str = ""  # the weights that it started with, a sentence; "": new ones
+    # Makes the classifiers that are written beside each checkpoint, from the network; None: none are.
+    classify: Callable[[Space], Mapping[str, LinearClassifier]] | None = None
 
 
 def save_checkpoint(
@@ -45,6 +53,8 @@ def save_checkpoint(
     random_states: Sequence[Mapping[str, torch.Tensor]] = (),
 ) -> Path:
     """Write ``step-0000123.pt`` and remove all checkpoints but the last ``keep`` and the best.
+
+    The classifiers of ``state.classify`` are written beside it, and removed with it.
 
     Args:
         best: also write it as ``best.pt``.
@@ -61,6 +71,7 @@ def save_checkpoint(
         "step": state.step,
         "best": state.best,
         "seconds": state.seconds,
+        "start": state.start,
         "rng": torch.get_rng_state(),
     }
     if random_states:
@@ -68,8 +79,16 @@ def save_checkpoint(
     path = folder / f"step-{state.step:07d}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in [folder / BEST, path] if best else [path]:
+        written = [folder / BEST, path] if best else [path]
+        for name in written:
             write_atomically(name, lambda temporary: torch.save(content, temporary))
+        with torch.random.fork_rng(devices=[]):  # the training goes on as if nobody had looked
+            classifiers = {} if state.classify is None else state.classify(state.space)
+        for name in map(beside, written):
+            if classifiers:
+                write_classifiers(name, classifiers)
+            else:  # those of an earlier best name its z_what, not this one's
+                name.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError where the disk is full
         raise CheckpointError(
             f"cannot save a checkpoint to {folder}: {error}. The last one is still there; make room, and the "
@@ -78,7 +97,13 @@ def save_checkpoint(
     # Checkpoints of later steps are damaged ones (see resume), which will be overwritten.
     for old in [p for p in checkpoints(folder) if _step(p) <= state.step][:-keep]:
         old.unlink(missing_ok=True)
+        beside(old).unlink(missing_ok=True)
     return path
+
+
+def beside(checkpoint: Path) -> Path:
+    """The file of the classifiers of a checkpoint."""
+    return checkpoint.with_suffix(".classifiers.safetensors")
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -128,7 +153,7 @@ def load_checkpoint(path: Path, state: State, config: Config, ranks: Ranks | Non
     changed = differences(content["config"], config, Scope.CHECKPOINT)
     if changed:
         raise ConfigError(
-            f"{path.parent} was started with other settings: {'; '.join(changed[:5])}. "
+            f"{path.parent} was started with other settings: {shown_text('; '.join(changed[:5]), 1000)}. "
             "Use these settings to resume it, or start anew in another folder (--run) or with --restart."
         )
     try:
@@ -141,6 +166,7 @@ def load_checkpoint(path: Path, state: State, config: Config, ranks: Ranks | Non
         optimizer.load_state_dict(saved)
     state.mismatch.values = list(content["mismatch"])
     state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
+    state.start = shown_text(content.get("start", ""), 2000)  # one of an earlier version has none
     torch.set_rng_state(content["rng"])
     if ranks is not None and len(content.get("ranks", ())) == ranks.size:
         set_random_state(content["ranks"][ranks.rank])
@@ -172,16 +198,18 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
     if len(content["optimizers"]) != len(state.optimizers):
         raise ValueError(f"expected {len(state.optimizers)} optimizers, got {len(content['optimizers'])}")
     for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
-        _require_optimizer(saved, optimizer)
-    for name, least in (("best", -1.0), ("seconds", 0.0)):
-        if type(content[name]) not in (int, float) or not least <= content[name] < math.inf:
+        require_optimizer(saved, optimizer)
+        _require_settings(saved["param_groups"], optimizer)
+    unseen = type(content["best"]) is float and content["best"] == -math.inf  # of pictures, before the first evaluation
+    for name, least in (("best", -math.inf), ("seconds", 0.0)):
+        if not (is_number(content[name]) or (name == "best" and unseen)) or content[name] < least:
             raise ValueError(f"expected {name} to be a number of {least:g} or more, got {shown(content[name])}")
-    if type(content["step"]) is not int or not 0 <= content["step"] <= 10**9:
+    if not is_count(content["step"]) or content["step"] > 10**9:
         raise ValueError(f"expected step to be a whole number from 0 to a billion, got {shown(content['step'])}")
-    if type(content["mismatch"]) is not list or not all(
-        type(one) in (int, float) and abs(one) < math.inf for one in content["mismatch"]
-    ):
+    if type(content["mismatch"]) is not list or not all(is_number(one) for one in content["mismatch"]):
         raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
+    if not isinstance(content.get("start", ""), str):
+        raise ValueError(f"expected start to be a text, got {shown(content['start'])}")
     for number in [content["rng"], *(one["cpu"] for one in content.get("ranks", ()))]:
         torch.Generator().set_state(number)  # one of its own: it only tries
     for one in content.get("ranks", ()):
@@ -189,39 +217,16 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
             torch.Generator("cuda").set_state(one["cuda"])
 
 
-def _require_optimizer(saved: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Check what an optimizer would load.
+def _require_settings(groups: Sequence[Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> None:
+    """Check that an optimizer would load its own settings; they follow from the config, but lr from a schedule.
 
     Raises:
-        ValueError and others: it is of another optimizer, or has a number that is NaN or infinite.
+        ValueError and others: one is missing or another.
     """
-    own = optimizer.state_dict()["param_groups"]
-    parameters = [one for group in optimizer.param_groups for one in group["params"]]
-    if len(saved["param_groups"]) != len(own):
-        raise ValueError(f"expected {len(own)} groups of parameters, got {len(saved['param_groups'])}")
-    for mine, its in zip(own, saved["param_groups"], strict=True):
+    for mine, its in zip(optimizer.state_dict()["param_groups"], groups, strict=True):
         for name, value in mine.items():
-            fits = type(its[name]) is type(value) and (name == "lr" or its[name] == value)  # lr follows a schedule
-            if not fits or (isinstance(value, float) and not abs(its[name]) < math.inf):
-                raise ValueError(f"{name} of an optimizer: expected one like {shown(value)}, got {shown(its[name])}")
-    names = _state_names(optimizer)
-    for number, values in saved["state"].items():
-        shape = parameters[number].shape
-        if {*values} != names:
-            raise ValueError(f"state of an optimizer: expected {sorted(names)}, got {shown(list(values))}")
-        for name, value in values.items():
-            if value is not None and value.shape not in (shape, torch.Size(())):
-                raise ValueError(f"{name} of an optimizer: expected shape {tuple(shape)}, got {tuple(value.shape)}")
-        _require_finite({name: value for name, value in values.items() if value is not None}, "an optimizer")
-
-
-def _state_names(optimizer: torch.optim.Optimizer) -> set[str]:
-    """What such an optimizer remembers of a parameter: one of its own takes a step to tell."""
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    parameter.grad = torch.zeros(1)
-    twin = type(optimizer)([parameter], **optimizer.defaults)
-    twin.step()
-    return {*twin.state[parameter]}
+            if name != "lr" and its[name] != value:
+                raise ValueError(f"{name} of an optimizer: expected {shown(value)}, got {shown(its[name])}")
 
 
 def _require_finite(tensors: Mapping[str, torch.Tensor], title: str) -> None:
@@ -237,13 +242,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: it is missing or damaged, or no checkpoint.
     """
     try:
-        data = read_bytes(path, MOST_BYTES)
-        # torch compresses nothing, so that no more than the file's own size is unpacked.
-        with open_zip(data, path, len(data), 100_000) as file:
-            broken = file.testzip()  # torch does not look at the checksums
-        if broken is not None:
-            raise ValueError(f"{broken} has another checksum")
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = read_tensors(read_bytes(path, MOST_BYTES), path)
         if not isinstance(content, dict) or "space" not in content or not isinstance(content.get("config"), dict):
             raise ValueError("it holds something else")
         _require_tree(content["config"])
@@ -251,9 +250,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"cannot read {path}: No such file.") from None
     except FileError as error:
         raise CheckpointError(str(error)) from error
-    except Exception as error:  # torch and zipfile raise many kinds for a damaged file
-        reason = shown_text(str(error).split("\n")[0]).rstrip(".") or type(error).__name__
-        raise CheckpointError(f"{path} is damaged: {reason}.") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
     return content
 
 
@@ -261,16 +259,18 @@ def _require_tree(config: Any) -> None:
     """Refuse a config that has itself, or is too large to be compared. (What is in it twice counts twice.)
 
     Raises:
-        ValueError: it has over 10,000 values, or one that is neither text nor a number.
+        ValueError: it has over 10,000 values or 50 levels, a key that is no text, or a value that is neither text nor a
+            number.
     """
-    waiting, seen = [config], 0
+    waiting, seen = [(config, 0)], 0
     while waiting:
-        value, seen = waiting.pop(), seen + 1
-        if seen > 10_000:
-            raise ValueError("its config has over 10,000 values")
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, (list, tuple)):
-            waiting += value
+        (value, level), seen = waiting.pop(), seen + 1
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        if isinstance(inner, (list, tuple)):
+            if seen + len(waiting) + len(inner) > 10_000 or level > 50:
+                raise ValueError("its config has over 10,000 values or 50 levels")
+            if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+                raise ValueError("its config has a key that is no text")
+            waiting += [(one, level + 1) for one in inner]
         elif not isinstance(value, (str, int, float, type(None))):
             raise ValueError(f"its config has a {type(value).__name__}")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.data.motion import targets
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.truth import motion_truth
 from spacetime_env.frames import resize, shown_rows
 from spacetime_env.space import Space, Targets
@@ -138,13 +138,14 @@ def require_examples(examples: Examples, config: Config) -> None:
         raise ConfigError(f"the training split of {config.game} holds no frames; record some with create_dataset.py.")
     moving = float(examples.z_pres.sum()) / (stacks * examples.frames.shape[1])
     if config.model.variant != "space" and moving == 0:
+        look = "" if config.data.pictures else "Look at it with create_dataset.py --plot-boxes, and check "
         raise ConfigError(
-            f"nothing moves in the training split of {config.game}, so there is nothing to learn from motion. Look at "
-            "it with create_dataset.py --plot-boxes, and check motion.min_area, motion.max_area and scene.ignore."
+            f"nothing moves in the training split of {config.game}, so there is nothing to learn from motion. "
+            f"{look or 'Check '}motion.min_area, motion.max_area and scene.ignore."
         )
 
 
-def load_examples(split: Split, config: Config) -> Examples:
+def load_examples(split: Stacks, config: Config) -> Examples:
     """The training examples of a split. Motion in the regions of ``scene.ignore`` is left out of the targets.
 
     Raises:
@@ -157,7 +158,7 @@ def load_examples(split: Split, config: Config) -> Examples:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     seen = (bottom - top, width)
-    frames, background = split.small(size, model.rows), resize(split.background[None, top:bottom], size)[0]
+    frames, background = split.small(size, model.rows), _behind(split, config)
     if model.color_order == "bgr":
         frames, background = frames[..., ::-1], background[..., ::-1]
     masks = split.motion_masks(size, rows=model.rows)
@@ -174,6 +175,15 @@ def load_examples(split: Split, config: Config) -> Examples:
         z_where=np.stack([z_where for _, z_where in found]).reshape(*lead, grid * grid, 4),
         background=np.ascontiguousarray(background.transpose(2, 0, 1)),
     )
+
+
+def _behind(split: Stacks, config: Config) -> np.ndarray:
+    """The split's background in the network's size, (h, w, 3) uint8 RGB; black where pictures have a learned one."""
+    size = config.model.frame_size
+    if config.data.pictures and config.model.background.kind != "fixed":  # it would be computed for nothing
+        return np.zeros((*size, 3), np.uint8)
+    top, bottom = shown_rows(config.model.rows, split.native)
+    return resize(split.background[None, top:bottom], size)[0]
 
 
 def within(boxes: np.ndarray, top: int, bottom: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 from spacetime_env.config import Config, SceneConfig
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
 from spacetime_env.evaluation.latents import Samples
+from spacetime_env.evaluation.layers import layer_figures
 from spacetime_env.evaluation.run_model import Predictions, detect_all, predict
 from spacetime_env.evaluation.split_scores import scores_by_split
 from spacetime_env.models.classifier import LinearClassifier
@@ -33,7 +34,7 @@ from spacetime_env.training.naming import (
     with_slots,
 )
 from spacetime_env.training.outputs import GameResult, save_results, write_evaluations
-from spacetime_env.training.pictures import model_pictures
+from spacetime_env.training.pictures import model_pictures, parts
 
 
 def finish(
@@ -70,7 +71,7 @@ def finish(
             print(f"{name}: naming and measuring")
         results[name] = finish_game(config, game, state.space, out, run if export_classifier else None)
     seconds = {"data": data_seconds, "training": state.seconds}
-    folder = save_results(config, results, games, out, seconds, command)
+    folder = save_results(config, results, games, out, seconds, command, state.start)
     evaluations = {game: one.evaluation for game, one in results.items() if one.evaluation is not None}
     write_evaluations(folder, evaluations, run, state.step, several=bool(config.games))
     return folder
@@ -92,7 +93,7 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
     if config.games:
         space = with_background(space, game.examples)
         export_to = export_to and export_to / own.game
-    detections = detect_all(as_model(own, space, native), game.validation)
+    detections = detect_all(as_model(own, space, native), game.validation, progress=True)
     known = known_samples(own, detections, game.validation)
     classifier, scene = _names(config, own, detections, known)
     if export_to is not None:
@@ -104,8 +105,11 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
     detections = renamed(detections, classifier)
     predictions = [predict(model, test, progress=True) for test in game.tests]
     evaluation = evaluate_game(model, game, detections, predictions, known, out) if game.tests else None
+    pictures = model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
+    if not own.data.pictures or not game.tests:
+        return GameResult(model, evaluation, pictures)
     return GameResult(
-        model, evaluation, model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
+        model, evaluation, pictures | {"parts.png": parts(model, game.tests[0])}, layer_figures(model, game.tests[0])
     )
 
 

@@ -18,6 +18,7 @@ class Limits:
     scene: SceneConfig
     subframes: int  # ``model.subframes``, 1 or 2
     scores: DetectionScores | None  # of what moves, on all test splits together; None: no split has ground truth
+    pictures: str = ""  # the variant of the network, where it was trained on pictures that are no game
 
 
 def class_sentences(limits: Limits) -> list[str]:
@@ -43,6 +44,12 @@ def input_sentence(subframes: int) -> str:
     return f"It sees one frame at a time{pooled}. It finds only what moved in its training data and is drawn."
 
 
+def picture_sentence(variant: str) -> str:
+    """The sentence on the pictures that a model of pictures reads."""
+    moved = "what moved in its training pictures" if variant != "space" else "what its background cannot draw"
+    return f"It sees one picture at a time, of the size that it was trained on. It finds {moved}; no label taught it."
+
+
 def ignore_sentence(scene: SceneConfig) -> str:
     """The sentence on ignored regions; "" if there are none."""
     return f"Nothing is reported in {list(scene.ignore)} (x, y, w, h)." if scene.ignore else ""
@@ -50,7 +57,8 @@ def ignore_sentence(scene: SceneConfig) -> str:
 
 def limit_lines(limits: Limits) -> list[str]:
     """The lines of the section for a model of one game, without its title."""
-    sentences = [input_sentence(limits.subframes), ignore_sentence(limits.scene), *class_sentences(limits)]
+    seen = picture_sentence(limits.pictures) if limits.pictures else input_sentence(limits.subframes)
+    sentences = [seen, ignore_sentence(limits.scene), *class_sentences(limits)]
     return [f"- {sentence}" for sentence in sentences if sentence]
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -15,18 +16,20 @@ from spacetime_env.config import Config
 from spacetime_env.config.games import run_name
 from spacetime_env.interrupt import Interrupt
 from spacetime_env.space import Space, SpaceOutput, Targets
+from spacetime_env.space.batch import Batch
 from spacetime_env.space.finite import NotFiniteError, require_finite
 from spacetime_env.training import pictures
 from spacetime_env.training.checkpoint import State, save_checkpoint
 from spacetime_env.training.examples import Examples, JointExamples
 from spacetime_env.training.ranks import Ranks
-from spacetime_env.training.step import train_step
+from spacetime_env.training.step import mirrored, train_step
 
 DIVERGED = (
     "The checkpoints in {folder} are from before. Lower train.learning_rate or train.clip_norm, or raise "
     "loss.sigma_fg, and use --restart."
 )
-Validate = Callable[[Space], Mapping[str, float]]  # the scores of a network on validation data, with "motion_f1"
+# The scores of a network on validation data, among them "motion_f1", or of pictures "elbo".
+Validate = Callable[[Space], Mapping[str, float]]
 
 
 class TrainingError(RuntimeError):
@@ -51,7 +54,8 @@ def train_loop(
 
     Args:
         state: changed in place.
-        validate: called every ``train.eval_every`` steps; the network with the best ``motion_f1`` becomes ``best.pt``.
+        validate: called every ``train.eval_every`` steps; the network with the best ``motion_f1``, or of pictures the
+            best ``elbo``, becomes ``best.pt``.
         ranks: the processes that train together; None: this one alone.
 
     Raises:
@@ -67,7 +71,7 @@ def train_loop(
     with Log(config, state.step, logs) as log, Interrupt(signal.SIGINT, patient=patient) as interrupt:
         try:
             while state.step < steps:
-                frames, targets = examples.batch(ranks.part(next(batches)), settings.device)
+                frames, targets = batch_of(examples, ranks.part(next(batches)), config, state.space.batch)
                 terms, output = train_step(
                     state.space, state.optimizers, state.mismatch, frames, targets, config, state.step / steps, ranks
                 )
@@ -78,12 +82,12 @@ def train_loop(
 
                 if last or state.step % settings.log_every == 0:
                     log.terms(terms, state.step, len(frames) * ranks.size)
-                if state.step % settings.picture_every == 0:
+                if output is not None and state.step % settings.picture_every == 0:
                     log.picture(frames, output, targets, state.step)
 
                 best = False
                 if last or state.step % settings.eval_every == 0:
-                    best = is_best(state, validate, log, ranks)
+                    best = is_best(state, validate, log, config, ranks)
 
                 state.seconds = before + time.perf_counter() - began
                 if last or best or state.step % settings.save_every == 0:
@@ -100,13 +104,25 @@ def train_loop(
             raise Interrupted(f"{done} The same command resumes it.") from None
 
 
-def is_best(state: State, validate: Validate, log: Log, ranks: Ranks) -> bool:
-    """Let rank 0 validate and log the scores; whether no earlier network was better."""
+def batch_of(
+    examples: Examples | JointExamples, index: np.ndarray, config: Config, batch: Batch
+) -> tuple[Tensor, Targets]:
+    """The batch of an index of :meth:`Examples.order`; some stacks of it are mirrored with ``train.flip``.
+
+    Args:
+        batch: see :func:`~spacetime_env.training.step.mirrored`.
+    """
+    frames, targets = examples.batch(index, config.train.device)
+    return mirrored(frames, targets, config.model.grid, batch) if config.train.flip else (frames, targets)
+
+
+def is_best(state: State, validate: Validate, log: Log, config: Config, ranks: Ranks) -> bool:
+    """Let rank 0 validate and log the scores; whether no earlier network was better. No label decides."""
 
     def validated() -> float:
         scores = validate(state.space)
         log.scores(scores, state.step)
-        return scores["motion_f1"]
+        return scores["elbo" if config.data.pictures else "motion_f1"]
 
     score = ranks.number(validated)
     best = score >= state.best

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from spacetime_env.config import Config, SceneConfig
-from spacetime_env.data.split import Split
+from spacetime_env.data.box_table import OBJECT
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.latents import Samples, draw_samples, labelled
 from spacetime_env.evaluation.truth import label_truth
 from spacetime_env.games import canonical
@@ -43,7 +44,7 @@ def as_model(
     """
     classifier = classifier or one_class(config, "moving")
     names, (mode, difficulty) = classifier.class_names, variant
-    game = canonical(config.game)
+    game = config.game if config.data.pictures else canonical(config.game)
     settings = Settings(game, native, names, config.model, config.scene, "", "", mode=mode, difficulty=difficulty)
     return Model(space, classifier, settings)
 
@@ -59,18 +60,18 @@ def renamed(detections: Sequence[Detections], classifier: LinearClassifier) -> l
     return [replace(one, class_ids=classifier.class_ids(one.z_what), class_names=names) for one in detections]
 
 
-def known_samples(config: Config, detections: Sequence[Detections], split: Split) -> Samples | None:
+def known_samples(config: Config, detections: Sequence[Detections], split: Stacks) -> Samples | None:
     """z_what and true names that few-shot samples are drawn from.
 
     Args:
-        detections: in all frames of ``split``.
+        detections: in all frames of ``split``, or in its first ones.
 
     Returns:
         None if the split has no labels, or no detection matches a relevant true object.
     """
     if not split.meta.labels:
         return None
-    samples = labelled(detections, label_truth(split, config.scene))
+    samples = labelled(detections, label_truth(split, config.scene, len(detections)))
     return samples if samples.names else None
 
 
@@ -86,6 +87,8 @@ def name_objects(
 ) -> tuple[LinearClassifier, SceneConfig]:
     """A classifier of z_what and the scene with its classes: a few-shot ridge classifier, or clusters without labels.
 
+    Of pictures whose boxes have no classes, all objects are of the class ``object``.
+
     Args:
         detections: in the validation frames; slots are counted in them.
         known: see :func:`known_samples`.
@@ -93,7 +96,9 @@ def name_objects(
     Raises:
         NothingFoundError: there is nothing to name.
     """
-    if known is not None:
+    if config.data.pictures and not config.scene.classes and (known is None or set(known.names) == {OBJECT}):
+        classifier = one_class(config, OBJECT)  # nobody says that there are several
+    elif known is not None:
         classifier = few_shot_classifier(config, known, max(config.train.few_shot))
     else:
         z_what = np.concatenate([one.z_what for one in detections])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spacetime_env.config import Config, to_dict
@@ -25,6 +25,7 @@ class GameResult:
     model: Model
     evaluation: Evaluation | None  # on the test splits; None: there is none with labels
     pictures: dict[str, bytes]  # PNG by file name, see :func:`~spacetime_env.training.pictures.model_pictures`
+    layers: Mapping[str, float] = field(default_factory=dict)  # of pictures, see evaluation.layers.layer_figures
 
 
 def save_results(
@@ -34,6 +35,7 @@ def save_results(
     out: Path,
     seconds: Mapping[str, float],
     command: str,
+    start: str = "",
 ) -> Path:
     """Write the model folder with its card, and print the card's scores.
 
@@ -42,6 +44,7 @@ def save_results(
         seconds: wall time of ``data`` and ``training``.
         out: the model folder.
         command: the command line; "": Python.
+        start: the weights that the training started with, a sentence; "": new ones.
 
     Raises:
         BundleError: the folder cannot be written.
@@ -50,18 +53,19 @@ def save_results(
         provenance(config)["versions"]
         | {"seed": config.seed, "steps": config.train.steps}
         | {f"seconds_{what}": round(passed) for what, passed in seconds.items()}
+        | ({"start": start} if start else {})
     )
     extras = {"config.yaml": as_yaml(to_dict(config))}
     trains = [game.train for game in games.values()]
     if config.games:
         subframes = {name: game.config.model.subframes for name, game in games.items()}
         evaluations = {name: one.evaluation for name, one in results.items()}
-        card = joint_card_text(config, evaluations, subframes, seconds, trains, command)
+        card = joint_card_text(config, evaluations, subframes, seconds, trains, command, start)
         extras |= joint_pictures({name: one.pictures for name, one in results.items()})
         folder = save_joint(out, [one.model for one in results.values()], trained=trained, card=card, extras=extras)
     else:
         ((name, one),) = results.items()
-        card = card_text(config, one.evaluation, seconds, trains[0], command)
+        card = card_text(config, one.evaluation, seconds, trains[0], command, start, one.layers)
         folder = save_model(
             out,
             one.model.space,

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from spacetime_env.config import SceneConfig
-from spacetime_env.data.split import Split
+from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import Truth, iou, match
 from spacetime_env.evaluation.run_model import Predictions
+from spacetime_env.frames import resize
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections, from_boxes
 from spacetime_env.objects.drawing import draw, enlarge
@@ -25,9 +27,9 @@ EXAMPLES = 64  # validation stacks whose first frames the example is chosen from
 
 def model_pictures(
     model: Model,
-    validation: Split,
+    validation: Stacks,
     detections: Sequence[Detections],
-    tests: Sequence[Split],
+    tests: Sequence[Stacks],
     predictions: Sequence[Predictions],
     scene: SceneConfig,
 ) -> dict[str, bytes]:
@@ -45,6 +47,26 @@ def model_pictures(
     if tests:
         drawn["errors.png"] = errors(tests[0], predictions[0], scene)
     return {name: cv2.imencode(".png", one[..., ::-1])[1].tobytes() for name, one in drawn.items()}
+
+
+@torch.no_grad()
+def parts(model: Model, split: Stacks, count: int = 6) -> bytes:
+    """Pictures of a split, a column each, as PNG: the picture, what is drawn of it, the objects over black, alpha, the
+    background, and in grey the mask of each of its components.
+
+    Args:
+        count: how many pictures, spread evenly over the split.
+    """
+    chosen = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int)).tolist()
+    frames = split.frames(chosen)[:, 0]
+    drawn = model.reconstruct(frames)
+    names = ("reconstruction", "foreground", "alpha", "background")
+    rows = [np.concatenate(list(each), axis=1) for each in (frames, *(drawn[name] for name in names))]
+    masks = model.space(model.tensor(frames)).background.masks  # (n, K, 1, h, w)
+    for mask in masks.unbind(1) if masks.shape[1] > 1 else ():
+        grey = (mask.expand(-1, 3, -1, -1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        rows.append(np.concatenate(list(resize(grey, split.native)), axis=1))
+    return cv2.imencode(".png", np.concatenate(rows)[..., ::-1])[1].tobytes()
 
 
 def joint_pictures(games: Mapping[str, Mapping[str, bytes]]) -> dict[str, bytes]:
@@ -68,7 +90,7 @@ def example(model: Model, frames: np.ndarray, detections: Sequence[Detections]) 
     return np.concatenate([enlarge(frames[most], SCALE), boxes, enlarge(drawn, SCALE)], axis=1)
 
 
-def errors(test: Split, predictions: Predictions, scene: SceneConfig) -> np.ndarray:
+def errors(test: Stacks, predictions: Predictions, scene: SceneConfig) -> np.ndarray:
     """Four of the worst frames of a test split beside the ground truth of what moves: (H, W, 3) uint8 RGB."""
     truth, found = predictions.moving(scene)[0], predictions.detections
     chosen = worst(found, truth, 4)

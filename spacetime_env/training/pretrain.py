@@ -7,9 +7,10 @@ labels, by clusters), writes the folder that :func:`spacetime_env.load_model` re
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -20,10 +21,12 @@ from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.evaluation import figures_json
 from spacetime_env.locks import Lock, hold
+from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.weights import require_model_folder
 from spacetime_env.shipped import is_shipped
 from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.checkpoint import BEST, CheckpointError, State, load_weights
+from spacetime_env.training.checkpoint import checkpoints as checkpoints_in
 from spacetime_env.training.examples import Examples, JointExamples, require_examples, with_background
 from spacetime_env.training.finish import finish
 from spacetime_env.training.game_data import GameData, data_key, gather
@@ -31,8 +34,11 @@ from spacetime_env.training.loop import Validate, train_loop
 from spacetime_env.training.provenance import as_yaml, provenance
 from spacetime_env.training.ranks import Ranks
 from spacetime_env.training.shared_batch import resume_all, share
+from spacetime_env.training.start import Source, read_source, take
 from spacetime_env.training.step import make_optimizers, require_settings
-from spacetime_env.training.validation import mean_scores, quick_scores
+from spacetime_env.training.validation import mean_scores, quick_classifiers, quick_scores
+
+Classify = Callable[[Space], Mapping[str, LinearClassifier]]
 
 
 def pretrain(
@@ -81,16 +87,16 @@ def pretrain(
         ranks.each(lambda: require_seen(checkpoints))
         torch.set_num_threads(ranks.threads(config.train.threads))
 
+        source = ranks.only(lambda: asked_source(config, checkpoints))
         games = ranks.first(lambda: gather_games(each, *players, {} if gathered is None else gathered))
         config, examples, validate = training_data(config, games)
         ranks.each(lambda: ranks.require_batch(examples.stacks(config.train.batch_size)))
         data_seconds = time.perf_counter() - began
 
-        state = start(config, examples)
+        state = start(config, examples, classify_with(config, games))
         share(state, ranks)
-        if resume_all(checkpoints, state, config, ranks):
-            print(f"resuming {run} at step {state.step} of {config.train.steps}")
-        ranks.only(lambda: files.write_atomically(run / "run.yaml", as_yaml(provenance(config))))
+        resume_or_take(run, state, config, source, ranks)
+        ranks.only(lambda: files.write_atomically(run / "run.yaml", as_yaml(provenance(config, state.start))))
         train_loop(config, state, examples, validate, run, ranks)
         ranks.only(lambda: use_best(checkpoints, state))
         done = ranks.only(lambda: finish(config, state, games, out, run, data_seconds, command, export_classifier))
@@ -194,13 +200,57 @@ def training_data(
     return config, JointExamples([data.examples for data in games.values()], fixed), validate
 
 
-def start(config: Config, examples: Examples | JointExamples) -> State:
+def asked_source(config: Config, checkpoints: Path) -> Source | None:
+    """The weights that a run starts with, read before anything is recorded; None: new ones, or the run's own."""
+    if config.train.start is None or checkpoints_in(checkpoints):
+        return None
+    return read_source(config.train.start, config.model.background.components)
+
+
+def resume_or_take(run: Path, state: State, config: Config, source: Source | None, ranks: Ranks) -> None:
+    """Resume a run, or give a new one the weights of :func:`asked_source`; what was done is printed.
+
+    Args:
+        source: of rank 0. The other ranks get its weights from rank 0.
+    """
+
+    def taken() -> None:
+        if source is not None:
+            state.start = take(source, state.space)
+            print(state.start)
+
+    if resume_all(run / "checkpoints", state, config, ranks):
+        print(f"resuming {run} at step {state.step} of {config.train.steps}")
+    elif config.train.start is not None:
+        ranks.only(taken)
+        ranks.same(state.space)
+
+
+def classify_with(config: Config, games: Mapping[str, GameData]) -> Classify:
+    """What makes the classifiers beside a run's checkpoints: ``"16"``, or of several games ``"Pong.16"``."""
+    if not config.games:
+        (data,) = games.values()
+        return lambda space: quick_classifiers(data.config, space, data.validation)
+
+    def classify(space: Space) -> dict[str, LinearClassifier]:
+        found: dict[str, LinearClassifier] = {}
+        for game, data in games.items():
+            each = quick_classifiers(data.config, with_background(space, data.examples), data.validation)
+            found |= {f"{game}.{count}": one for count, one in each.items()}
+        return found
+
+    return classify
+
+
+def start(config: Config, examples: Examples | JointExamples, classify: Classify | None = None) -> State:
     """A new network, its optimizers and the state of its schedule, from the seed."""
     torch.manual_seed(config.seed)
     space = Space(config.model)
     examples.set_background(space)
     space.to(config.train.device)
-    return State(space, make_optimizers(space, config), CountMismatch(config.loss))
+    worst = -math.inf if config.data.pictures else -1.0
+    mismatch = CountMismatch(config.loss)
+    return State(space, make_optimizers(space, config), mismatch, best=worst, classify=classify)
 
 
 def use_best(folder: Path, state: State) -> None:

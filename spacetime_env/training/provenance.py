@@ -14,15 +14,19 @@ from spacetime_env import __version__
 from spacetime_env.config import Config, to_dict
 
 
-def provenance(config: Config) -> dict[str, Any]:
-    """The resolved configuration, the versions and the commit that a run was made with."""
+def provenance(config: Config, start: str = "") -> dict[str, Any]:
+    """The resolved configuration, the versions and the commit that a run was made with.
+
+    Args:
+        start: the weights that it started with, a sentence; "": new ones.
+    """
     versions = {
         name: metadata.version(name)
         for name in ("torch", "numpy", "gymnasium", "ale-py", "opencv-python")
         if _installed(name)
     }
     versions |= {"spacetime_env": __version__, "python": platform.python_version(), "commit": commit()}
-    return {"versions": versions, "config": to_dict(config)}
+    return {"versions": versions, **({"start": start} if start else {}), "config": to_dict(config)}
 
 
 def commit() -> str:

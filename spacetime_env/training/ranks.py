@@ -114,6 +114,9 @@ class Ranks:
         """Whether a flag is set in at least one rank."""
         return flag
 
+    def same(self, network: nn.Module) -> None:
+        """Give all ranks the weights and buffers of rank 0."""
+
     def mean(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """The means over all ranks of scalar tensors. What is nan or inf in one rank is so in all."""
         return terms
@@ -151,7 +154,6 @@ class SharedRanks(Ranks):
         return tensor
 
     def same(self, network: nn.Module) -> None:
-        """Give all ranks the weights and buffers of rank 0."""
         with self._connected(), torch.no_grad():
             for tensor in network.state_dict().values():
                 dist.broadcast(tensor, 0)
@@ -234,7 +236,7 @@ class SharedRanks(Ranks):
         flat = self.sum(torch.cat([*pieces, there.to(pieces[0].dtype)])) / self.size
         *means, counts = flat.split([*map(len, pieces), len(parameters)])
         gradient = flat[: len(flat) - len(parameters)]
-        norm = gradient.norm()
+        norm = torch.stack([mean.norm() for mean in means]).norm()  # of each first: a long sum of float32 is less exact
         gradient *= (most / (norm + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_
         for parameter, mean, count in zip(parameters, means, counts.tolist(), strict=True):
             parameter.grad = mean.view_as(parameter) if count else None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
+from pathlib import Path
 
 from spacetime_env.config import Config, ConfigError, Scope, differences, to_dict
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import META, DatasetError, other_settings, read_meta
+from spacetime_env.data.pictures import open_pictures
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.data.recorder import record, split_folder
 from spacetime_env.data.split import Split, open_split
+from spacetime_env.data.stacks import Stacks
+from spacetime_env.files import did_you_mean, shown, shown_names
 
 FLICKER = 0.02  # over this flicker (see Split.flicker) a model sees two frames; a fast ball alone makes 1.4 %
 
@@ -58,7 +61,7 @@ def settle_subframes(config: Config, train: Split) -> Config:
     return replace(config, model=replace(config.model, subframes=chosen))
 
 
-def test_splits(config: Config) -> list[Split]:
+def test_splits(config: Config) -> list[Stacks]:
     """The test splits that have labels. If ``data.test_agent`` names a policy, its split is recorded if it is missing.
 
     Raises:
@@ -67,12 +70,37 @@ def test_splits(config: Config) -> list[Split]:
     if config.data.test_agent:
         prepare_split(config, "test", policy_for(config.data.test_agent, "data.test_agent"))
     folders = sorted(split_folder(config.data, config.game, "test", "*").parent.glob("test-*"))
-    found = [
+    found: list[Stacks] = [
         open_split(folder, config.game, config.motion, config.model.subframes)
         for folder in folders
         if (folder / META).is_file()
     ]
     return [split for split in found if split.meta.labels]
+
+
+def picture_splits(config: Config) -> tuple[Stacks, Stacks, list[Stacks]]:
+    """Open the folders train, validation and test in ``data.pictures``; test only if it is there and has true boxes.
+
+    Raises:
+        DatasetError: see :func:`~spacetime_env.data.pictures.open_pictures`; or their pictures differ in size.
+        ConfigError: the variant learns from motion, and there is no clip to learn from.
+    """
+    root, moves = Path(config.data.pictures), config.model.variant != "space"
+    names = ("train", "validation", "test") if (root / "test").is_dir() else ("train", "validation")
+    motion = config.motion if moves else None
+    found = [open_pictures(root / name, config.data.length, motion, config.game) for name in names]
+    for split in found[1:]:
+        if split.native != found[0].native:
+            raise DatasetError(
+                f"{found[0].path} has pictures of {found[0].native} pixels (H x W), and {split.path} of "
+                f"{split.native}: bring all of them to one size."
+            )
+    if moves and not found[0].clips:
+        raise ConfigError(
+            f"model.variant: {config.model.variant!r} learns from motion, and {found[0].path} has no clips (subfolders "
+            "of frames): set model.variant=space."
+        )
+    return found[0], found[1], [split for split in found[2:] if split.meta.labels]
 
 
 def require_same(found: Split, config: Config) -> None:
@@ -88,7 +116,7 @@ def require_same(found: Split, config: Config) -> None:
         raise DatasetError(other_settings(found.path, wrong))
 
 
-def require_classes(config: Config, validation: Split) -> None:
+def require_classes(config: Config, validation: Stacks) -> None:
     """Refuse names in ``scene.classes`` and ``scene.still`` that the ground truth of the split does not have.
 
     Raises:
@@ -98,9 +126,7 @@ def require_classes(config: Config, validation: Split) -> None:
     asked = [("classes", name) for name in config.scene.classes] + [("still", name) for name in config.scene.still]
     for key, name in asked if validation.meta.labels and known else ():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"scene.{key}: the ground truth of {config.game} has no {name!r}; "
-                f"it has {', '.join(known)}.{hint}"
+                f"scene.{key}: the ground truth of {config.game} has no {shown(name)}; it has {shown_names(known)}. "
+                f"{did_you_mean(name, known)}".rstrip()
             )

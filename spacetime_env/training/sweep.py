@@ -27,7 +27,7 @@ from spacetime_env.config.games import each_game
 from spacetime_env.data.meta import INDEX, DatasetError
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation import figures_json
-from spacetime_env.files import write_atomically
+from spacetime_env.files import shown_text, write_atomically
 from spacetime_env.locks import hold
 from spacetime_env.training.game_data import GameData
 from spacetime_env.training.loop import Interrupted, TrainingError
@@ -114,8 +114,8 @@ def require_same_run(run: SweepRun) -> None:
     changed = differences(run.record().get("config", run.config), run.config, Scope.CHECKPOINT)
     if changed:
         raise ConfigError(
-            f"{run.folder} was begun with other settings: {'; '.join(changed[:5])}. Use these to resume it, or "
-            "start anew in another folder (--run) or with --restart."
+            f"{run.folder} was begun with other settings: {shown_text('; '.join(changed[:5]), 1000)}. Use these to "
+            "resume it, or start anew in another folder (--run) or with --restart."
         )
 
 

@@ -44,6 +44,13 @@ def test_a_model_is_found_by_its_hash(models: Path, tmp_path: Path) -> None:
     assert with_model(ENV, {"model": str(mine)}, hash_of(models)) == {"model": str(models)}
 
 
+def test_of_two_with_the_hash_a_model_of_ones_own_comes_first(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path / "models" / "mine")
+    other = models.parent / "boxing"
+    assert with_model(ENV, {"model": str(other)}, hash_of(models)) == {"model": str(tmp_path / "models" / "mine")}
+
+
 def test_a_model_that_is_nowhere_is_named_with_the_folders_that_were_searched(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
     with pytest.raises(AgentError, match=rf"sha256 of its weights is c{{64}}.*{tmp_path / 'models'}"):
         with_model(ENV, {}, "c" * 64)

@@ -102,6 +102,7 @@ def test_every_argument_of_every_algorithm_is_checked_or_refused() -> None:
         ({"frameskip": 10**9}, "frameskip"),
         ({"frameskip": [2, 10**9]}, "frameskip"),
         ({"render_mode": "human"}, "render_mode is not for a file to say"),
+        ({"device": "cuda"}, "device is of a machine and not for a file to say"),
         ({"x": {"y": 1}}, "x: expected a number, a text"),
         ([1], "expected names and values"),
     ],

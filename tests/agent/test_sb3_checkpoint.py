@@ -20,6 +20,7 @@ from spacetime_env.agent.build import build
 from spacetime_env.agent.hyperparameters import algorithm, parse
 from spacetime_env.agent.progress import Progress
 from tests.helpers.agents import small_agent
+from tests.helpers.forged import claiming, saved
 from tests.helpers.toy_env import Catch
 
 
@@ -33,12 +34,6 @@ def changed(path: Path, **entries: bytes | Callable[[Any], Any]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in whole.items():
             archive.writestr(name, data)
-
-
-def saved(tree: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(tree, buffer)
-    return buffer.getvalue()
 
 
 def npz(**arrays: Any) -> bytes:
@@ -58,6 +53,9 @@ def put(*keys: Any, value: Any) -> Callable[[Any], Any]:
     return change
 
 
+EVALUATION = {"timesteps": 8, "mean": 1.5, "std": 0.5, "episodes": 2, "training_mean": None, "seconds": 3.0}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -73,6 +71,8 @@ def put(*keys: Any, value: Any) -> Callable[[Any], Any]:
         put("progress", "sittings", value=0),
         put("progress", "nosuch", value=1),
         put("progress", "evaluations", value=[{"mean": 1.0}]),
+        put("progress", "evaluations", value=[{**EVALUATION, "std": -1.0}]),
+        put("progress", "evaluations", value=[{**EVALUATION, "mean": 10**400}]),
         put("progress", value=5),
         put("random", value=5),
         put("random", "torch", value="AAAA"),
@@ -104,7 +104,10 @@ def test_weights_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     before = {key: value.clone() for key, value in agent.policy.state_dict().items()}
     nan = {key: torch.full_like(value, math.nan) for key, value in before.items()}
     optimizer = agent.policy.optimizer.state_dict()
-    huge = torch.zeros(1, dtype=torch.float64).expand(10**6, 10**6)
+    huge = torch.zeros(1).expand(10**6, 10**6)
+    moments = {"step": torch.zeros(()), "exp_avg": huge, "exp_avg_sq": huge}
+    group = optimizer["param_groups"][0]
+    odd = [{**group, "params": [*group["params"][:-1], torch.zeros(2, 3)]}]
     cases: list[tuple[str, bytes, str]] = [
         ("policy__pth", saved(nan), "no numbers"),
         ("policy__pth", saved({"x": torch.zeros(1)}), "other names"),
@@ -113,7 +116,13 @@ def test_weights_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         ("policy__pth", b"junk", "no zip file"),
         ("policy__pth", pickle.dumps({}), "no zip file"),
         ("policy__optimizer__pth", saved({"state": None, "param_groups": []}), "optimizer"),
-        ("policy__optimizer__pth", saved({**optimizer, "state": {0: {"exp_avg": huge}}}), "size mismatch"),
+        (
+            "policy__optimizer__pth",
+            saved({**optimizer, "state": {0: moments}}),
+            r"expected shape .* got \(1000000, 1000000\)",
+        ),
+        ("policy__optimizer__pth", saved({**optimizer, "param_groups": odd}), "of other parameters"),
+        ("policy__optimizer__pth", claiming(6, 2**31 - 1), "no zip file"),
         ("policy__optimizer__pth", saved({**optimizer, "state": {99: {}}}), "other parameters"),
     ]
     for name, content, says in cases:
@@ -155,7 +164,9 @@ GOOD: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (npz(**{**GOOD, "ret": np.ones(2)}), "three numbers for ret"),
+        (npz(**{**GOOD, "ret": np.ones(2)}), "three floats for ret"),
+        (npz(**{**GOOD, "ret": np.zeros(3, "V4")}), "three floats for ret"),
+        (npz(**{**GOOD, "ret": np.ones(3, int)}), "three floats for ret"),
         (npz(ret=np.ones(3)), "lacks 'obs//mean'"),
         (npz(**{**GOOD, "obs//mean": np.zeros(5), "obs//var": np.zeros(5)}), r"expected statistics of \(2, 7\)"),
         (npz(**{**GOOD, "obs//mean": np.full(SHAPE, math.nan)}), "finite numbers"),

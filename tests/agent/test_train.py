@@ -382,3 +382,22 @@ def test_continuous_actions_are_trained_evaluated_and_recorded(kind: str) -> Non
     assert isinstance(action, np.ndarray) and action.shape == (3,)
     env.step(action)
     env.close()
+
+
+def test_the_device_of_the_model_is_of_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is another option than the agent's own device, and kept in no file."""
+    words = ["--env", "SpaceTime/Pong-v5", "-n", "64", "--vec-env", "dummy", "--model-device"]
+    assert main([*words, "gpu"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("train_agent.py: 'gpu' cannot be used (") and said.count("\n") == 1
+    assert main([*words, "cpu", "--env", ENV, "--trust"]) == 2
+    assert "cannot be made with the options" in capsys.readouterr().err
+    for path in Path("logs").rglob("*.yaml"):
+        assert "gpu" not in path.read_text()
+
+
+def test_an_agent_plays_with_its_model_on_a_device() -> None:
+    agent, env = load_agent("pong-ppo", model_device="cpu")
+    assert env.get_wrapper_attr("_device") == "cpu" and agent.device.type == "cpu"
+    with pytest.raises(ValueError, match="'gpu' cannot be used"):
+        load_agent("pong-ppo", model_device="gpu")

@@ -31,6 +31,7 @@ def test_an_integer_is_the_exit_status(answer: object, status: int, capsys: pyte
         (TrainingError("NaN after step 3."), 2, "x.py: NaN after step 3.\n"),
         (Interrupted("stopped at step 3."), 130, "x.py: stopped at step 3.\n"),
         (FileNotFoundError(2, "No such file", "a/b"), 2, "x.py: a/b: No such file. HINT\n"),
+        (FileNotFoundError(2, "No such file", "y" * 201), 2, f"x.py: {'y' * 200}...: No such file. HINT\n"),
         (OSError("not a picture."), 2, "x.py: not a picture. HINT\n"),
         (KeyboardInterrupt(), 130, "\nx.py: stopped. HINT\n"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from spacetime_env.commands import evaluate
 from spacetime_env.commands.evaluate import main
@@ -41,7 +42,11 @@ def test_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["--model", str(model_folder), "--data-root", str(root), "--save-crops", "--max-crops", "5"]
-    assert main(words) == 0 and main([*words, "--no-plots"]) == 0
+    assert main(words) == 0
+    about = yaml.safe_load((model_folder / "model.yaml").read_text())
+    about["trained"] = {"steps": "9" * 5000}  # a text of digits that Python makes no number of
+    (model_folder / "model.yaml").write_text(yaml.safe_dump(about))
+    assert main([*words, "--no-plots"]) == 0
     out = tmp_path / "runs" / "evaluate" / "tiny"
     with open(out / "evaluation.csv", newline="") as file:
         first, second = csv.DictReader(file)
@@ -56,7 +61,7 @@ def test_command(
 def test_splits_and_samples_by_hand(
     root: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "load_model", lambda _: seer())
+    monkeypatch.setattr(evaluate, "load_model", lambda *_: seer())
     test, validation = root / "Pong" / "test-random", root / "Pong" / "validation-random"
     words = ["--model", str(model_folder), "--no-plots", "--out", str(tmp_path), "--data-root", str(tmp_path)]
     assert main([*words, "--split", str(validation), str(validation), "--few-shot-from", str(test)]) == 0
@@ -88,6 +93,13 @@ def test_mistakes_are_sentences(
     assert main([*given, *(word.format(root=root) for word in words)]) == 1
     said = capsys.readouterr().err.replace("\r", "\n").splitlines()[-1]
     assert said.startswith("evaluate.py: ") and message in said
+    assert not (model_folder / "out").exists()
+
+
+def test_a_device(root: Path, model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--model", str(model_folder), "--data-root", str(root), "--no-plots", "--out", str(model_folder / "out")]
+    assert main([*given, "--device", "gpu"]) == 2
+    assert capsys.readouterr().err.startswith("evaluate.py: 'gpu' cannot be used (")
     assert not (model_folder / "out").exists()
 
 

@@ -18,7 +18,10 @@ from spacetime_env.commands import record
 from spacetime_env.commands.record import main, parser
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.data import labels
+from spacetime_env.data.meta import DatasetError
+from spacetime_env.data.split import open_split
 from spacetime_env.data.stage_pictures import CELL, MOTION, TRUTH
+from tests.helpers.tiny import write_split
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "create_dataset.py"
@@ -36,7 +39,7 @@ def test_the_script_only_calls_the_package() -> None:
 
 def test_flags_and_those_of_the_old_command() -> None:
     args = parser().parse_args(["-f", "validation", "-g", "Tennis", "--random", "--plot_bb"])
-    assert (args.split, args.game, args.order, args.plot_boxes) == ("validation", "Tennis", "random", 16)
+    assert (args.split, args.game, args.order, args.plot_boxes) == ("validation", "Tennis", "random", slice(16))
     assert parser().parse_args(["--folder", "test"]).split == "test"
     median = config_of("--rootmedian")
     assert (median.motion.background, median.motion.extent) == ("median", "set")
@@ -73,6 +76,37 @@ def test_record_and_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     ]
     assert colors[0] > 100 and colors[1] > 50 and colors[2] == 0 and colors[3] > 100
     assert set(np.unique(picture[:, 640:960])) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("word", "stacks"),
+    [("2", [0, 1]), ("3:5", [3, 4]), ("-2:", [4, 5]), ("::4", [0, 4]), ("99", [0, 1, 2, 3, 4, 5]), (":", [*range(6)])],
+)
+def test_any_part_of_a_split_is_drawn(
+    word: str, stacks: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_split(tmp_path, "train")
+    split = open_split(tmp_path / "Pong" / "train-random")
+    drawn: list[int] = []
+    picture = np.zeros((2, 3, 3), np.uint8)
+    monkeypatch.setattr(record, "stack_picture", lambda split, i: drawn.append(i) or picture)
+    asked = parser().parse_args([f"--plot-boxes={word}"]).plot_boxes
+    assert record.plot_boxes(split, tmp_path / "plots", asked) == len(stacks) and drawn == stacks
+    assert [path.name for path in sorted((tmp_path / "plots").iterdir())] == [f"stack-{i:05d}.png" for i in stacks]
+
+
+@pytest.mark.parametrize("word", ["0", "-3", "x", "", "1:2:3:4", "::0", "1.5", "1:x"])
+def test_what_is_no_part(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args([f"--plot-boxes={word}"])
+    assert "expected a number of stacks, such as 16, or a part, such as 40:50, got" in capsys.readouterr().err
+
+
+def test_a_part_that_is_not_there(tmp_path: Path) -> None:
+    write_split(tmp_path, "train")
+    with pytest.raises(DatasetError, match="has the stacks 0 to 5, and none of those asked"):
+        record.plot_boxes(open_split(tmp_path / "Pong" / "train-random"), tmp_path / "plots", slice(6, 9))
+    assert not (tmp_path / "plots").exists()
 
 
 @pytest.mark.parametrize(
@@ -177,3 +211,27 @@ def test_a_config_of_several_games_needs_one_of_them(tmp_path: Path) -> None:
     assert (config.game, config.games, config.data.gap) == ("boxing", {}, 41)
     with pytest.raises(ConfigError, match=r"both\.yaml is of several games \(Pong, Boxing\): say with --game which"):
         config_of("--config", str(file))
+
+
+def test_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def make(*args: object) -> dict[str, int]:
+        asked.append(args)
+        return {"train": 9, "test": 2}
+
+    monkeypatch.setattr(record, "make_rooms", make)
+    out = str(tmp_path / "rooms")
+    assert main(["--rooms", "small", "--size", "9", "--out", out, "--seed", "4"]) == 0
+    assert asked == [(Path(out), "small", 9, 4)]
+    said = capsys.readouterr().out
+    assert "9 pictures in train, 2 pictures in test" in said and f"configs/room-small.yaml data.pictures={out}" in said
+    for words, message in (
+        (["--rooms", "small", "--size", "9"], "--rooms needs --size N, pictures to train on, and --out FOLDER"),
+        (["--rooms", "small", "--out", out], "--rooms needs --size N"),
+        (["--rooms", "small", "--size", "9", "--out", out, "-g", "Pong", "--length", "2"], "leave game, length out"),
+        (["-g", "Pong", "--out", out], "--out goes with --rooms; recorded frames go to --data-root"),
+    ):
+        assert main(words) == 2
+        assert message in capsys.readouterr().err
+    assert len(asked) == 1

@@ -35,6 +35,7 @@ TABLE: list[tuple[tuple[str, ...], str]] = [
     ((CHECKPOINT,), "seed loss.* train.* model.*"),
     ((CHECKPOINT, EXAMPLES), "scene.* games motion.*"),
     ((CHECKPOINT, EXAMPLES), "model.frame_size model.rows model.color_order model.subframes model.grid"),
+    ((CHECKPOINT, EXAMPLES), "data.pictures"),
     ((EXAMPLES,), "data.root data.workers"),
     ((CHECKPOINT, EXAMPLES, *BEGUN), "game"),
     ((CHECKPOINT, EXAMPLES, TRAIN), "data.agent"),
@@ -89,6 +90,8 @@ def changed(config: Any, name: str, hint: Any) -> Any:
 def other(name: str, hint: Any, value: Any) -> Any:
     if name == "game" or name.endswith("agent"):
         return {"game": "Boxing"}.get(name, "sticky-random")
+    if value is None:
+        return "x"
     if typing.get_origin(hint) is Literal:
         return next(choice for choice in typing.get_args(hint) if choice != value)
     if isinstance(value, (tuple, dict)):

@@ -69,6 +69,15 @@ def test_games_by_other_names() -> None:
         each_game(Config(game="", games={"Pongg": scene}))
 
 
+def test_messages_are_cut_where_names_are_long_or_many() -> None:
+    scene, long = SceneConfig(), f"po{'_' * 100_000}ng"
+    with pytest.raises(ConfigError, match="is Pong, which is given already") as caught:
+        each_game(Config(game="", games={"Pong": scene, long: scene}))
+    with pytest.raises(ConfigError, match="give one or the other") as many:
+        Config(game=long, games={str(i): scene for i in range(10_000)})
+    assert len(str(caught.value)) < 300 and len(str(many.value)) < 1500
+
+
 def test_no_game_is_taken_for_the_game() -> None:
     """Config.game is Pong where nothing is said; of several games it must not be."""
     with pytest.raises(ConfigError, match=r"game is 'Pong', and games are Boxing: give one or the other"):

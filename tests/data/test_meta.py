@@ -44,6 +44,8 @@ def change(folder: Path, **values: Any) -> None:
         ({"game": "../../x"}, "game: expected a name of letters"),
         ({"split": "a/b"}, "split: expected a name of letters"),
         ({"agent": "../.."}, "agent: expected a name of letters"),
+        ({"trail": f"mode of {'9' * 5000}"}, "trail: expected such as 'mode of 64', or '' for none, got 'mode of 9"),
+        ({"trail": "mode"}, "trail: expected such as"),
         ({"format": ["x" * 10**6] * 3}, "expected at most 1,048,576"),
         ({"format": [["x"] * 900] * 9}, "expected format 1, got "),
     ],
@@ -54,6 +56,12 @@ def test_numbers_and_names_out_of_range(folder: Path, values: dict[str, Any], me
     with pytest.raises(DatasetError, match=message) as caught:
         open_split(folder)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000 and len(str(caught.value)) < 900  # kB
+
+
+def test_an_index_of_names_that_no_file_has(folder: Path) -> None:
+    (folder / "index.yaml").write_text(yaml.safe_dump({"x" * 5000: "0" * 64}))
+    with pytest.raises(DatasetError, match="is not complete: 1 of "):
+        open_split(folder)
 
 
 @pytest.mark.parametrize("name", ["meta.yaml", "index.yaml", "frames-00000.npz"])
@@ -118,3 +126,10 @@ def test_what_is_made_of_the_frames_is_made_again(folder: Path, name: str, kind:
         spoil(path, kind)
     again = open_split(folder)
     assert (again.background == background).all() and (again.motion_boxes.boxes == boxes).all()
+
+
+@pytest.mark.parametrize("name", ["x" * 8000, "x/" * 4000])
+def test_a_path_of_many_letters_is_cut(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError) as raised:
+        read_meta(tmp_path / name)
+    assert len(str(raised.value)) < 2000

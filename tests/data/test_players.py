@@ -198,12 +198,15 @@ def test_what_data_agent_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (f"pong-ppo+{AGENT}", "has 'pong-ppo' twice"),
         ("", "name of a policy, got an empty one"),
         ("random+", "name of a policy, got an empty one"),
+        (f"sticky-random-{'9' * 5000}", "no agent 'sticky-random-9"),
+        ("+".join(["random"] * 1000), "the mix 'random.* has 'random' twice"),
         ("random++sticky-random", "name of a policy, got an empty one"),
     ],
 )
 def test_what_it_cannot_ask_for(word: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^data\.eval_agent: .*{message}"):
+    with pytest.raises(ConfigError, match=rf"^data\.eval_agent: .*{message}") as caught:
         policy_for(word, "data.eval_agent")
+    assert len(str(caught.value)) < 700
 
 
 def test_sticky_random_says_for_how_long() -> None:

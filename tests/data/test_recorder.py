@@ -211,9 +211,9 @@ def test_another_window_or_other_subframes_in_the_same_folder(folder: Path) -> N
 @pytest.mark.parametrize(
     ("data", "window", "message"),
     [
-        ({"subframes": 3}, 8, r"data\.subframes: expected 1 or 2, got 3"),
-        ({"subframes": 0}, 8, r"data\.subframes: expected 1 or 2, got 0"),
-        ({}, 0, r"motion\.rarity\.window: expected 1 or more steps, got 0"),
+        ({"subframes": 3}, 8, r"data\.subframes: expected 1 to 2, got 3"),
+        ({"subframes": 0}, 8, r"data\.subframes: expected 1 to 2, got 0"),
+        ({}, 0, r"motion\.rarity\.window: expected 1 to 1000000, got 0"),
     ],
 )
 def test_settings_that_make_no_sense(tmp_path: Path, data: dict[str, int], window: int, message: str) -> None:

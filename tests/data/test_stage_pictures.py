@@ -12,6 +12,7 @@ import pytest
 from spacetime_env.commands import record
 from spacetime_env.config import MotionConfig
 from spacetime_env.data import stage_pictures
+from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.shards import FrameBoxes
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import ADDED, CELL, EMPTY, MOTION, PARKED, TAKEN, TRUTH, stack_picture
@@ -138,11 +139,15 @@ def test_stacks_that_are_not_there(both: Split, motion: MotionConfig) -> None:
 
 
 def test_plot_boxes_writes_them(both: Split, tmp_path: Path) -> None:
-    assert record.plot_boxes(both, tmp_path / "few", 2) == 2
+    assert record.plot_boxes(both, tmp_path / "few", slice(2)) == 2
     assert sorted(path.name for path in (tmp_path / "few").iterdir()) == ["stack-00000.png", "stack-00001.png"]
     drawn = np.asarray(cv2.imread(str(tmp_path / "few" / "stack-00001.png")))[..., ::-1]
     assert (drawn == stack_picture(both, 1)).all()
-    assert record.plot_boxes(both, tmp_path / "all", 99) == 6
+    assert record.plot_boxes(both, tmp_path / "part", slice(3, 5)) == 2
+    assert sorted(path.name for path in (tmp_path / "part").iterdir()) == ["stack-00003.png", "stack-00004.png"]
+    with pytest.raises(DatasetError, match="has the stacks 0 to 5, and none of those asked"):
+        record.plot_boxes(both, tmp_path / "none", slice(6, 9))
+    assert record.plot_boxes(both, tmp_path / "all", slice(None)) == 6
 
 
 def test_masks_of_some_stacks(both: Split) -> None:

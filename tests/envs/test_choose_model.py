@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import warnings
@@ -24,6 +25,7 @@ from spacetime_env.envs.choose_model import (
 )
 from spacetime_env.models.model import Model
 from spacetime_env.shipped import UnknownModelError
+from spacetime_env.space.device import DeviceError
 from tests.helpers.fakes import ColourModel
 
 FRAME = np.zeros((210, 160, 3), np.uint8)
@@ -133,14 +135,15 @@ def test_what_a_model_never_saw() -> None:
         warn_about_unseen(ColourModel(), 1, 1)  # it does not say what it was trained on
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_many_environments_warn_once(context: str) -> None:
-    code = f"""
+def test_many_environments_warn_once() -> None:
+    """Workers say nothing, however they are started; and a process that has warned does not warn again."""
+    code = """
 import gymnasium as gym, spacetime_env
 if __name__ == "__main__":
-    envs = gym.make_vec("SpaceTime/Freeway-v5", num_envs=4, workers=1, context={context!r}, mode=1)
-    envs.reset(seed=0)
-    envs.close()
+    for context in ("fork", "spawn"):
+        envs = gym.make_vec("SpaceTime/Freeway-v5", num_envs=3, workers=1, context=context, mode=1)
+        envs.reset(seed=0)
+        envs.close()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.count("the environment plays mode 1") == 1, done.stderr
@@ -150,3 +153,28 @@ def test_clusters_become_the_classes_of_the_scene() -> None:
     model = ColourModel()
     scene = with_classes(model)
     assert scene.classes == ("Player", "Enemy", "Ball") and scene.ignore == model.scene.ignore
+
+
+def test_the_device_of_a_model() -> None:
+    model = load_for("pong", "Pong", "cpu")
+    assert isinstance(model, Model) and model.device.type == "cpu"
+    assert load_for(model, None, "cpu") is model
+    with pytest.raises(DeviceError, match="'gpu' cannot be used"):
+        load_for("joint", "Pong", "gpu")
+    with pytest.raises(DeviceError, match="'gpu' cannot be used"):
+        load_for(model, None, "gpu")
+    with pytest.raises(ValueError, match=r"device='cpu': a ColourModel cannot be moved. Leave device out"):
+        load_for(ColourModel(), None, "cpu")
+
+
+def test_environments_take_a_device() -> None:
+    """It is an option like others: in the spec, and kept in a copy that loads its model again."""
+    env = gym.make("SpaceTime/Pong-v5", device="cpu")
+    plain = gym.make("SpaceTime/Pong-v5")
+    assert env.spec is not None and env.spec.kwargs["device"] == "cpu"
+    assert np.array_equal(env.reset(seed=3)[0], plain.reset(seed=3)[0])
+    copied = copy.deepcopy(env)
+    assert copied.get_wrapper_attr("_device") == "cpu" and copied.get_wrapper_attr("model").device.type == "cpu"
+    for make in (gym.make, gym.make_vec):
+        with pytest.raises(DeviceError, match="'gpu' cannot be used"):
+            make("SpaceTime/Pong-v5", device="gpu")

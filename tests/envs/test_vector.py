@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -294,7 +295,7 @@ def test_what_a_block_sends_is_small_and_what_was_seen(form: str) -> None:
 def test_a_forked_worker_finds_the_model_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is loaded once, whatever the number of workers."""
 
-    def load(name: str) -> ColourModel:
+    def load(name: str, game: str | None = None, device: Any = "cpu") -> ColourModel:
         with open(tmp_path / "loaded", "a") as file:
             file.write(f"{name}\n")
         return ColourModel()
@@ -417,7 +418,9 @@ def test_a_stopped_worker_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) ->
         envs.reset(seed=0)
     began = time.perf_counter()
     envs.close()
-    assert time.perf_counter() - began < 20 and process.exitcode == -signal.SIGKILL
+    assert time.perf_counter() - began < 20
+    process.join(20)  # a busy machine takes longer than CLOSING to end it
+    assert process.exitcode == -signal.SIGKILL
     envs.close()
 
 
@@ -537,6 +540,16 @@ def test_other_ways_to_start_workers(context: str) -> None:
     require_same(envs.step(np.array([2, 3]))[0], forked.step(np.array([2, 3]))[0])
     envs.close()
     forked.close()
+
+
+def test_how_workers_are_started() -> None:
+    """A forked process cannot use the GPU of its parent."""
+    here, there = (SimpleNamespace(device=torch.device(name)) for name in ("cpu", "cuda"))
+    assert remote.start_method(None, here) == remote.start_method(None, ColourModel()) == "fork"
+    assert remote.start_method(None, there) == "spawn"
+    assert [remote.start_method(asked, there) for asked in ("spawn", "forkserver")] == ["spawn", "forkserver"]
+    with pytest.raises(ValueError, match="a forked worker cannot use the model's device, cuda: leave context out"):
+        remote.start_method("fork", there)
 
 
 def test_how_many_workers() -> None:

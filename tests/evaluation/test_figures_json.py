@@ -95,7 +95,11 @@ def test_written_and_read(tmp_path: Path) -> None:
     assert figures_json.read(tmp_path) == {}
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"a": 1}', '{"a": {"b": "c"}}'])
+# Means and standard deviations of these are none, or fail.
+ODD = [f'{{"a": {{"b": {number}}}}}' for number in ("NaN", "Infinity", "-Infinity", f"1{'0' * 400}", "1e300", "true")]
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"a": 1}', '{"a": {"b": "c"}}', *ODD])
 def test_files_that_are_none(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "figures.json").write_text(text)

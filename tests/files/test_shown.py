@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spacetime_env.files import shown, shown_text
+from spacetime_env.files import did_you_mean, shown, shown_names, shown_text
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 1.5, "a", (1, 2), {"b": [1, "x"], "a": None}, b"x", 10**30])
@@ -33,3 +33,19 @@ def test_large_values_are_cut_while_they_are_made() -> None:
 
 def test_text_is_one_line() -> None:
     assert shown_text("a\nb") == "a b" and shown_text("abcdef", 3) == "abc..."
+
+
+def test_names_are_cut_each_and_together() -> None:
+    assert shown_names(["a", "b\nc"]) == "a, b c" and shown_names([]) == ""
+    assert shown_names(["x" * 101, "y"]) == f"{'x' * 100}..., y"
+    for names in (map(str, range(10**9)), [""] * 10**6, ["x" * 10**6] * 50):
+        text = shown_names(names, 40)
+        assert len(text) == 43 and text.endswith("...")
+
+
+def test_the_nearest_name() -> None:
+    assert did_you_mean("Bal", ["Player", "Ball"]) == "Did you mean 'Ball'?"
+    assert did_you_mean("Ghost", ["Player", "Ball"]) == did_you_mean(7, ["Player"]) == ""
+    long = "x" * 100_000
+    assert did_you_mean(long, [long]) == ""
+    assert len(did_you_mean("x" * 100, ["x" * 120])) < 120

@@ -21,29 +21,37 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import nn
 
-from spacetime_env.config import BackgroundConfig, Config, EncoderConfig
+from spacetime_env.config import BackgroundConfig, Config, EncoderConfig, Schedule
 from spacetime_env.space import CountMismatch
 from spacetime_env.training import loop
 from spacetime_env.training.checkpoint import State, read_checkpoint
 from spacetime_env.training.examples import Examples
 from spacetime_env.training.launch import join
-from spacetime_env.training.pretrain import pretrain
+from spacetime_env.training.pretrain import pretrain, resume_or_take, start
 from spacetime_env.training.ranks import Ranks
 from spacetime_env.training.shared_batch import share
+from spacetime_env.training.start import Source
 from spacetime_env.training.step import make_optimizers, train_step
 from tests.helpers.tiny import CONFIG, MODEL, make_space
 
 GROUP = replace(MODEL.encoder, norm="group", layers=((6, 4, 2, 1, 2), (8, 4, 2, 1, 4), (10, 4, 2, 1, 5)))
 PATCHES = EncoderConfig(layers=((6, (9, 8), (9, 8), 0, 0), (8, 3, 1, 1, 0)), lateral=False, norm="batch", input="both")
 BACKGROUND = BackgroundConfig(components=2, image_dim=6, mask_dim=4, component_dim=5, hidden_dim=7, share=3)
+LINEAR = replace(BACKGROUND, kind="linear", components=3, share=1, input_size=32, mask_size=8)
 CELLS = {"min_presence": 0.05, "max_objects": 5, "z_what_from": "map"}
 MODELS = {
     "group": replace(MODEL, encoder=GROUP, **CELLS),
     "batch": replace(MODEL, **CELLS),
     "patches": replace(MODEL, encoder=PATCHES, frame_size=(36, 32), **CELLS),
-    "components": replace(MODEL, frame_size=(64, 64), grid=8, background=BACKGROUND),
+    "components": replace(MODEL, frame_size=(64, 64), grid=8, background=BACKGROUND, **CELLS),
+    "linear": replace(MODEL, encoder=GROUP, background=LINEAR, **CELLS),
+    "background alone": replace(MODEL, encoder=GROUP, background=LINEAR),
 }
+LEARNED = ("linear", "background alone")  # with mirrored stacks, and with SPACE's boundary loss
+STEPS = [(kind, "everywhere") for kind in MODELS]
+STEPS += [("group", "first half"), ("group", "nowhere"), ("linear", "first half")]  # where objects are
 STACKS, LENGTH = 4, 3
 
 
@@ -64,23 +72,48 @@ def examples(model: Any, objects: str = "everywhere") -> Examples:
 def one_step(kind: str, ranks: Ranks, objects: str = "everywhere") -> dict[str, Any]:
     """One step on all stacks: its losses, the gradients before they are cut, and what it leaves."""
     model = replace(MODELS[kind], variant="space+motion+continuity")
-    train, schedule = replace(CONFIG.train, clip_norm=1e9), replace(CONFIG.loss, dynamic_scheduling=True)
-    config = replace(CONFIG, model=model, train=train, loss=schedule)
+    first = 0.5 if kind == "background alone" else 0.0
+    train = replace(CONFIG.train, clip_norm=1e9, flip=kind in LEARNED, background_first=first)
+    edges = Schedule(5.0, 5.0) if kind in LEARNED else CONFIG.loss.boundary
+    loss = replace(CONFIG.loss, dynamic_scheduling=True, boundary=edges, boundary_width=1)
+    config = replace(CONFIG, model=model, train=train, loss=loss)
     data, space = examples(model, objects), make_space(0, model).train()
     data.set_background(space)
     state = State(space, make_optimizers(space, config), CountMismatch(config.loss))
     share(state, ranks)
     torch.manual_seed(3)
-    frames, targets = data.batch(ranks.part(np.arange(STACKS)), "cpu")
+    frames, targets = loop.batch_of(data, ranks.part(np.arange(STACKS)), config, space.batch)
     terms, output = train_step(space, state.optimizers, state.mismatch, frames, targets, config, 0.0, ranks)
     return {
         "terms": {name: value.item() for name, value in ranks.mean(terms).items()},
         "gradients": {name: value.grad for name, value in space.named_parameters()},
+        "cancelled": before_norms(space),
         "after": {name: value.clone() for name, value in space.state_dict().items()},
         "mismatch": list(state.mismatch.values),
         "random": torch.get_rng_state(),
-        "cells": len(output.foreground.latents.cell),
+        "cells": 0 if output is None else len(output.foreground.latents.cell),
     }
+
+
+def before_norms(network: nn.Module) -> list[str]:
+    """The biases that a BatchNorm takes away: their gradients are 0, but for rounding."""
+    pairs = [
+        (f"{name}.{i}.bias", after)
+        for name, layers in network.named_modules()
+        if isinstance(layers, nn.Sequential)
+        for i, after in enumerate(layers[1:])
+    ]
+    return [name for name, after in pairs if isinstance(after, nn.BatchNorm2d)]
+
+
+def started(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """A new run with weights that rank 0 alone has read."""
+    state = start(replace(CONFIG, seed=ranks.rank), examples(MODEL))
+    share(state, ranks)
+    source = Source("x.pt", make_space(7).state_dict(), "rgb") if ranks.main else None
+    config = replace(CONFIG, train=replace(CONFIG.train, start="x.pt"))
+    resume_or_take(folder / "started", state, config, source, ranks)
+    return {name: value.clone() for name, value in state.space.state_dict().items()}
 
 
 def said_by(work: Callable[[], object]) -> str:
@@ -171,9 +204,9 @@ def trainings(ranks: Ranks, folder: Path) -> dict[str, str]:
 
 def scenarios(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """All of them, in the order in which both ranks do them."""
-    found: dict[str, Any] = {kind: one_step(kind, ranks) for kind in MODELS}
-    found |= {objects: one_step("group", ranks, objects) for objects in ("first half", "nowhere")}
-    return found | {"errors": errors(ranks), "trainings": trainings(ranks, folder)}
+    steps = {f"{kind}, {objects}": one_step(kind, ranks, objects) for kind, objects in STEPS}
+    others = {"started": started(ranks, folder), "errors": errors(ranks), "trainings": trainings(ranks, folder)}
+    return steps | others
 
 
 def meet(rank: int, folder: Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
-from spacetime_env.evaluation.run_model import detect_all
+from spacetime_env.evaluation.run_model import detect_all, open_any
 from spacetime_env.evaluation.truth import moving_truth
+from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
 
 SPLITS = Path(__file__).parents[1] / "files" / "shipped"
@@ -25,8 +25,10 @@ def small_split(game: str) -> Path:
 
         python create_dataset.py --config configs/mspacman.yaml -f test --agent random \\
             data.root=tests/files/shipped data.seed=7 data.eval_size=16 data.shard_size=16 motion.foreground=difference
+
+    Of pictures, 16 with their boxes, drawn by ``create_dataset.py --rooms large --size 1 --seed 7 --out FOLDER``.
     """
-    return SPLITS / game / "test-random"
+    return SPLITS / game / ("test-random" if is_game(game) else "test")
 
 
 def figures(name: str) -> dict[str, dict[str, object]]:
@@ -47,7 +49,7 @@ def figures(name: str) -> dict[str, dict[str, object]]:
 def score(name: str, game: str) -> DetectionScores:
     """Of a shipped model on the small frames of a game: what moves."""
     model = load_model(name, game)
-    split = open_split(small_split(game), game, subframes=model.config.subframes)
+    split = open_any(small_split(game), game, model.config.subframes)
     truth, others = moving_truth(split, model.scene)
     return detection_scores(detect_all(model, split), truth, others)
 

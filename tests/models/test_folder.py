@@ -204,8 +204,13 @@ def test_what_differs_from_the_background_is_seen_in_either_way() -> None:
         np.testing.assert_allclose(ours.z_what, theirs.z_what, atol=1e-4)
     model._sparse = sparse
     noise = np.random.default_rng(0).integers(0, 256, (2, 210, 160, 3), np.uint8)
-    assert sparse.encode(model._pixels(noise)) is None  # so what follows is the whole network's
+    assert len(sparse.encode(model._pixels(noise)).left) == 2  # so what follows is the whole network's
     assert len(model.detect(noise)) == 2
+    # What is found in a frame does not depend on the others: neither on their number nor on what is in them.
+    mixed = [frames[20], noise[0], frames[40], noise[1], frames[60]]
+    for together, alone in zip(model.detect(mixed), [model.detect(one)[0] for one in mixed], strict=True):
+        np.testing.assert_allclose(together.z_where, alone.z_where, atol=1e-5)
+        np.testing.assert_allclose(together.confidence, alone.confidence, atol=1e-5)
 
 
 def test_only_models_that_see_their_game_pixel_by_pixel_read_screens() -> None:

@@ -159,3 +159,11 @@ def test_settings_that_do_not_fit(saved: Path, change: Callable[[Any], Any], mes
     change_yaml(saved, change)
     with pytest.raises(BundleError, match=message):
         load_model(saved, "Pong")
+
+
+def test_a_model_of_thousands_of_games(saved: Path) -> None:
+    change_yaml(saved, lambda t: t["games"].update({f"Game{i}": t["games"]["Pong"] for i in range(300)}))
+    for game in (None, "Breakout"):
+        with pytest.raises(BundleError, match=r"of several games|does not know Breakout") as caught:
+            load_model(saved, game)
+        assert len(str(caught.value)) < 1500

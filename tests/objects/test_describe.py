@@ -60,6 +60,16 @@ def test_edges_lie_on_whole_pixels() -> None:
     np.testing.assert_array_equal(found.z_where, raw.z_where)  # what the network says
 
 
+def test_boxes_end_at_the_edges_of_the_frame_if_asked() -> None:
+    # The frame is 200 wide and 100 high: over the left and top edge, over the right and bottom edge, and outside.
+    boxes = [(-3, -5, 10, 20), (190, 95, 20, 10.5), (201, 50, 4, 4), (20, 30, 4, 8)]
+    latents = cells(boxes, [0.9, 0.8, 0.7, 0.6], [0, 1, 2, 0])
+    found = run(replace(CONFIG, cut=True, whole_pixels=False), *latents)
+    np.testing.assert_allclose(found.boxes, [[0, 0, 7, 15], [190, 95, 10, 5], [200, 50, 0, 4], boxes[3]], atol=1e-4)
+    assert found.boxes.dtype == np.float32
+    np.testing.assert_array_equal(found.z_where, run(CONFIG, *latents).z_where)  # what the network says
+
+
 def test_threshold_is_exclusive() -> None:
     assert len(run(CONFIG, *cells([(10, 20, 4, 8)], [0.5], [0]))) == 0
 

@@ -303,6 +303,11 @@ def test_slots_of_an_unknown_class() -> None:
         Tracker(SceneConfig(classes=NAMES, slots={"Gost": 2}), NATIVE)
     with pytest.raises(ValueError, match=r"Classes: Player, Ghost\."):
         Tracker(SceneConfig(classes=NAMES, slots={"Zzz": 2}), NATIVE)
+    long, longer = "x" * 100_000, "x" * 99_999
+    for classes, slot in (((long, "Ball"), "Ghost"), (("Ball",), long), ((long,), longer)):
+        with pytest.raises(ValueError, match=r"that is not in classes\.") as caught:
+            Tracker(SceneConfig(classes=classes, slots={slot: 2}), NATIVE)
+        assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("config", [SceneConfig(), SceneConfig(classes=NAMES, slots={"Player": 0, "Ghost": 0})])

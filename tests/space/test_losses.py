@@ -18,6 +18,7 @@ from spacetime_env.config import (
     Schedule,
 )
 from spacetime_env.space import CountMismatch, Hints, Space, Targets, losses, objective
+from spacetime_env.space.background import BackgroundOutput
 from tests.helpers.latents import latents_of
 
 VARIANTS = ("space", "space+motion", "space+motion+continuity")
@@ -256,3 +257,23 @@ def test_z_what_map_by_hand_and_the_glimpses_teach():
     assert loss.item() == pytest.approx((4 + 0 + 1 + 16) / 2)
     loss.backward()
     assert seen.grad is None and said.grad[1, 0].tolist() == [-1.0, 4.0] and not said.grad[1, 1].any()
+
+
+def test_boundary_by_hand():
+    alpha = torch.tensor([0.5, 0.0, 1.0, 0.2]).view(2, 1, 1, 2)
+    border = torch.tensor([1.4, 3.0, 0.7, 0.0]).view(2, 1, 1, 2)
+    # overlaps 0.7, 0, 0.7, 0: two times half of one, over two frames
+    assert losses.boundary(alpha, border).item() == pytest.approx(0.5)
+
+
+def test_background_nll_by_hand():
+    """Two components: log of the weighted densities, at a pixel of three channels."""
+    frames = torch.tensor([0.5, 0.5, 0.25]).view(1, 3, 1, 1)
+    components = torch.tensor([[0.5, 0.5, 0.25], [0.25, 0.75, 0.25]]).view(1, 2, 3, 1, 1)
+    masks = torch.tensor([0.75, 0.25]).view(1, 2, 1, 1, 1)
+    scene = BackgroundOutput((components * masks).sum(1), components, masks, torch.zeros(1))
+    unit = 1 / (0.5 * math.sqrt(2 * math.pi))
+    apart = math.exp(-0.5 * (0.25 / 0.5) ** 2)
+    first = unit * (0.75 + 0.25 * apart)
+    expected = -(2 * math.log(first) + math.log(unit))
+    assert losses.background_nll(frames, scene, 0.5).item() == pytest.approx(expected, rel=1e-4)

@@ -295,6 +295,8 @@ def test_scene_description_wants_one_frame(space):
             replace(TINY, glimpse=GlimpseConfig(4, ((5, 6, 1, 0, 0),), TINY.glimpse.decoder, False)),
             "leaves nothing of a glimpse",
         ),
+        (replace(TINY, encoder=replace(TINY.encoder, layers=())), "encoder.layers: expected one layer or more, got"),
+        (replace(TINY, glimpse=replace(TINY.glimpse, encoder=())), "glimpse.encoder: expected one layer or more, got"),
     ],
 )
 def test_architectures_that_cannot_be_are_refused(config, sentence):

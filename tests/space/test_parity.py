@@ -18,6 +18,7 @@ from torch import Tensor
 from spacetime_env.config import LossConfig, Schedule
 from spacetime_env.space import CountMismatch, Hints, Space, Targets, load_upstream, losses, objective
 from spacetime_env.space.latents import PRES_SCALE, Latents
+from spacetime_env.space.objective import elbo_terms
 from spacetime_env.space.transforms import extract_glimpses, tent_weights
 from tests.helpers.latents import latents_of
 
@@ -130,7 +131,7 @@ def test_elbo_terms_in_eval(evaluated, frames, reference):
             alpha_pure=fg.alpha[i : i + 1],
         )
         back = type(bg)(*(v[i : i + 1] for v in bg))
-        terms = {k: v.item() for k, v in losses.elbo_terms(frames[i : i + 1], one, back, config, 1.0).items()}
+        terms = {k: v.item() for k, v in elbo_terms(frames[i : i + 1], one, back, config, 1.0).items()}
         for name, theirs in (
             ("kl_z_what", "kl_z_what"),
             ("kl_z_pres", "kl_z_pres"),

@@ -16,7 +16,7 @@ def sparse(color, alpha, importance, z_where, frame_size, cells):
     batch, boxes = color.shape[:2]
     frame = torch.arange(batch).repeat_interleave(boxes)
     flat = (t.flatten(0, 1) for t in (color, alpha, importance, z_where))
-    return render(*flat, frame, (batch, *frame_size), cells)
+    return render(*flat, frame, (batch, *frame_size), cells)[:2]
 
 
 def objects(dtype: torch.dtype, batch: int = 2, cells: int = 9, size: int = 5, seed: int = 0):
@@ -84,3 +84,14 @@ def test_the_nearer_object_covers_the_other():
     z_where = torch.tensor([[[1.0, 1.0, 0.0, 0.0]] * 2], dtype=torch.float64)
     image, _ = sparse(color, one, importance, z_where, (5, 7), cells=2)
     assert torch.allclose(image, torch.full((1, 3, 5, 7), 0.25, dtype=torch.float64))
+
+
+def test_borders_are_summed_and_change_nothing_else():
+    """By hand: a box of the whole frame shows each sample of the border at its pixel, and two boxes add up."""
+    alpha, z_where = torch.full((2, 1, 3, 3), 0.5), torch.tensor([[1.0, 1.0, 0.0, 0.0]] * 2)
+    border = torch.arange(18.0).view(2, 1, 3, 3)
+    args = (torch.rand(2, 3, 3, 3) * alpha, alpha, alpha * 9, z_where, torch.tensor([0, 0]), (1, 3, 3), 4)
+    image, covered, drawn = render(*args, border=border)
+    assert torch.allclose(drawn, border.sum(dim=0, keepdim=True), atol=1e-4)
+    plain = render(*args)
+    assert torch.equal(image, plain[0]) and torch.equal(covered, plain[1]) and plain[2] is None

@@ -11,7 +11,7 @@ import torch
 from spacetime_env.config import BackgroundConfig, EncoderConfig
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space import sparse as module
-from spacetime_env.space.sparse import FRAMES_AT_ONCE, MAX_CHANGED, MAX_REFUSALS
+from spacetime_env.space.sparse import FRAMES_AT_ONCE, MAX_CHANGED, MAX_LEFT
 from tests.helpers.forms import both_forms
 from tests.space.test_losses import TINY
 
@@ -79,8 +79,8 @@ def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
     wanted = differ.reshape(len(frames), -1)[everywhere.frame.numpy(), everywhere.cell.numpy()]
     assert 10 < wanted.sum() < differ.sum()  # present in some, not in all
     assert not wanted.all()  # and in cells that look as ever, where no object has its centre
-    found = SparseEncoder(space).encode(frames, threshold)
-    assert found is not None
+    found, left = SparseEncoder(space).encode(frames, threshold)
+    assert not len(left)
     for name in ("frame", "z_pres", "z_where", "z_what"):
         ours, theirs = getattr(found, name), getattr(everywhere, name).numpy()[wanted]
         assert ours.shape == theirs.shape and ours.dtype == theirs.dtype, name
@@ -88,22 +88,29 @@ def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
 
 
 def test_the_background_holds_nothing_and_costs_nothing() -> None:
-    found = SparseEncoder(make()).encode(background()[None], 0.0)
-    assert found is not None
+    found, left = SparseEncoder(make()).encode(background()[None], 0.0)
+    assert not len(left)
     assert [len(part) for part in found] == [0, 0, 0, 0]
     assert found.z_where.shape == (0, 4) and found.z_what.shape == (0, TINY.z_what_dim)
-    none = SparseEncoder(make()).encode(np.zeros((0, SIDE, SIDE, 3), np.uint8))
-    assert none is not None and len(none.frame) == 0
+    none, left = SparseEncoder(make()).encode(np.zeros((0, SIDE, SIDE, 3), np.uint8))
+    assert len(none.frame) == len(left) == 0
 
 
 def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
-    sparse, patch = SparseEncoder(make()), SIDE // GRID
-    frames = np.repeat(background()[None], 2, axis=0)
-    rows = int(MAX_CHANGED * 2 * GRID)  # of all rows of cells in both frames, so many may differ
-    frames.reshape(2 * GRID, patch, SIDE, 3)[:rows] ^= 255
-    assert sparse.encode(frames) is not None
-    frames.reshape(2 * GRID, patch, SIDE, 3)[rows] ^= 255
-    assert sparse.encode(frames) is None
+    """Frame by frame: neither does a full one take others along, nor do empty ones make up for it."""
+    space, patch = make(), SIDE // GRID
+    sparse, frames = SparseEncoder(space), np.repeat(background()[None], 7, axis=0)
+    rows = int(MAX_CHANGED * GRID)  # of all rows of cells in a frame, so many may differ
+    for i, changed in enumerate([0, rows, rows + 1, 1, GRID, rows, GRID]):
+        frames[i, : changed * patch] ^= 255
+    found, left = sparse.encode(frames, 0.0)
+    assert left.tolist() == [2, 4, 6]
+    assert np.bincount(found.frame, minlength=7).tolist() == [0, rows * GRID, 0, GRID, 0, rows * GRID, 0]
+    for i in (1, 3, 5):
+        alone, _ = sparse.encode(frames[[i]], 0.0)
+        for name in ("z_pres", "z_where", "z_what"):
+            ours = getattr(found, name)[found.frame == i]
+            np.testing.assert_allclose(ours, getattr(alone, name), atol=1e-5, err_msg=name)
 
 
 def at(frames: np.ndarray, space: Space, threshold: float, differ: np.ndarray) -> list[np.ndarray]:
@@ -135,8 +142,8 @@ def test_streams_are_followed(layers, colors: bool) -> None:
                 numbers[stream][place] = still[place] if back else rng.integers(20, 200, (patch, patch))
         pixels = palette[numbers[chosen]]
         given = (numbers[chosen], palette) if colors else (pixels, None)
-        found = sparse.follow(given[0], chosen.tolist(), state, threshold, given[1])
-        assert found is not None
+        found, left = sparse.follow(given[0], chosen.tolist(), state, threshold, given[1])
+        assert not len(left)
         cells = (pixels != palette[still]).reshape(len(chosen), GRID, patch, GRID, patch, 3).any(axis=(2, 4, 5))
         for ours, theirs in zip(found, at(pixels, space, threshold, cells), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -152,26 +159,33 @@ def test_the_first_frame_of_numbers_is_new_everywhere(number: int) -> None:
     space = make(image=palette[rng.integers(0, 200, (SIDE, SIDE))])
     sparse = SparseEncoder(space)
     numbers = np.full((1, SIDE, SIDE), number, np.uint8)
-    found = sparse.follow(numbers, [1], sparse.begin(2, 1), 0.0, palette)
-    assert found is not None and len(found.frame) == GRID * GRID
+    found, left = sparse.follow(numbers, [1], sparse.begin(2, 1), 0.0, palette)
+    assert not len(left) and len(found.frame) == GRID * GRID
     for ours, theirs in zip(found, at(palette[numbers], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_too_much_at_once_is_left_to_the_whole_encoder_but_not_for_ever() -> None:
+    """Each stream counts for itself."""
     space = make()
-    sparse, state = SparseEncoder(space), SparseEncoder(space).begin(1)
-    noise = np.random.default_rng(1).integers(0, 256, (MAX_REFUSALS + 3, 1, SIDE, SIDE, 3)).astype(np.uint8)
-    assert sparse.follow(background()[None], [0], state) is not None
-    answers = [sparse.follow(frame, [0], state) is not None for frame in noise[: MAX_REFUSALS + 2]]
-    assert answers == [False] * MAX_REFUSALS + [True] + [False]  # once brought up to date, it counts from there
-    found = sparse.follow(noise[MAX_REFUSALS], [0], state, 0.0)
-    assert found is not None
-    for ours, theirs in zip(found, at(noise[MAX_REFUSALS], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
+    sparse, state = SparseEncoder(space), SparseEncoder(space).begin(2)
+    noise = np.random.default_rng(1).integers(0, 256, (MAX_LEFT + 3, SIDE, SIDE, 3)).astype(np.uint8)
+    assert sparse.follow(background()[None], [0], state).left.tolist() == []
+    answers = []
+    for i, frame in enumerate(noise[: MAX_LEFT + 2]):
+        others = [background()] if i % 3 == 0 else []
+        order = [0, 1] if i % 2 else [1, 0]
+        frames = np.stack([frame, *others])[order] if others else frame[None]
+        left = sparse.follow(frames, order if others else [0], state).left
+        answers.append(len(left) == 1)
+    assert answers == [True] * MAX_LEFT + [False] + [True]  # once brought up to date, it counts from there
+    found, left = sparse.follow(noise[[MAX_LEFT]], [0], state, 0.0)
+    assert not len(left)
+    for ours, theirs in zip(found, at(noise[[MAX_LEFT]], space, 0.0, np.ones((1, GRID, GRID), bool)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     # Numbers of colours say nothing of a background: the first frame of a stream is new in every cell.
     numbers = np.zeros((1, SIDE, SIDE), np.uint8)
-    assert sparse.follow(numbers, [0], sparse.begin(1, 1), colors=np.zeros((256, 3), np.uint8)) is not None
+    assert not len(sparse.follow(numbers, [0], sparse.begin(1, 1), colors=np.zeros((256, 3), np.uint8)).left)
 
 
 @pytest.mark.parametrize(

@@ -7,48 +7,14 @@ import pickle
 import pytest
 import torch
 
-from spacetime_env.config import ModelConfig
+from benchmarks.fuzz.seed_published import upstream_state
 from spacetime_env.space import Space, load_upstream
+from tests.helpers.forged import saved
 
 
 @pytest.fixture(scope="module")
 def upstream() -> dict[str, torch.Tensor]:
-    """A state dict under upstream's names, made from ours by hand for the joined heads and by prefix for the rest."""
-    torch.manual_seed(0)
-    ours = Space(ModelConfig()).state_dict()
-    renames = {
-        "foreground.encoder.layers.": "fg_module.img_encoder.enc.",
-        "foreground.encoder.lateral.": "fg_module.img_encoder.enc_lat.",
-        "foreground.encoder.concat.": "fg_module.img_encoder.enc_cat.",
-        "foreground.glimpse_encoder.layers.": "fg_module.z_what_net.enc_cnn.",
-        "foreground.glimpse_encoder.head.": "fg_module.z_what_net.enc_what.",
-        "foreground.glimpse_decoder.layers.": "fg_module.glimpse_dec.dec.",
-        "background.image_enc.": "bg_module.image_enc.enc.",
-        "background.predict_mask.net.": "bg_module.predict_mask.fc.",
-        "background.predict_mask_prior.net.": "bg_module.predict_mask_prior.fc.",
-        "background.predict_comp_prior.net.": "bg_module.predict_comp_prior.mlp.",
-        "background.mask_decoder.": "bg_module.mask_decoder.dec.",
-        "background.comp_encoder.net.": "bg_module.comp_encoder.enc.",
-        "background.comp_decoder.": "bg_module.comp_decoder.decoder.",
-        "background.": "bg_module.",
-    }
-    state = {"fg_module.img_encoder.offset": torch.zeros(2, 16, 16), "fg_module.tau": torch.tensor(2.5)}
-    for key, value in ours.items():
-        if key.startswith("foreground.encoder.head."):
-            kind = key.rsplit(".", 1)[1]
-            parts = zip(
-                ("z_scale_net", "z_shift_net", "z_pres_net", "z_depth_net"), value.split((4, 4, 1, 2)), strict=True
-            )
-            state.update({f"fg_module.img_encoder.{name}.{kind}": part for name, part in parts})
-        elif key.startswith("foreground.glimpse_decoder.head."):
-            kind = key.rsplit(".", 1)[1]
-            state[f"fg_module.glimpse_dec.dec_o.{kind}"], state[f"fg_module.glimpse_dec.dec_alpha.{kind}"] = (
-                value.split((3, 1))
-            )
-        else:
-            prefix = next(p for p in renames if key.startswith(p))
-            state[renames[prefix] + key.removeprefix(prefix)] = value
-    return state
+    return upstream_state()
 
 
 def same(space: Space, upstream: dict[str, torch.Tensor]) -> bool:
@@ -104,6 +70,38 @@ def test_a_pickle_is_not_run(tmp_path):
     path.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(ValueError, match="cannot be read as a checkpoint of tensors"):
         load_upstream(path)
-    torch.save({"model": Trap()}, path)
-    with pytest.raises(ValueError, match="cannot be read as a checkpoint of tensors"):
+    for new in (True, False):
+        path.write_bytes(saved({"model": Trap()}, new))
+        with pytest.raises(ValueError, match="it names '__builtin__ print'"):
+            load_upstream(path)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_both_forms_of_a_file(upstream, tmp_path, new):
+    """Published checkpoints may be older than the zips that torch writes today."""
+    path = tmp_path / "model.pth"
+    path.write_bytes(saved({"model": upstream, "optimizer_fg": {"state": {}}, "epoch": 3}, new))
+    state = torch.get_rng_state()
+    assert same(load_upstream(path), upstream)
+    assert torch.equal(torch.get_rng_state(), state)  # a training that starts from it draws what it would draw anyway
+
+
+def test_what_a_damaged_one_says(upstream, tmp_path):
+    """Tensors that are missing, of other shapes, without numbers, or larger than they look."""
+    name = "bg_module.image_enc.enc.13.weight"
+    with pytest.raises(ValueError, match=f"no whole SPACE or SPACE-Time checkpoint: '{name}'"):
+        load_upstream({k: v for k, v in upstream.items() if k != name})
+    for value in (torch.zeros(()), torch.zeros(0, 10**12), torch.zeros(7, 5)):
+        with pytest.raises(ValueError, match=r"no whole SPACE|do not fit the network"):
+            load_upstream({**upstream, name: value})
+    with pytest.raises(ValueError, match=r"rnn_mask_c of this checkpoint has a number that is NaN"):
+        load_upstream({**upstream, "bg_module.rnn_mask_c": torch.full((64,), float("nan"))})
+    with pytest.raises(ValueError, match="over 268,435,456 bytes"):
+        load_upstream({**upstream, name: torch.zeros(1).expand(64, 2**31)})
+    path = tmp_path / "list.pth"
+    path.write_bytes(saved([1, 2]))
+    with pytest.raises(ValueError, match="holds no checkpoint"):
+        load_upstream(path)
+    path.write_bytes(saved({3: torch.zeros(2)}))
+    with pytest.raises(ValueError, match=r"no SPACE or SPACE-Time checkpoint.*found none"):
         load_upstream(path)

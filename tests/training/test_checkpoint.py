@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from spacetime_env.config import Config, ConfigError, Scope, differences
-from spacetime_env.space import CountMismatch
+from spacetime_env.models.classifier import LinearClassifier
+from spacetime_env.models.classifier_file import read_classifiers
+from spacetime_env.space import CountMismatch, Space
 from spacetime_env.training.checkpoint import (
     CheckpointError,
     State,
@@ -26,7 +28,8 @@ from spacetime_env.training.checkpoint import (
     save_checkpoint,
 )
 from spacetime_env.training.step import make_optimizers
-from tests.helpers.tiny import CONFIG, MODEL, make_space
+from tests.helpers.forged import claiming
+from tests.helpers.tiny import CONFIG, MODEL, make_classifier, make_space
 
 
 def state(step: int = 0, seed: int = 0, config: Config = CONFIG) -> State:
@@ -69,6 +72,32 @@ def test_the_last_few_and_the_best_are_kept(tmp_path: Path) -> None:
     assert [p.name for p in checkpoints(tmp_path)] == ["step-0000010.pt", "step-0000012.pt"]
 
 
+def test_classifiers_lie_beside_their_checkpoints(tmp_path: Path) -> None:
+    """They are removed with them, and where a later best has none, those of the one before go too."""
+    made = state()
+
+    def classify(space: Space) -> dict[str, LinearClassifier]:
+        assert space is made.space
+        return {} if made.step == 9 else {str(made.step): make_classifier(seed=made.step)}
+
+    made.classify = classify
+    for made.step in (2, 4, 6):
+        save_checkpoint(tmp_path, made, CONFIG, keep=2, best=made.step == 4)
+    files = ["best", "step-0000004", "step-0000006"]
+    assert names(tmp_path) == [f"{name}.{end}" for name in files for end in ("classifiers.safetensors", "pt")]
+    for name, step in zip(files, (4, 4, 6), strict=True):
+        (found,) = read_classifiers(tmp_path / f"{name}.classifiers.safetensors").items()
+        assert found[0] == str(step) and (found[1].coef == make_classifier(seed=step).coef).all()
+    made.step = 9
+    save_checkpoint(tmp_path, made, CONFIG, keep=2, best=True)
+    assert names(tmp_path) == [
+        "best.pt",
+        "step-0000006.classifiers.safetensors",
+        "step-0000006.pt",
+        "step-0000009.pt",
+    ]
+
+
 def test_the_last_is_the_last_by_number(tmp_path: Path) -> None:
     for step in (9_999_999, 10_000_000):
         save_checkpoint(tmp_path, state(step), CONFIG, keep=2, best=False)
@@ -101,7 +130,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(
     spoil(tmp_path / "step-0000006.pt", how)
     found = state()
     assert resume(tmp_path, found, CONFIG) == tmp_path / "step-0000003.pt" and found.step == 3
-    assert "step-0000006.pt is damaged: " in (said := capsys.readouterr().out) and "the one before it" in said
+    assert "step-0000006.pt is damaged" in (said := capsys.readouterr().out) and "the one before it" in said
     # It does not count among those that are kept.
     found.step = 5
     save_checkpoint(tmp_path, found, CONFIG, keep=1, best=False)
@@ -190,17 +219,26 @@ except ValueError as error:
 
 def put(content: dict[str, Any], *keys: Any, value: Any) -> None:
     for key in keys[:-1]:
-        content = content[key]
+        content = content[next(iter(content)) if key is ... else key]
     content[keys[-1]] = value
 
 
 NAN, ITSELF = float("nan"), [[]]
 ITSELF[0] = ITSELF
+SWOLLEN: list[Any] = [None] * 5000
+SWOLLEN[-1] = SWOLLEN  # each look into it finds 5000 values more
+DEEP: Any = {}
+for _ in range(150):
+    DEEP = {"x": DEEP}
 WRONG: dict[str, Any] = {
     "an optimizer without state": (("optimizers", 0, "state"), None),
     "no optimizer": (("optimizers", 0), None),
     "a state of another optimizer": (("optimizers", 0, "state"), {0: {"exp_avg": torch.zeros(77)}}),
     "a state of no parameter": (("optimizers", 0, "state"), {10**6: {"exp_avg": torch.zeros(77)}}),
+    "moments that are text": (("optimizers", 0, "state", ..., "exp_avg"), "x"),
+    "a complex count of steps": (("optimizers", 0, "state", ..., "step"), torch.tensor(2 + 0j)),
+    "a setting of another optimizer": (("optimizers", 0, "param_groups", 0, "betas"), (0.5, 0.999)),
+    "parameters that are a tensor": (("optimizers", 0, "param_groups", 0, "params", 3), torch.zeros(2, 3)),
     "moments that are NaN": (("optimizers", 0, "state"), {0: {"step": torch.tensor(NAN)}}),
     "a learning rate that is text": (("optimizers", 0, "param_groups", 0, "lr"), "x"),
     "a learning rate that is NaN": (("optimizers", 0, "param_groups", 0, "lr"), NAN),
@@ -208,12 +246,16 @@ WRONG: dict[str, Any] = {
     "a negative step": (("step",), -1),
     "a step that is huge": (("step",), 10**30),
     "a best that is NaN": (("best",), NAN),
+    "a best that no float holds": (("best",), 10**400),
     "seconds that are text": (("seconds",), "long"),
     "a mismatch that is NaN": (("mismatch",), [NAN]),
     "a mismatch that is text": (("mismatch",), ["x"]),
     "numbers drawn from nothing": (("rng",), torch.zeros(3, dtype=torch.uint8)),
     "weights that are NaN": (("space", "foreground.encoder.head.bias"), None),
     "a config that has itself": (("config", "train"), {"steps": ITSELF}),
+    "a config that swells": (("config", "train"), {"steps": SWOLLEN}),
+    "a config of 150 levels": (("config", "train"), DEEP),
+    "a config whose key no text holds": (("config", "train"), {10**5000: 1}),
     "a config that is a list": (("config",), [1]),
 }
 
@@ -236,6 +278,25 @@ def test_a_wrong_value_changes_nothing_and_the_checkpoint_before_is_taken(tmp_pa
     for name, tensor in asked.space.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
     assert resume(tmp_path, asked, CONFIG) == tmp_path / "step-0000003.pt" and asked.step == 3
+
+
+def test_a_long_name_in_its_config_is_cut(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, state(step=3), CONFIG, keep=2, best=False)
+    content = torch.load(path, weights_only=True)
+    content["config"] |= {f"{i}{'x' * 100_000}": "y" * 100_000 for i in range(9)}
+    torch.save(content, path)
+    with pytest.raises(ConfigError, match="was started with other settings: 0xxx") as caught:
+        load_checkpoint(path, state(), CONFIG)
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_checkpoint_whose_tensor_claims_gigabytes(tmp_path: Path) -> None:
+    """torch reads the form of before 2020 where a file begins with it, and makes as large a tensor as it says."""
+    path = save_checkpoint(tmp_path, state(step=3), CONFIG, keep=2, best=False)
+    path.write_bytes(claiming(6, 2**31 - 1, "space") + path.read_bytes())
+    found = state()
+    load_checkpoint(path, found, CONFIG)
+    assert found.step == 3
 
 
 def test_a_checkpoint_that_unpacks_to_more_than_it_is(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from spacetime_env.data.split import Split
 from spacetime_env.envs.wrapper import SpaceTimeObservation
 from spacetime_env.evaluation import figures_json
 from spacetime_env.frames import resize
+from spacetime_env.models.classifier_file import read_classifiers
 from spacetime_env.models.folder import model_games
 from spacetime_env.models.settings import SeveralGamesError
 from spacetime_env.shipped import BundleError
@@ -102,10 +103,17 @@ def test_what_a_run_leaves(trained: Path, data: Config, file: Path) -> None:
             "z_what-classifier_4.joblib.pkl",
         ]
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
+        "best.classifiers.safetensors",
         "best.pt",
+        "step-0000060.classifiers.safetensors",
         "step-0000060.pt",
+        "step-0000120.classifiers.safetensors",
         "step-0000120.pt",
     ]
+    found = read_classifiers(run / "checkpoints" / "best.classifiers.safetensors")
+    assert sorted(found) == [f"{game}.{count}" for game in GAMES for count in (1, 4)]
+    for game in GAMES:
+        assert np.array_equal(found[f"{game}.4"].coef, load_model(model, game=game).classifier.coef)
 
 
 def test_figures_are_of_each_game_and_their_mean(trained: Path) -> None:

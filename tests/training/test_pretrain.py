@@ -34,6 +34,7 @@ from spacetime_env.evaluation.run_model import detect_all
 from spacetime_env.evaluation.truth import label_truth
 from spacetime_env.frames import resize
 from spacetime_env.locks import hold
+from spacetime_env.models.classifier_file import read_classifiers
 from spacetime_env.objects.tracker import Tracker
 from spacetime_env.shipped import find
 from spacetime_env.space import Space
@@ -141,6 +142,23 @@ def test_the_folder_loads_and_detects(whole: Path, data: Config, splits: tuple[S
     # The background is the mode of the training frames, at the network's size.
     background = resize(splits[0].background, (38, 32))[0].transpose(2, 0, 1)
     assert torch.equal(model.space.background.image, torch.from_numpy(background.copy()).float() / 255)
+
+
+def test_classifiers_beside_checkpoints(trained: Path, whole: Path) -> None:
+    """The best checkpoint has that of the finished model, which here is named on the same few frames."""
+    folder, model = trained / "run" / "checkpoints", load_model(trained / "model")
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "best.classifiers.safetensors",
+        "best.pt",
+        "step-0000100.classifiers.safetensors",
+        "step-0000100.pt",
+    ]
+    found = read_classifiers(folder / "best.classifiers.safetensors")
+    assert [*found] == ["1", "4"] and found["4"].class_names == model.class_names == ("Player", "Ball")
+    assert np.array_equal(found["4"].coef, model.classifier.coef)
+    assert np.array_equal(found["4"].intercept, model.classifier.intercept)
+    assert not np.array_equal(found["1"].coef, found["4"].coef)
+    assert not [*(whole / "run").rglob("*.safetensors")]  # nothing that it found is of a known object
 
 
 def test_scalars_and_pictures(whole: Path) -> None:
@@ -578,6 +596,9 @@ def test_a_class_that_the_labels_do_not_have(data: Config, splits: tuple[Split, 
         require_classes(wrong, splits[1])
     with pytest.raises(ConfigError, match=r"scene\.still: the ground truth of Pong has no 'Bal'"):
         require_classes(replace(data, scene=SceneConfig(still=("Bal",))), splits[1])
+    with pytest.raises(ConfigError, match=r"has no 'xxx.*; it has Player, Ball\.$") as caught:
+        require_classes(replace(data, scene=SceneConfig(still=("x" * 10**6,))), splits[1])
+    assert len(str(caught.value)) < 300
     require_classes(data, splits[1])
 
 

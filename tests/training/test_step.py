@@ -12,8 +12,9 @@ import torch
 from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
 from spacetime_env.space import CountMismatch, Space, Targets
 from spacetime_env.space.background import ComponentBackground
+from spacetime_env.space.batch import Batch
 from spacetime_env.training.examples import Examples, JointExamples, batches, joint_batches, require_examples
-from spacetime_env.training.step import behind_objects, make_optimizers, require_settings, train_step
+from spacetime_env.training.step import behind_objects, make_optimizers, mirrored, require_settings, train_step
 from tests.helpers.tiny import CONFIG, MODEL, make_space
 
 
@@ -235,13 +236,15 @@ def test_examples_that_cannot_be_trained_on() -> None:
         ({"few_shot": ()}, r"train.few_shot: expected numbers of 1 or more, got \[\]"),
         ({"few_shot": (4, 0)}, r"got \[4, 0\]"),
         ({"device": "gpu"}, "train.device: 'gpu' cannot be used"),
+        ({"device": "x" * 10**5}, "train.device: 'xxx"),
         ({"device": "meta"}, "train.device: 'meta' cannot be used"),
     ],
 )
 def test_settings_that_make_no_sense(change: dict[str, object], message: str) -> None:
     require_settings(Config())
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         require_settings(Config(train=replace(TrainConfig(), **change)))
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("subframes", [0, 1, 2])
@@ -370,3 +373,99 @@ def test_frames_that_share_a_background_are_of_one_stack(share: int) -> None:
     background = BackgroundConfig(kind="components", share=share)
     with pytest.raises(ConfigError, match=rf"share: expected a number that divides data.length, 3, got {share}"):
         require_settings(replace(CONFIG, model=replace(CONFIG.model, background=background)))
+
+
+LEARNED = replace(
+    MODEL, variant="space", frame_size=(38, 32), background=BackgroundConfig("linear", 2, 4, 2, 2, 4, 16, 8)
+)
+
+
+def test_the_background_goes_first() -> None:
+    """In its steps the foreground does not change, not even the statistics of its BatchNorm."""
+    config = replace(CONFIG, model=LEARNED, train=replace(CONFIG.train, background_first=0.5))
+    torch.manual_seed(0)
+    space = Space(LEARNED).train()
+    frames, targets = examples().batch(np.array([0, 2]), "cpu")
+    optimizers, mismatch = make_optimizers(space, config), CountMismatch(config.loss)
+    before = {name: value.clone() for name, value in space.state_dict().items()}
+    terms, output = train_step(space, optimizers, mismatch, frames, targets, config, 0.49)
+    assert output is None and terms.keys() == {"total", "gradient_norm", "nll", "kl_background"}
+    assert terms["total"] == terms["nll"] + terms["kl_background"]
+    after = space.state_dict()
+    assert {name.partition(".")[0] for name in after if not torch.equal(after[name], before[name])} == {"background"}
+    _, output = train_step(space, optimizers, mismatch, frames, targets, config, 0.5)
+    assert output is not None
+    assert not torch.equal(space.foreground.encoder.head.weight, before["foreground.encoder.head.weight"])
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_the_boundary_loss_follows_its_schedule(weight: float) -> None:
+    loss = replace(CONFIG.loss, boundary=Schedule(weight, 0.0, 0.6, 0.6), boundary_width=1)
+    config = replace(CONFIG, model=LEARNED, loss=loss)
+    frames, targets = examples().batch(np.array([1]), "cpu")
+
+    def step(progress: float) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        space, mismatch = Space(LEARNED).train(), CountMismatch(loss)
+        return train_step(space, make_optimizers(space, config), mismatch, frames, targets, config, progress)[0]
+
+    terms, later = step(0.6), step(0.61)
+    assert ("boundary" in terms) == (weight > 0) and "boundary" not in later
+    if weight:
+        rest = sum(value for name, value in terms.items() if name not in ("total", "gradient_norm", "boundary"))
+        assert terms["boundary"] > 0
+        assert terms["total"].item() == pytest.approx((rest + 2 * terms["boundary"]).item(), rel=1e-6)
+
+
+def test_a_presence_bias_is_where_cells_begin() -> None:
+    torch.manual_seed(0)
+    plain, few = Space(LEARNED).eval(), Space(replace(LEARNED, presence_bias=-2.0)).eval()
+    x = torch.rand(1, 3, 38, 32)
+    assert few.foreground.encoder.head.bias[8].item() == -2.0
+    assert few(x).foreground.latents.z_pres.max() < plain(x).foreground.latents.z_pres.min()
+
+
+def test_stacks_are_mirrored_with_their_targets() -> None:
+    made = examples()
+    frames, targets = made.batch(np.arange(5), "cpu")
+    torch.manual_seed(0)
+    flipped, wanted = mirrored(frames, targets, 4, Batch())
+    torch.manual_seed(0)
+    assert torch.equal(mirrored(frames, targets, 4, Batch())[0], flipped)  # with torch's random numbers
+    changed = [not torch.equal(frames[i : i + 3], flipped[i : i + 3]) for i in range(0, 15, 3)]
+    assert 0 < sum(changed) < 5
+    for f in range(15):
+        if not changed[f // 3]:
+            assert torch.equal(frames[f], flipped[f]) and torch.equal(targets.z_where[f], wanted.z_where[f])
+            continue
+        assert torch.equal(frames[f].flip(2), flipped[f]) and torch.equal(targets.mask[f].flip(2), wanted.mask[f])
+        for row in range(4):
+            for column in range(4):
+                here, there = row * 4 + column, row * 4 + 3 - column
+                assert wanted.z_pres[f, there] == targets.z_pres[f, here]
+                w, h, x, y = targets.z_where[f, here].tolist()
+                assert wanted.z_where[f, there].tolist() == [w, h, -x, y]
+
+
+@pytest.mark.parametrize(("name", "value"), [("flip", True), ("background_first", 0.25)])
+def test_a_fixed_background_neither_goes_first_nor_is_mirrored(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"train\.{name}: only with a learned background"):
+        require_settings(replace(CONFIG, train=replace(CONFIG.train, **{name: value})))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: replace(c, game="Pong"), r"game is Pong, and data.pictures is here: give one or the other"),
+        (lambda c: replace(c, model=replace(c.model, subframes=2)), r"model.subframes: expected 1 with data.pictures"),
+        (
+            lambda c: replace(c, motion=replace(c.motion, foreground="rarity")),
+            r"motion.foreground: rarity counts the colours of a game",
+        ),
+    ],
+)
+def test_settings_of_games_do_not_go_with_pictures(change, message: str) -> None:
+    pictures = replace(CONFIG, game="", data=replace(CONFIG.data, pictures="here"))
+    require_settings(pictures)
+    with pytest.raises(ConfigError, match=message):
+        require_settings(change(pictures))
