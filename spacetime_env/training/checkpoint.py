@@ -82,7 +82,9 @@ def save_checkpoint(
         written = [folder / BEST, path] if best else [path]
         for name in written:
             write_atomically(name, lambda temporary: torch.save(content, temporary))
-        with torch.random.fork_rng(devices=[]):  # the training goes on as if nobody had looked
+        device = next(state.space.parameters()).device
+        # The training goes on as if nobody had looked: a folded encoder is made with weights that are drawn.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             classifiers = {} if state.classify is None else state.classify(state.space)
         for name in map(beside, written):
             if classifiers:
