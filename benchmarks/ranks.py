@@ -27,6 +27,7 @@ from spacetime_env.data.players import policy_for
 from spacetime_env.space.finite import require_finite
 from spacetime_env.training.game_data import gather
 from spacetime_env.training.launch import join
+from spacetime_env.training.loop import batch_of
 from spacetime_env.training.pretrain import start, training_data
 from spacetime_env.training.shared_batch import share
 from spacetime_env.training.step import train_step
@@ -118,7 +119,7 @@ def one(asked: argparse.Namespace) -> None:
         for step in range(asked.steps):
             if step == WARM:
                 wall, cpu = time.perf_counter(), time.process_time()
-            frames, targets = examples.batch(ranks.part(next(batches)), config.train.device)
+            frames, targets = batch_of(examples, ranks.part(next(batches)), config, state.space.batch)
             progress = step / config.train.steps
             terms, _ = train_step(
                 state.space, state.optimizers, state.mismatch, frames, targets, config, progress, ranks
