@@ -23,11 +23,13 @@ class Interrupt:
     Args:
         *signals: such as ``signal.SIGINT``, which Ctrl-C sends.
         notice: printed at the first signal.
+        patient: the second signal has no effect either, nor one after the block, if the first came within it. So it
+            is where one Ctrl-C sends two.
     """
 
-    def __init__(self, *signals: signal.Signals, notice: str = "") -> None:
+    def __init__(self, *signals: signal.Signals, notice: str = "", patient: bool = False) -> None:
         self.asked = False
-        self._signals, self._notice = signals, notice
+        self._signals, self._notice, self._patient = signals, notice, patient
         self._before: dict[signal.Signals, _Handler] = {}  # the handlers that ours stand in for
 
     def __enter__(self) -> Interrupt:
@@ -44,7 +46,10 @@ class Interrupt:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        self._restore()
+        if self._patient:
+            self._before = dict.fromkeys(self._before, signal.SIG_IGN)
+        else:
+            self._restore()
         if self._notice:
             print(self._notice)
 

@@ -14,9 +14,11 @@ from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.games import canonical
 from spacetime_env.shipped import folders
+from spacetime_env.training.launch import join
 from spacetime_env.training.loop import TrainingError
 from spacetime_env.training.pretrain import pretrain
 from spacetime_env.training.published import import_upstream
+from spacetime_env.training.ranks import RankError, Ranks, Told
 from spacetime_env.training.sweep import run_sweep
 from spacetime_env.training.sweep_plan import plan
 
@@ -27,6 +29,7 @@ EXAMPLES = """examples:
   python pretrain_space.py --game Pong --from models/pong --out models/my-pong
   python pretrain_space.py --game Pong --import-upstream atari_pong.pth
   python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
+  torchrun --standalone --nproc-per-node=2 pretrain_space.py --config configs/pong.yaml
 
 A sweep does every combination, one after the other, in runs/sweep/<name>/<settings>/ with the model in model/ there,
 and writes table.csv and table.md. Values are split at commas that are outside of brackets and quotes:
@@ -104,20 +107,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_intermixed_args(argv)
     command = shown("python", "pretrain_space.py", words=sys.argv[1:] if argv is None else argv)
-    return exit_status("pretrain_space.py", lambda: run(options, command), errors=(TrainingError,), resumes=True)
+    errors = (TrainingError, RankError)
+    return exit_status("pretrain_space.py", lambda: run_ranks(options, command), errors=errors, resumes=True)
 
 
-def run(options: argparse.Namespace, command: str) -> int:
+def run_ranks(options: argparse.Namespace, command: str) -> int:
+    """:func:`run` in this process, and in others if torchrun started them. Rank 0 alone prints, errors too."""
+    try:
+        with join() as ranks, ranks.quiet():
+            try:
+                return run(options, command, ranks)
+            except TrainingError as error:  # nan or Ctrl-C, which all ranks agreed on
+                raise ranks.told(error) from None
+    except Told as told:
+        return told.exit_status
+
+
+def run(options: argparse.Namespace, command: str, ranks: Ranks) -> int:
     """Train as the command line asks; the exit status.
 
     Args:
         command: the command line as cards show it.
+        ranks: the processes that train.
 
     Raises:
         ValueError, TrainingError, OSError: in plain sentences. After Ctrl-C it is Interrupted.
     """
+    ranks.each(lambda: require_alone(options, ranks))
     restart, export = options.restart, options.export_classifier
-    path, overrides = (options.config, []) if options.config else config_of(options.game)
+    path, overrides = (options.config, []) if options.config else ranks.each(lambda: config_of(options.game))
     overrides += options.overrides
     if options.start is not None:
         text = json.dumps(options.start, ensure_ascii=False)  # in YAML a text, whatever it is
@@ -129,8 +147,8 @@ def run(options: argparse.Namespace, command: str) -> int:
             raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
         sweep = plan(path, overrides, options.sweep, options.run)
         return 1 if run_sweep(sweep, restart, command, export) else 0
-    config = load_config(path, overrides)
-    say_where(pretrain(config, options.out, options.run, restart, None, command, export), config)
+    config = ranks.each(lambda: load_config(path, overrides))
+    say_where(pretrain(config, options.out, options.run, restart, None, command, export, ranks=ranks), config)
     return 0
 
 
@@ -155,3 +173,20 @@ def say_where(folder: Path, config: Config) -> None:
         return
     called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
     print(f"In this directory, environments take it as model={str(called)!r}.")
+
+
+def require_alone(options: argparse.Namespace, ranks: Ranks) -> None:
+    """Refuse options that are not for several processes.
+
+    Raises:
+        ConfigError: there are several, and one is given.
+    """
+    if ranks.size == 1:
+        return
+    if options.sweep is not None:
+        raise ConfigError(
+            "--sweep: several processes share the steps of one run, and a sweep has many. Start it without torchrun, "
+            "or give the runs one by one."
+        )
+    if options.import_upstream is not None:
+        raise ConfigError("--import-upstream trains nothing that processes could share. Start it without torchrun.")

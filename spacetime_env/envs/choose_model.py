@@ -73,13 +73,13 @@ def load_for(model: str | ObjectModel, game: str | None, device: str | None = No
     from spacetime_env.models.folder import load_model
     from spacetime_env.models.settings import SeveralGamesError
 
-    where = "cpu" if device is None else device
+    asked = {} if device is None else {"device": device}
     try:
-        return load_model(model, device=where)
+        return load_model(model, **asked)
     except SeveralGamesError:
         if game is None:
             raise
-    return load_model(model, game, where)
+    return load_model(model, game, **asked)
 
 
 def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spacetime_env.config import ConfigError, ModelConfig
+from spacetime_env.space.batch import Batch
 
 
 class BackgroundOutput(NamedTuple):
@@ -61,11 +62,15 @@ class ComponentBackground(nn.Module):
 
     An LSTM infers a mask latent for each component, and stick-breaking turns them into masks. A VAE paints what each
     mask covers. The priors are autoregressive over the components.
+
+    Attributes:
+        batch: as that of :class:`~spacetime_env.space.foreground.Foreground`.
     """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         bg = config.background
+        self.batch = Batch()
         self.components = bg.components
         self.share = bg.share
         if bg.components < 2:
@@ -125,7 +130,7 @@ class ComponentBackground(nn.Module):
         batch, count = len(frames), self.components
 
         def draw(mean: Tensor, std: Tensor) -> Tensor:
-            return mean + std * torch.randn_like(std) if sample else mean
+            return mean + std * self.batch.normal(std) if sample else mean
 
         features = self.image_enc(frames)
         z_mask = self.z_mask_0.expand(batch, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spacetime_env.config import ModelConfig
+from spacetime_env.space.batch import Batch
 from spacetime_env.space.encoders import GlimpseDecoder, GlimpseEncoder, ImageEncoder
-from spacetime_env.space.finite import require_finite
 from spacetime_env.space.latents import HEAD, PRES_SCALE, Latents, Objects
 from spacetime_env.space.renderer import render
 from spacetime_env.space.transforms import extract_glimpses
@@ -39,13 +40,18 @@ class ForegroundOutput:
 
 
 class Foreground(nn.Module):
-    """Infers the objects of a frame and draws them again."""
+    """Infers the objects of a frame and draws them again.
+
+    Attributes:
+        batch: what frames in training are part of; another one where several processes share a batch.
+    """
 
     offset: Tensor
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self.batch = Batch()
         self.encoder = ImageEncoder(config)
         self.glimpse_encoder = GlimpseEncoder(config)
         self.glimpse_decoder = GlimpseDecoder(config)
@@ -81,9 +87,9 @@ class Foreground(nn.Module):
         pres = torch.tanh(raw[..., HEAD.pres])
         scale, shift, depth = scale_mean, shift_mean, depth_mean
         if sample:
-            scale = scale + scale_std * torch.randn_like(scale)
-            shift = shift + shift_std * torch.randn_like(shift)
-            depth = depth + depth_std * torch.randn_like(depth)
+            scale = scale + scale_std * self.batch.normal(scale)
+            shift = shift + shift_std * self.batch.normal(shift)
+            depth = depth + depth_std * self.batch.normal(depth)
         center = (self.offset + torch.tanh(shift)) * (2 / self.config.grid) - 1
         z_where_pure = torch.cat((torch.sigmoid(scale), center), dim=2)
         z_where, logit = z_where_pure, pres
@@ -92,7 +98,7 @@ class Foreground(nn.Module):
             logit = (1 - s) * pres + s * (hints.z_pres * 2 - 1)
             z_where = (1 - s) * z_where_pure + s * hints.z_where
         logit = PRES_SCALE * logit
-        z_pres = torch.sigmoid((logit + _logistic(logit)) / tau) if sample else torch.sigmoid(logit)
+        z_pres = torch.sigmoid((logit + _logistic(self.batch.uniform(logit))) / tau) if sample else torch.sigmoid(logit)
         all_cells = torch.ones(z_pres.shape[:2], dtype=torch.bool, device=z_pres.device).nonzero(as_tuple=True)
         return Latents(
             z_pres=z_pres,
@@ -162,6 +168,9 @@ class Foreground(nn.Module):
         Returns:
             The image (B, 3, H, W) and alpha (B, 1, H, W), both in [0, 1]; and the border (B, 1, H, W) or None.
         """
+        if not len(z_what):  # all objects of the batch are in the parts of other processes
+            nothing = z_what.new_zeros(len(latents.z_pres), 5, *self.config.frame_size)
+            return nothing[:, :3], nothing[:, 3:4], nothing[:, 4:] if border else None
         color, alpha = self.glimpse_decoder(z_what)
         z_pres = latents.of_encoded(latents.z_pres)[..., None, None]
         alpha = alpha * z_pres
@@ -199,11 +208,11 @@ class Foreground(nn.Module):
             NotFiniteError: the network has diverged, and a box is nan or inf.
         """
         latents = self.infer(frames, hints, tau, sample, background)
-        require_finite({"z_where": latents.z_where})  # such a box cannot be drawn
-        frame, cell = self._present(latents)
+        batch = self.batch if self.training else Batch()
+        frame, cell, rows = self._present(latents, batch)
         latents = replace(latents, frame=frame, cell=cell)
         mean, std = self.encode_glimpses(frames, frame, latents.of_encoded(latents.z_where))
-        z_what = mean + std * torch.randn_like(std) if sample else mean
+        z_what = mean + std * batch.normal(std, rows) if sample else mean
         image, alpha_pure, edges = self.draw(latents, z_what, border)
         everywhere = latents.z_what.index_put((frame, cell), z_what)
         latents = replace(latents, z_what=everywhere, z_what_mean=mean, z_what_std=std)
@@ -213,8 +222,12 @@ class Foreground(nn.Module):
         return ForegroundOutput(latents, image, alpha, alpha_pure, edges)
 
     @torch.no_grad()
-    def _present(self, latents: Latents) -> tuple[Tensor, Tensor]:
-        """The cells to encode and draw, at least one: their frame and their place in the grid, (M,) each."""
+    def _present(self, latents: Latents, batch: Batch) -> tuple[Tensor, Tensor, Sequence[int]]:
+        """The cells to encode and draw, at least one in a batch.
+
+        Returns:
+            Their frame and their place in the grid, (M,) each, and what :meth:`Batch.settle` says.
+        """
         z_pres = latents.z_pres.squeeze(2)
         limit, least = self.config.max_objects, self.config.min_presence
         chosen = torch.ones_like(z_pres, dtype=torch.bool)
@@ -223,10 +236,9 @@ class Foreground(nn.Module):
             chosen = torch.zeros_like(chosen).scatter_(1, best, True)
         if least > 0:  # the probability decides and not its sample, which may be large by chance
             chosen &= latents.z_pres_logit.squeeze(2) > _logit(least)
-            if not chosen.any():
-                chosen.view(-1)[z_pres.argmax()] = True
+        rows = batch.settle({"z_where": latents.z_where}, chosen, z_pres)  # a box that is not finite cannot be drawn
         frame, cell = chosen.nonzero(as_tuple=True)
-        return frame, cell
+        return frame, cell, rows
 
     def _pad(self, z_where: Tensor) -> Tensor:
         """(M, 4) boxes with ``box_padding`` pixels more on each side, so that an object's edge is inside."""
@@ -256,7 +268,7 @@ def raw_presence(probability: float) -> float:
     return math.atanh(share) if abs(share) < 1 else math.copysign(math.inf, share)
 
 
-def _logistic(like: Tensor) -> Tensor:
-    """Noise of the standard logistic distribution, in the shape of ``like``."""
-    uniform = torch.rand_like(like).clamp(1e-6, 1 - 1e-6)
+def _logistic(uniform: Tensor) -> Tensor:
+    """Noise of the standard logistic distribution, from noise that is uniform in [0, 1)."""
+    uniform = uniform.clamp(1e-6, 1 - 1e-6)
     return torch.log(uniform) - torch.log1p(-uniform)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spacetime_env.config import ConfigError, ModelConfig
 from spacetime_env.space.background import BackgroundOutput, Gaussian, elu_stack, kl_sum, stick_breaking, with_shared
+from spacetime_env.space.batch import Batch
 
 
 class LinearBackground(nn.Module):
@@ -18,6 +19,9 @@ class LinearBackground(nn.Module):
     Masks are decoded at ``mask_size`` as logits and enlarged as logits, so that their edges stay sharp. A component is
     a colour that changes linearly over the frame, sigmoid(a + b x + c y) in each channel: walls and floors with their
     light, but no objects. Latents and priors are those of :class:`~spacetime_env.space.background.ComponentBackground`.
+
+    Attributes:
+        batch: as that of :class:`~spacetime_env.space.foreground.Foreground`.
     """
 
     basis: Tensor
@@ -27,6 +31,7 @@ class LinearBackground(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         bg = config.background
+        self.batch = Batch()
         self.components, self.share = bg.components, bg.share
         self.frame_size, self.input_size = config.frame_size, bg.input_size
         _require(config)
@@ -72,7 +77,7 @@ class LinearBackground(nn.Module):
         tiny = shrink(small, self.input_size // 2).unsqueeze(1).expand(-1, count, -1, -1, -1).flatten(0, 1)
         low = shrink(masks.flatten(0, 1), self.input_size // 2)
         comp_mean, comp_std = self.comp_encoder(torch.cat(((low + 1e-5).log(), tiny), dim=1))
-        z_comp = comp_mean + comp_std * torch.randn_like(comp_std) if sample else comp_mean
+        z_comp = comp_mean + comp_std * self.batch.normal(comp_std) if sample else comp_mean
         colors = self.comp_decoder(z_comp).float().view(batch, count, 3, 3)  # channel, coefficient
         components = torch.sigmoid(torch.einsum("bkcd,dhw->bkchw", colors, self.basis))
 
@@ -92,7 +97,7 @@ class LinearBackground(nn.Module):
         for _ in range(self.components):
             state = self.rnn(torch.cat((z, features), dim=1), state)
             mean, std = self.predict_mask(state[0])
-            z = mean + std * torch.randn_like(std) if sample else mean
+            z = mean + std * self.batch.normal(std) if sample else mean
             drawn.append(z)
             posteriors.append((mean, std))
         return drawn, posteriors

@@ -14,6 +14,7 @@ from spacetime_env.config import ModelConfig
 from spacetime_env.files import shown_text
 from spacetime_env.frames import from_rows
 from spacetime_env.space.background import BackgroundOutput, ComponentBackground, FixedBackground
+from spacetime_env.space.batch import Batch
 from spacetime_env.space.encoders import FoldedEncoder
 from spacetime_env.space.foreground import Foreground, ForegroundOutput, Hints
 from spacetime_env.space.latents import Objects
@@ -83,6 +84,17 @@ class Space(nn.Module):
         foreground = self.foreground(frames, hints, tau, sample, seen, border)
         image = foreground.alpha * foreground.image + (1 - foreground.alpha) * background.image
         return SpaceOutput(foreground, background, image)
+
+    @property
+    def batch(self) -> Batch:
+        """What the frames in training are a part of."""
+        return self.foreground.batch
+
+    def share(self, batch: Batch) -> None:
+        """Let the frames in training be a part of ``batch``, which several processes share."""
+        self.foreground.batch = batch
+        if isinstance(self.background, (ComponentBackground, LinearBackground)):
+            self.background.batch = batch
 
     @property
     def image(self) -> Tensor | None:

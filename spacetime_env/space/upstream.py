@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from spacetime_env.files import FileError, read_bytes, shown_names, shown_path, 
 from spacetime_env.files.old_tensors import read_tensors_of_any_form
 from spacetime_env.space.network import Space
 
+Variant = Literal["space", "space+motion", "space+motion+continuity"]
 MOST_BYTES = 1 << 28  # of a checkpoint, and of its tensors; that of the published network has 20 MB, or 60 with Adam's
 SOURCE = "the weights of this checkpoint of the published code"
 # Upstream's name -> ours. Heads that are one layer here are joined afterwards.
@@ -45,7 +46,9 @@ _UNUSED = re.compile(
 )
 
 
-def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components: int = 3) -> Space:
+def load_upstream(
+    source: str | os.PathLike[str] | Mapping[str, Any], components: int = 3, variant: Variant = ModelConfig.variant
+) -> Space:
     """Build a :class:`Space` of the published size from a checkpoint of the published code.
 
     Published models see frames in BGR order; the network's ``config.color_order`` says so, and
@@ -56,20 +59,21 @@ def load_upstream(source: str | os.PathLike[str] | Mapping[str, Any], components
             more memory than :data:`MOST_BYTES`.
         components: K of the background. It cannot be read from the weights, since all components share them. The
             published configs use 3 for Pong and 5 by default. Objects are found without it.
+        variant: what it was trained with. The weights do not tell, and nothing that is found depends on it.
 
     Raises:
         ValueError: not such a checkpoint, or one of a variant that this package does not have.
     """
     if isinstance(source, Mapping):
-        return _build(_strip(source), components)
+        return _build(_strip(source), components, variant)
     state = _strip(_read(Path(source)))
     try:
-        return _build(state, components)
+        return _build(state, components, variant)
     except ValueError as error:
         raise ValueError(f"{shown_path(source)}: {error}") from None
 
 
-def _build(state: Mapping[str, Tensor], components: int) -> Space:
+def _build(state: Mapping[str, Tensor], components: int, variant: Variant) -> Space:
     """See :func:`load_upstream`; ``state`` as :func:`_strip` gives it."""
     if "fg_module.z_what_net.enc_what.weight" not in state or "fg_module.img_encoder.offset" not in state:
         raise ValueError(
@@ -84,7 +88,7 @@ def _build(state: Mapping[str, Tensor], components: int) -> Space:
             raise ValueError(
                 "this checkpoint was trained with motion as an input (motion_input), which is not supported."
             )
-        config, tensors = _config(state, components), _rename(state)
+        config, tensors = replace(_config(state, components), variant=variant), _rename(state)
         with torch.device("meta"):  # without numbers: its size is not known to be that of the file yet
             described = Space(config)
     except (LookupError, TypeError, RuntimeError, ArithmeticError) as error:  # a tensor is missing, or of another shape

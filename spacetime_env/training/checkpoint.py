@@ -16,6 +16,7 @@ from spacetime_env.files.tensors import read_tensors, require_optimizer
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.classifier_file import write_classifiers
 from spacetime_env.space import CountMismatch, Space
+from spacetime_env.training.ranks import Ranks, set_random_state
 
 BEST = "best.pt"
 MOST_BYTES = 1 << 32  # of a checkpoint
@@ -43,13 +44,21 @@ class State:
     classify: Callable[[Space], Mapping[str, LinearClassifier]] | None = None
 
 
-def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best: bool) -> Path:
+def save_checkpoint(
+    folder: Path,
+    state: State,
+    config: Config,
+    keep: int,
+    best: bool,
+    random_states: Sequence[Mapping[str, torch.Tensor]] = (),
+) -> Path:
     """Write ``step-0000123.pt`` and remove all checkpoints but the last ``keep`` and the best.
 
     The classifiers of ``state.classify`` are written beside it, and removed with it.
 
     Args:
         best: also write it as ``best.pt``.
+        random_states: of all ranks, where several processes train, see :meth:`Ranks.random_states`.
 
     Raises:
         CheckpointError: it cannot be written; the earlier ones are still there.
@@ -65,13 +74,17 @@ def save_checkpoint(folder: Path, state: State, config: Config, keep: int, best:
         "start": state.start,
         "rng": torch.get_rng_state(),
     }
+    if random_states:
+        content["ranks"] = [dict(one) for one in random_states]
     path = folder / f"step-{state.step:07d}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / BEST, path] if best else [path]
         for name in written:
             write_atomically(name, lambda temporary: torch.save(content, temporary))
-        with torch.random.fork_rng(devices=[]):  # the training goes on as if nobody had looked
+        device = next(state.space.parameters()).device
+        # The training goes on as if nobody had looked: a folded encoder is made with weights that are drawn.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             classifiers = {} if state.classify is None else state.classify(state.space)
         for name in map(beside, written):
             if classifiers:
@@ -127,8 +140,12 @@ def resume(folder: Path, state: State, config: Config) -> Path | None:
     return None
 
 
-def load_checkpoint(path: Path, state: State, config: Config) -> None:
+def load_checkpoint(path: Path, state: State, config: Config, ranks: Ranks | None = None) -> None:
     """Load a checkpoint into ``state``, with the state of torch's random numbers. Nothing is changed if it raises.
+
+    Args:
+        ranks: the processes that train. Each goes on with random numbers of its own, if as many processes saved the
+            checkpoint. Otherwise all go on with those of rank 0, and draw the same ones anyway.
 
     Raises:
         CheckpointError: it cannot be read, or has a value of another type, shape or range.
@@ -153,6 +170,8 @@ def load_checkpoint(path: Path, state: State, config: Config) -> None:
     state.step, state.best, state.seconds = content["step"], content["best"], content["seconds"]
     state.start = shown_text(content.get("start", ""), 2000)  # one of an earlier version has none
     torch.set_rng_state(content["rng"])
+    if ranks is not None and len(content.get("ranks", ())) == ranks.size:
+        set_random_state(content["ranks"][ranks.rank])
 
 
 def load_weights(path: Path, space: Space) -> None:
@@ -193,7 +212,11 @@ def _require_state(content: Mapping[str, Any], state: State) -> None:
         raise ValueError(f"expected mismatch to be a list of numbers, got {shown(content['mismatch'])}")
     if not isinstance(content.get("start", ""), str):
         raise ValueError(f"expected start to be a text, got {shown(content['start'])}")
-    torch.Generator().set_state(content["rng"])  # one of its own: it only tries
+    for number in [content["rng"], *(one["cpu"] for one in content.get("ranks", ()))]:
+        torch.Generator().set_state(number)  # one of its own: it only tries
+    for one in content.get("ranks", ()):
+        if "cuda" in one and torch.cuda.is_initialized():
+            torch.Generator("cuda").set_state(one["cuda"])
 
 
 def _require_settings(groups: Sequence[Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> None:

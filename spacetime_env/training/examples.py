@@ -44,6 +44,10 @@ class Examples:
         if isinstance(space.background, FixedBackground):
             space.background.image.copy_(torch.from_numpy(self.background).float() / 255)
 
+    def stacks(self, batch_size: int) -> int:
+        """The stacks in each batch: ``batch_size``, or all if there are fewer."""
+        return min(batch_size, len(self.frames))
+
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
         """The ``index`` of each batch from step ``start`` on, without end; see :func:`batches`."""
         return batches(len(self.frames), batch_size, seed, start)
@@ -72,6 +76,10 @@ class JointExamples:
 
     def set_background(self, space: Space) -> None:
         """Does nothing: with a fixed background, :meth:`batch` gives each frame that of its game."""
+
+    def stacks(self, batch_size: int) -> int:
+        """The stacks in each batch: ``batch_size``."""
+        return batch_size
 
     def order(self, batch_size: int, seed: int, start: int) -> Iterator[np.ndarray]:
         """The ``index`` of each batch from step ``start`` on, without end; see :func:`joint_batches`."""

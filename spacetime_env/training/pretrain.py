@@ -6,6 +6,7 @@ labels, by clusters), writes the folder that :func:`spacetime_env.load_model` re
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import time
@@ -15,22 +16,24 @@ from pathlib import Path
 import torch
 
 from spacetime_env import files
-from spacetime_env.config import Config
+from spacetime_env.config import Config, ConfigError
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.players import Player, policy_for
 from spacetime_env.evaluation import figures_json
-from spacetime_env.locks import hold
+from spacetime_env.locks import Lock, hold
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.weights import require_model_folder
 from spacetime_env.shipped import is_shipped
 from spacetime_env.space import CountMismatch, Space
-from spacetime_env.training.checkpoint import BEST, CheckpointError, State, load_weights, resume
+from spacetime_env.training.checkpoint import BEST, CheckpointError, State, load_weights
 from spacetime_env.training.checkpoint import checkpoints as checkpoints_in
 from spacetime_env.training.examples import Examples, JointExamples, require_examples, with_background
 from spacetime_env.training.finish import finish
 from spacetime_env.training.game_data import GameData, data_key, gather
 from spacetime_env.training.loop import Validate, train_loop
 from spacetime_env.training.provenance import as_yaml, provenance
+from spacetime_env.training.ranks import Ranks
+from spacetime_env.training.shared_batch import resume_all, share
 from spacetime_env.training.start import Source, read_source, take
 from spacetime_env.training.step import make_optimizers, require_settings
 from spacetime_env.training.validation import mean_scores, quick_classifiers, quick_scores
@@ -47,6 +50,7 @@ def pretrain(
     command: str = "",
     export_classifier: bool = False,
     gathered: dict[str, GameData] | None = None,
+    ranks: Ranks | None = None,
 ) -> Path:
     """Train a model and write its folder.
 
@@ -61,6 +65,8 @@ def pretrain(
             ``train.few_shot``, if there are labels.
         gathered: the data of earlier runs, by :func:`data_key`; the data of this run are added. Reading them anew takes
             as long as a thousand steps.
+        ranks: the processes that train together, as :func:`spacetime_env.training.launch.join` gives them; all of them
+            call this function. None: this one trains alone.
 
     Returns:
         The model folder.
@@ -68,36 +74,70 @@ def pretrain(
     Raises:
         ConfigError, DatasetError, TrainingError, CheckpointError, NothingFoundError, BundleError: each with a sentence
             that says what to do.
-        LockError: another process trains in the same run folder.
+        LockError, RankError: another process trains in the same run folder; another rank has an error, or is gone.
     """
-    began = time.perf_counter()
-    require_settings(config)
+    began, ranks = time.perf_counter(), ranks or Ranks()
+    players = ranks.each(lambda: players_of(config, policy, ranks))
     name, each = run_name(config), each_game(config)
-    policy = policy or policy_for(config.data.agent)
-    eval_policy = policy_for(config.data.eval_agent, "data.eval_agent")
     run = Path(run or Path("runs") / name)
     out = Path(out) if out else default_folder(name, run)
-    require_model_folder(out)
-    run.mkdir(parents=True, exist_ok=True)
-    with hold(run):
-        checkpoints = run / "checkpoints"
-        if restart:
-            forget(run)
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        files.sweep(checkpoints, time.time() - 3600)
-        torch.set_num_threads(config.train.threads)
+    checkpoints = run / "checkpoints"
+    with contextlib.ExitStack() as held:
+        ranks.only(lambda: held.enter_context(hold_run(run, out, restart)))
+        ranks.each(lambda: require_seen(checkpoints))
+        torch.set_num_threads(ranks.threads(config.train.threads))
 
-        source = asked_source(config, checkpoints)
-        games = gather_games(each, policy, eval_policy, {} if gathered is None else gathered)
+        source = ranks.only(lambda: asked_source(config, checkpoints))
+        games = ranks.first(lambda: gather_games(each, *players, {} if gathered is None else gathered))
         config, examples, validate = training_data(config, games)
+        ranks.each(lambda: ranks.require_batch(examples.stacks(config.train.batch_size)))
         data_seconds = time.perf_counter() - began
 
         state = start(config, examples, classify_with(config, games))
-        resume_or_take(run, state, config, source)
-        files.write_atomically(run / "run.yaml", as_yaml(provenance(config, state.start)))
-        train_loop(config, state, examples, validate, run)
-        use_best(checkpoints, state)
-        return finish(config, state, games, out, run, data_seconds, command, export_classifier)
+        share(state, ranks)
+        resume_or_take(run, state, config, source, ranks)
+        ranks.only(lambda: files.write_atomically(run / "run.yaml", as_yaml(provenance(config, state.start))))
+        train_loop(config, state, examples, validate, run, ranks)
+        ranks.only(lambda: use_best(checkpoints, state))
+        done = ranks.only(lambda: finish(config, state, games, out, run, data_seconds, command, export_classifier))
+        return done or out
+
+
+def players_of(config: Config, policy: Player | None, ranks: Ranks) -> tuple[Player, Player]:
+    """The players of the training and of the validation data, if the settings can be trained with.
+
+    Raises:
+        ConfigError: they cannot, or there is no such player.
+    """
+    ranks.use(config.train.device)
+    require_settings(config)
+    ranks.require_batch(config.train.batch_size)
+    return policy or policy_for(config.data.agent), policy_for(config.data.eval_agent, "data.eval_agent")
+
+
+def hold_run(run: Path, out: Path, restart: bool) -> Lock:
+    """Make the folder of a run and keep other trainings out of it; see :func:`pretrain`."""
+    require_model_folder(out)
+    run.mkdir(parents=True, exist_ok=True)
+    lock = hold(run)
+    if restart:
+        forget(run)
+    (run / "checkpoints").mkdir(parents=True, exist_ok=True)
+    files.sweep(run / "checkpoints", time.time() - 3600)
+    return lock
+
+
+def require_seen(folder: Path) -> None:
+    """Refuse to train where a folder that rank 0 made is not there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: made by process 0, and not there for another one. Several machines need the same files: give "
+            "--run and data.root on a file system that all of them see."
+        )
 
 
 def default_folder(name: str, run: Path) -> Path:
@@ -167,13 +207,23 @@ def asked_source(config: Config, checkpoints: Path) -> Source | None:
     return read_source(config.train.start, config.model.background.components)
 
 
-def resume_or_take(run: Path, state: State, config: Config, source: Source | None) -> None:
-    """Resume a run, or give a new one the weights of :func:`asked_source`; what was done is printed."""
-    if resume(run / "checkpoints", state, config) is not None:
+def resume_or_take(run: Path, state: State, config: Config, source: Source | None, ranks: Ranks) -> None:
+    """Resume a run, or give a new one the weights of :func:`asked_source`; what was done is printed.
+
+    Args:
+        source: of rank 0. The other ranks get its weights from rank 0.
+    """
+
+    def taken() -> None:
+        if source is not None:
+            state.start = take(source, state.space)
+            print(state.start)
+
+    if resume_all(run / "checkpoints", state, config, ranks):
         print(f"resuming {run} at step {state.step} of {config.train.steps}")
-    elif source is not None:
-        state.start = take(source, state.space)
-        print(state.start)
+    elif config.train.start is not None:
+        ranks.only(taken)
+        ranks.same(state.space)
 
 
 def classify_with(config: Config, games: Mapping[str, GameData]) -> Classify:

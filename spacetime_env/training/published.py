@@ -39,8 +39,8 @@ def import_upstream(
     splits. The network is as published: its frames are BGR.
 
     Args:
-        config: of one game. Its ``model`` is not used, but for ``model.background.components``, which the weights do
-            not tell.
+        config: of one game. Of its ``model`` only ``variant`` and ``background.components`` are used, which the weights
+            do not tell.
         checkpoint: a ``.pth`` file. Nothing but tensors is unpickled.
         out: the model folder; None: ``models/<name>-upstream``.
         run: the folder for tables; None: ``runs/<name>-upstream``.
@@ -63,7 +63,8 @@ def import_upstream(
     name = f"{run_name(config)}{SUFFIX}"
     out, run = Path(out or Path("models") / name), Path(run or Path("runs") / name)
     require_model_folder(out)
-    space, title = load_upstream(checkpoint, config.model.background.components), titled(Path(checkpoint))
+    space = load_upstream(checkpoint, config.model.background.components, config.model.variant)
+    title = titled(Path(checkpoint))
     ((game, own),) = each_game(config).items()
     own = replace(own, model=space.config, train=replace(own.train, steps=0, start=str(checkpoint)))
     torch.set_num_threads(own.train.threads)

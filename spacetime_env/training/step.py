@@ -9,8 +9,10 @@ from torch import Tensor
 from spacetime_env.config import Config, ConfigError
 from spacetime_env.config.games import pictures_name
 from spacetime_env.space import CountMismatch, Hints, Space, SpaceOutput, Targets, objective
+from spacetime_env.space.batch import Batch
 from spacetime_env.space.device import DeviceError, require_device
 from spacetime_env.space.objective import background_objective
+from spacetime_env.training.ranks import Ranks
 
 
 def make_optimizers(space: Space, config: Config) -> list[torch.optim.Optimizer]:
@@ -32,6 +34,7 @@ def train_step(
     targets: Targets,
     config: Config,
     progress: float,
+    ranks: Ranks | None = None,
 ) -> tuple[dict[str, Tensor], SpaceOutput | None]:
     """Forward, backward and one update of the weights; in the first steps of the background alone, if it goes first.
 
@@ -41,10 +44,12 @@ def train_step(
         frames: (B, 3, h, w) float in [0, 1], in the model's colour order.
         targets: of these frames.
         progress: fraction of the training that is done, 0 to 1; all schedules follow it.
+        ranks: the processes that have a part of the batch each; None: this one has the whole batch.
 
     Returns:
         Scalar tensors by name: the losses, their weighted sum ``total``, and ``gradient_norm`` before clipping. And
-        the network's output before the update; None where the background trained alone.
+        the network's output before the update; None where the background trained alone. With several ranks, losses and
+        output are of the frames of this one.
 
     Raises:
         NotFiniteError: the network has diverged, and a box is nan or inf.
@@ -64,7 +69,7 @@ def train_step(
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(space.parameters(), config.train.clip_norm)
+    norm = (ranks or Ranks()).clip_gradients(space, config.train.clip_norm)
     factor = config.train.decay.at(progress)
     rates = (config.train.learning_rate, config.train.background_learning_rate)
     for optimizer, rate in zip(optimizers, rates, strict=False):  # without gradients a step changes nothing
@@ -91,15 +96,16 @@ def drawn(space: Space, frames: Tensor, targets: Targets, config: Config, progre
     )
 
 
-def mirrored(frames: Tensor, targets: Targets, grid: int) -> tuple[Tensor, Targets]:
-    """A batch in which each stack is mirrored, left and right, with probability 0.5, drawn with torch's random numbers.
+def mirrored(frames: Tensor, targets: Targets, grid: int, batch: Batch) -> tuple[Tensor, Targets]:
+    """A batch in which each stack is mirrored, left and right, with probability 0.5.
 
     Args:
         frames: (B, 3, h, w).
         targets: of these frames, without backgrounds of their own.
         grid: G.
+        batch: draws the numbers that decide.
     """
-    chosen = torch.rand(len(frames) // targets.length, device=frames.device) < 0.5
+    chosen = batch.uniform(frames.new_empty(len(frames) // targets.length)) < 0.5
     flip = chosen.repeat_interleave(targets.length)
 
     def either(one: Tensor, other: Tensor) -> Tensor:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from spacetime_env.commands.pretrain import config_of, main
-from spacetime_env.config import load_config
+from spacetime_env.commands.pretrain import config_of, main, parser, require_alone
+from spacetime_env.config import ConfigError, load_config
+from spacetime_env.training.ranks import Ranks
 
 
 def test_a_game_has_its_own_file():
@@ -28,3 +29,11 @@ def test_a_game_or_a_file_and_not_both(argv, capsys):
     with pytest.raises(SystemExit):
         main(argv)
     assert "--game" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--sweep", "seed=0,1"], ["--import-upstream", "a.pth"]])
+def test_what_is_not_for_several_processes(words):
+    options = parser().parse_args(["--game", "Pong", *words])
+    require_alone(options, Ranks())
+    with pytest.raises(ConfigError, match=f"{words[0]}.* without torchrun"):
+        require_alone(options, Ranks(rank=1, size=2))

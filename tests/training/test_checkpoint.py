@@ -78,9 +78,11 @@ def test_classifiers_lie_beside_their_checkpoints(tmp_path: Path) -> None:
 
     def classify(space: Space) -> dict[str, LinearClassifier]:
         assert space is made.space
+        torch.rand(1)
         return {} if made.step == 9 else {str(made.step): make_classifier(seed=made.step)}
 
     made.classify = classify
+    random = torch.get_rng_state()
     for made.step in (2, 4, 6):
         save_checkpoint(tmp_path, made, CONFIG, keep=2, best=made.step == 4)
     files = ["best", "step-0000004", "step-0000006"]
@@ -90,6 +92,7 @@ def test_classifiers_lie_beside_their_checkpoints(tmp_path: Path) -> None:
         assert found[0] == str(step) and (found[1].coef == make_classifier(seed=step).coef).all()
     made.step = 9
     save_checkpoint(tmp_path, made, CONFIG, keep=2, best=True)
+    assert torch.equal(torch.get_rng_state(), random)  # the training goes on with those that are saved
     assert names(tmp_path) == [
         "best.pt",
         "step-0000006.classifiers.safetensors",

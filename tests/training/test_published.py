@@ -76,6 +76,7 @@ def test_a_folder_is_made_loads_and_is_measured(
     card = (tmp_path / "models" / "pong-upstream" / "CARD.md").read_text()
     assert "The weights are those in path/to/atari_pong.pth (SHA-256 " in card and "sees BGR frames" in card
     assert "Nothing was trained. Its objects were named on 1 stacks of 2 frames, policy 'random'" in card
+    assert card.startswith("# Pong: a space+motion model\n") and model.config.variant == "space+motion"
     assert ("| F1 at IoU 0.5 |" in card) == labels and "Trained for" not in card
     assert model.settings.trained["steps"] == "0"
     run = yaml.safe_load((tmp_path / "runs" / "pong-upstream" / "run.yaml").read_text())

@@ -12,6 +12,7 @@ import torch
 from spacetime_env.config import BackgroundConfig, Config, ConfigError, Schedule, TrainConfig
 from spacetime_env.space import CountMismatch, Space, Targets
 from spacetime_env.space.background import ComponentBackground
+from spacetime_env.space.batch import Batch
 from spacetime_env.training.examples import Examples, JointExamples, batches, joint_batches, require_examples
 from spacetime_env.training.step import behind_objects, make_optimizers, mirrored, require_settings, train_step
 from tests.helpers.tiny import CONFIG, MODEL, make_space
@@ -428,9 +429,9 @@ def test_stacks_are_mirrored_with_their_targets() -> None:
     made = examples()
     frames, targets = made.batch(np.arange(5), "cpu")
     torch.manual_seed(0)
-    flipped, wanted = mirrored(frames, targets, 4)
+    flipped, wanted = mirrored(frames, targets, 4, Batch())
     torch.manual_seed(0)
-    assert torch.equal(mirrored(frames, targets, 4)[0], flipped)  # with torch's random numbers
+    assert torch.equal(mirrored(frames, targets, 4, Batch())[0], flipped)  # with torch's random numbers
     changed = [not torch.equal(frames[i : i + 3], flipped[i : i + 3]) for i in range(0, 15, 3)]
     assert 0 < sum(changed) < 5
     for f in range(15):
