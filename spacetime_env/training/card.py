@@ -158,8 +158,7 @@ _PICTURE_TRUTH = (
     "",
     "## Figures",
     "True boxes are those of `boxes.csv`. They are used for these figures, and for the names if they have classes; the "
-    "network never learned from them, and the checkpoint was chosen by the ELBO on the validation pictures. The recall "
-    "of a class counts detections at an IoU of 0.5, whatever they are called. `example.png` shows what is seen; "
+    "network never learned from them. The recall of a class counts detections at an IoU of 0.5, whatever they are called. `example.png` shows what is seen; "
     "`errors.png` four of the worst test pictures, what was found (left of each pair) beside the true boxes; "
     "`parts.png` test pictures, what is drawn of them, objects, alpha, background and its masks.",
 )
@@ -178,15 +177,16 @@ def _made(
         f"commit {commit()}."
     )
     if not config.train.steps:
-        return [
-            made,
-            start,
-            f"Nothing was trained. Its objects were named on {meta.size} stacks of {meta.length} frames, "
-            f"{who_played(meta)}, seed {meta.seed}.",
-        ]
+        named = f"Nothing was trained. Its objects were named on {meta.size} stacks of {meta.length}"
+        if config.data.pictures:
+            return [made, start, f"{named} pictures."]
+        return [made, start, f"{named} frames, {who_played(meta)}, seed {meta.seed}."]
     if config.data.pictures:
         height, width = meta.native
-        data = f"Data: {meta.size} stacks of {meta.length} pictures of {height} x {width} pixels (H x W). "
+        data = (
+            f"Data: {meta.size} stacks of {meta.length} pictures of {height} x {width} pixels (H x W). "
+            "The checkpoint with the best ELBO on the validation pictures is kept. "
+        )
     else:
         data = _played(config, meta, len(trains))
     return [

@@ -77,6 +77,7 @@ def test_what_a_run_leaves(whole: Path) -> None:
     assert "# squares: a space model" in card and "8 stacks of 1 pictures of 38 x 32 pixels" in card
     assert "### test: 5 pictures with 7 objects" in card and "variance of the background's masks" in card
     assert "motion" not in card and "policy" not in card and "RAM" not in card
+    assert "with the best ELBO on the validation pictures is kept" in card
     assert (whole / "run" / "evaluation.csv").is_file() and (whole / "run" / "figures.json").is_file()
 
 

@@ -17,6 +17,7 @@ from spacetime_env.commands.pretrain import main
 from spacetime_env.config import Config, ConfigError, SceneConfig, to_dict
 from spacetime_env.training import published
 from spacetime_env.viewer import main as look
+from tests.helpers import pictures as squares
 from tests.helpers.tiny import CONFIG, NATIVE, write_split
 
 
@@ -90,6 +91,20 @@ def test_a_folder_is_made_loads_and_is_measured(
         cv2.imwrite("red.png", frame[..., ::-1])
         assert look(["--model", "models/pong-upstream", "--image", "red.png", "--out", "look"]) == 0
         assert (tmp_path / "look" / "red-frame.png").is_file()
+
+
+def test_a_folder_of_pictures_names_and_measures_it(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = squares.write_pictures(tmp_path / "squares")
+    assert main(words_of(config, checkpoint, tmp_path)) == 0
+    model = load_model("models/squares-upstream")
+    assert (model.game, model.native) == ("squares", squares.NATIVE) and {*model.class_names} <= {"bright", "dark"}
+    assert model.config.color_order == "bgr"
+    card = (tmp_path / "models" / "squares-upstream" / "CARD.md").read_text()
+    assert "Nothing was trained. Its objects were named on 6 stacks of 1 pictures.\n" in card
+    assert "### test: 5 pictures with 7 objects" in card and "ELBO" not in card and "policy" not in card
 
 
 @pytest.mark.parametrize(
