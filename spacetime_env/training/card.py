@@ -158,7 +158,8 @@ _PICTURE_TRUTH = (
     "",
     "## Figures",
     "True boxes are those of `boxes.csv`. They are used for these figures, and for the names if they have classes; the "
-    "network never learned from them. The recall of a class counts detections at an IoU of 0.5, whatever they are called. `example.png` shows what is seen; "
+    "network never learned from them. The recall of a class counts detections at an IoU of 0.5, whatever they are "
+    "called. `example.png` shows what is seen; "
     "`errors.png` four of the worst test pictures, what was found (left of each pair) beside the true boxes; "
     "`parts.png` test pictures, what is drawn of them, objects, alpha, background and its masks.",
 )
