@@ -59,6 +59,12 @@ def of_joint() -> list[Value]:
     return [len(sources.described("joint")["games"]), *extremes, len(known), mean]
 
 
+def of_rooms(model: str) -> list[Value]:
+    """Minutes that a model of rooms was trained for; its F1; the part of the pixels that its objects cover, in %."""
+    minutes = float(sources.described(model)["trained"]["seconds_training"]) / 60
+    return [minutes, of_game(model)[F1], 100 * sources.layers(model)["pixels that objects cover (alpha over 0.5)"]]
+
+
 def trainings() -> list[Value]:
     """Millions of steps of the trainings that the agent's weights come from."""
     trained = agent()["trained"]
@@ -132,6 +138,8 @@ CLAIMS = (
     Claim("README.md", "on unseen frames: {} ({}) to {} ({}), mean {}: [all games]", lambda: of_singles()[1:]),
     Claim("README.md", "one model of {} games: Asterix", lambda: of_joint()[:1]),
     Claim("README.md", "the same: {} ({}) to {} ({}), mean of {} games {};", lambda: of_joint()[1:]),
+    Claim("README.md", "on one core in {} minutes", lambda: of_rooms("room-large")[:1]),
+    Claim("README.md", "on unseen pictures: {}; objects cover {} % of the pixels", lambda: of_rooms("room-large")[1:]),
     Claim("README.md", "{} million, {} million and {} million steps", trainings),
     Claim("README.md", "mean return {} ± {} over {} episodes", returns),
     Claim("README.md", "frame skip {}, sticky actions with probability {}", lambda: list(emulator().values())[:2]),

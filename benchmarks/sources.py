@@ -27,7 +27,7 @@ def card(model: str) -> dict[str, dict[str, float]]:
     A section's title is what stands before the colon. Of a joint card it begins with the game.
     """
     text = (ROOT / "models" / model / "CARD.md").read_text(encoding="utf-8")
-    sections = re.findall(r"(?ms)^### (.*?): (.*?)(?=^##|\Z)", text)
+    sections = re.findall(r"(?ms)^### ([^\n]*?): (.*?)(?=^##|\Z)", text)
     return {
         title: {name: float(value) for name, value in re.findall(r"(?m)^\| (.+?) \| ([\d.]+)", body)}
         for title, body in sections
@@ -40,6 +40,14 @@ def of_game(model: str, game: str = "") -> dict[str, float]:
     if not found:
         raise SourceError(f"models/{model}/CARD.md has no figures{f' of {game}' if game else ''}.")
     return found[-1]
+
+
+@functools.cache
+def layers(model: str) -> dict[str, float]:
+    """The figures of the section "Foreground and background" of the card of a model of pictures."""
+    text = (ROOT / "models" / model / "CARD.md").read_text(encoding="utf-8")
+    body = text.partition("### Foreground and background")[2].partition("##")[0]
+    return {name: float(value) for name, value in re.findall(r"(?m)^\| (.+?) \| ([\d.]+)", body)}
 
 
 @functools.cache
