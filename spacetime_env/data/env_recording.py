@@ -268,7 +268,7 @@ def recorded_env(folder: str | Path) -> str:
     Raises:
         DatasetError: its ``recording.yaml`` is damaged.
     """
-    if not (Path(folder) / META).is_file():
+    if not str(folder) or not (Path(folder) / META).is_file():
         return ""
     found = read_yaml(Path(folder) / META, "", "Record it again into another folder.")
     env_id = found.get("env_id") if isinstance(found, dict) else None

@@ -115,8 +115,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         Args:
             env: an Atari one with native RGB frames, as ``gym.make("ALE/Pong-v5")`` has them, or any other one with
                 ``render_mode="rgb_array"``; what it renders is resized to what the model reads.
-            model: name of a bundled model, path of a model folder, or a loaded model. ``None``: the bundled model of
-                the game. Of a model of several games, the one that ``env`` plays is loaded.
+            model: name of a bundled model, path of a model folder (of several games, ``env``'s is loaded), or a loaded
+                model. ``None``: the bundled model of the game.
             obs_format: ``"objects"``, ``"flat"``, ``"dict"`` or ``"latents"``.
             history: how many steps a row holds, 1 or more.
             overlay: let :meth:`render` draw the boxes and names, on the frame at three times its size. Only
@@ -126,7 +126,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             device: where the model's network runs, such as ``"cuda"``. ``None``: the CPU, or where a loaded one is.
 
         Raises:
-            ValueError: there are no RGB frames, an option has a wrong value, or the model is of another game or several.
+            ValueError: there are no RGB frames, an option has a wrong value, or the model is of other games.
             spacetime_env.shipped.UnknownModelError: there is no such model, or none for this game.
         """
         check_observation(obs_format, history, scene_info, overlay=overlay, allow_game_mismatch=allow_game_mismatch)
@@ -137,10 +137,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             self,
             _disable_deepcopy=True,  # a loaded model is large
             model=given,
-            obs_format=obs_format,
-            history=int(history),
-            **{"overlay": overlay, "allow_game_mismatch": allow_game_mismatch, "scene_info": scene_info},
-            device=device,
+            **{"obs_format": obs_format, "history": int(history), "overlay": overlay},
+            **{"allow_game_mismatch": allow_game_mismatch, "scene_info": scene_info, "device": device},
         )
         gym.Wrapper.__init__(self, env)
         game = self._game = game_of(env)
