@@ -231,7 +231,7 @@ def test_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
         (["--rooms", "small", "--size", "9"], "--rooms needs --size N, pictures to train on, and --out FOLDER"),
         (["--rooms", "small", "--out", out], "--rooms needs --size N"),
         (["--rooms", "small", "--size", "9", "--out", out, "-g", "Pong", "--length", "2"], "leave game, length out"),
-        (["-g", "Pong", "--out", out], "--out goes with --rooms; recorded frames go to --data-root"),
+        (["-g", "Pong", "--out", out], "--out goes with --rooms or --env-id; a game's frames go to --data-root"),
     ):
         assert main(words) == 2
         assert message in capsys.readouterr().err
