@@ -4,7 +4,8 @@
 >>> env = gym.make("SpaceTime/Pong-v5")
 
 Importing the package registers ``SpaceTime/<Game>-v5`` for every game of ale_py, and ``SpaceTime/<Game>-flat-v5``
-with flat observations. It is light: torch is imported when a model is loaded, and Stable-Baselines3 when an agent is.
+with flat observations; ``SpaceTime/Any-v0`` is any other environment that renders its frames. It is light: torch is
+imported when a model is loaded, and Stable-Baselines3 when an agent is.
 """
 
 from __future__ import annotations
@@ -46,8 +47,11 @@ def register_envs() -> None:
     """Register ``SpaceTime/<Game>-v5`` for every ``ALE/<Game>-v5``, with the same options and limits.
 
     ``SpaceTime/<Game>-flat-v5`` is the same with ``obs_format="flat"``, for scripts that take an id and nothing else.
+    ``SpaceTime/Any-v0`` is any other environment that renders, ``gym.make("SpaceTime/Any-v0", env_id=..., model=...)``.
     Importing :mod:`spacetime_env` does this. Calling it again changes nothing.
     """
+    if "SpaceTime/Any-v0" not in gym.registry:
+        gym.register("SpaceTime/Any-v0", entry_point="spacetime_env.envs.any_env:make_any_env")
     for game, (form, options) in _itertools.product(games(), (("", {}), ("-flat", {"obs_format": "flat"}))):
         name = f"SpaceTime/{game}{form}-v5"
         if name not in gym.registry:

@@ -21,18 +21,21 @@ from spacetime_env.envs.noop import do_nothing
 from spacetime_env.files import shown
 
 VECTOR = "spacetime_env.vector:SpaceTimeVectorEnv"
+ANY = "SpaceTime/Any-v0"  # an env that is no Atari game; its option env_id says which
 NOOPS = 30  # most steps of doing nothing at the start of an episode
 
 
 class RandomStart(gym.Wrapper):
     """Does nothing for 0 to ``noops`` steps after each reset, so that no two episodes begin alike.
 
-    Without random starts and sticky actions, a policy that does not sample plays the same game again and again.
+    Without random starts and sticky actions, a policy that does not sample plays the same game again and again. Of
+    ``SpaceTime/Any-v0`` no action is known to do nothing, and episodes begin as that env begins them.
     """
 
     def __init__(self, env: gym.Env, noops: int = NOOPS) -> None:
         super().__init__(env)
-        self.noops = noops
+        knows = not env.has_wrapper_attr("has_noop") or env.get_wrapper_attr("has_noop")
+        self.noops = noops if knows else 0
         self.rng = np.random.default_rng()
 
     def reset(
@@ -106,6 +109,8 @@ def make(env_id: str, kwargs: Mapping[str, Any], trust: bool = False) -> gym.Env
         ValueError: of the env itself, about an option.
     """
     name = require_env(env_id, trust)
+    if name == ANY:
+        kwargs = {**kwargs, "env_id": require_env(kwargs.get("env_id"), trust)}
     try:
         return gym.make(name, **kwargs)
     except (ValueError, OSError):
@@ -140,6 +145,11 @@ def make_envs(maker: EnvMaker, n_envs: int, seed: int, kind: str = "vector", sta
 def is_spacetime(env_id: str) -> bool:
     """Whether the env's vector form is :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`."""
     return gym.spec(env_id.rpartition(":")[2]).vector_entry_point == VECTOR
+
+
+def noops_of(env_id: str) -> int:
+    """The most steps of doing nothing at the start of an episode in this env."""
+    return 0 if env_id.rpartition(":")[2] == ANY else NOOPS
 
 
 def derived_seed(*numbers: int) -> int:

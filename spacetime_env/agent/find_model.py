@@ -10,7 +10,7 @@ import gymnasium as gym
 from stable_baselines3.common.vec_env import VecEnv
 
 from spacetime_env import shipped
-from spacetime_env.agent.envs import is_spacetime
+from spacetime_env.agent.envs import ANY, is_spacetime
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.envs.choose_model import default_model
 from spacetime_env.files import shown_text
@@ -24,7 +24,7 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
     again has, the others are searched: those under ``./models`` and those that are shipped.
 
     Args:
-        env_id: of the env. Options of other envs than ``SpaceTime/<Game>-v5`` are returned as they are.
+        env_id: of the env. Options of envs of other packages are returned as they are.
         env_kwargs: its options.
         sha256: of the model's weights, as ``agent.yaml`` has it; None: none is asked for.
 
@@ -32,7 +32,7 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
         AgentError: no model has it.
     """
     given = env_kwargs.get("model")
-    if not is_spacetime(env_id) or sha256 is None or not (given is None or isinstance(given, str)):
+    if not (is_spacetime(env_id) or env_id == ANY) or sha256 is None or not (given is None or isinstance(given, str)):
         return dict(env_kwargs)
     if _sha256(_named(env_id, given)) == sha256:
         return dict(env_kwargs)

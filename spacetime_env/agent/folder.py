@@ -20,7 +20,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from spacetime_env import shipped
 from spacetime_env.agent.build import build
 from spacetime_env.agent.description import DESCRIPTION, POLICY, describe
-from spacetime_env.agent.envs import make, require_env
+from spacetime_env.agent.envs import ANY, make, require_env
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.agent.find_model import model_of, with_model
 from spacetime_env.agent.hyperparameters import algorithm, parse
@@ -66,7 +66,7 @@ def load_agent(
         kwargs["device"] = model_device
     if not any_model and "model" not in env_kwargs:
         kwargs = with_model(env_id, kwargs, asked)
-    env = make(env_id, kwargs)
+    env = make(env_id, kwargs, trust)
     try:
         if not any_model and model_of(env)["sha256"] != asked:
             raise AgentError(
@@ -136,12 +136,17 @@ class AgentPolicy:
         return {**self.__dict__, "_acting": None}
 
     def make_env(self, game: str) -> gym.Env:
-        """The env it was trained on; ``env.unwrapped.ale`` is the emulator.
+        """The env it was trained on; of an Atari game ``env.unwrapped.ale`` is the emulator.
+
+        Args:
+            game: of ``SpaceTime/Any-v0`` its option ``env_id``.
 
         Raises:
             AgentError: it plays another game.
         """
         own = self.about["env"].rpartition("/")[2].rpartition("-")[0]
+        if self.about["env"] == ANY:
+            own = self.about["env_kwargs"].get("env_id")
         if own != game:
             raise AgentError(f"the agent {self.name} plays {own}, and {game} is to be recorded.")
         self._acting, env = load_actor(self.folder, any_model=True, trust=self._trust)

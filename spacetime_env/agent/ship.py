@@ -16,7 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from spacetime_env.agent import card, folder, run_folder, sb3_checkpoint
 from spacetime_env.agent.description import CARD, DESCRIPTION, POLICY, describe
-from spacetime_env.agent.envs import NOOPS
+from spacetime_env.agent.envs import noops_of
 from spacetime_env.agent.errors import AgentError
 from spacetime_env.agent.find_model import model_of
 from spacetime_env.agent.playing import evaluate
@@ -79,14 +79,14 @@ def ship(
         "model": model_of(supervisor.eval_envs),
         "seed": run.seed,
         "hyperparameters": run_folder.plain(hyperparameters),
-        "evaluation": _evaluation(returns, seed),
+        "evaluation": _evaluation(returns, seed, noops_of(run.asked["env"])),
         "trained": _trained(supervisor, best, command),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
     return _put(agent, supervisor, best, about, root, overwrite)
 
 
-def _evaluation(returns: np.ndarray, seed: int) -> dict[str, Any]:
+def _evaluation(returns: np.ndarray, seed: int, noops: int) -> dict[str, Any]:
     """What ``agent.yaml`` says of the last evaluation."""
     return {
         "episodes": len(returns),
@@ -94,7 +94,7 @@ def _evaluation(returns: np.ndarray, seed: int) -> dict[str, Any]:
         "std": float(returns.std()),
         "returns": returns.tolist(),
         "deterministic": True,
-        "noops": NOOPS,
+        "noops": noops,
         "seed": seed,
     }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from spacetime_env.commands.command_line import exit_status, shown
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.config.games import each_game
+from spacetime_env.data.env_recording import recorded_env
 from spacetime_env.games import canonical
 from spacetime_env.shipped import folders
 from spacetime_env.training.launch import join
@@ -169,10 +170,14 @@ def say_where(folder: Path, config: Config) -> None:
     game = f" --game {next(iter(each_game(config)))}" if config.games else ""
     game = " --image PICTURE" if config.data.pictures else game
     print(f"wrote {folder}; look at it with: python load_model.py --model {model}{game}")
-    if config.data.pictures:
+    env_id = recorded_env(config.data.pictures)
+    if config.data.pictures and not env_id:
         return
     called = folder.name if folder.parent == Path("models") else model  # ./models is where a name is looked for first
-    print(f"In this directory, environments take it as model={str(called)!r}.")
+    if env_id:
+        print(f"In this directory: gym.make('SpaceTime/Any-v0', env_id={env_id!r}, model={str(called)!r}, ...)")
+    else:
+        print(f"In this directory, environments take it as model={str(called)!r}.")
 
 
 def require_alone(options: argparse.Namespace, ranks: Ranks) -> None:

@@ -1,4 +1,4 @@
-"""The command ``create_dataset.py``: record a split, and draw pictures of it; or draw 3D rooms."""
+"""The command ``create_dataset.py``: record a split and draw pictures of it, record any environment, or draw rooms."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 from tqdm import tqdm
 
 from spacetime_env.commands.command_line import exit_status
 from spacetime_env.config import Config, ConfigError, load_config
+from spacetime_env.data.env_players import env_player
+from spacetime_env.data.env_recording import WARMUP, EnvRecording, record_env
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import DatasetError, save
 from spacetime_env.data.new_rooms import make_rooms
@@ -21,6 +24,7 @@ from spacetime_env.data.recorder import record
 from spacetime_env.data.rooms import KINDS
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import stack_picture
+from spacetime_env.data.true_boxes import TrueBoxes
 from spacetime_env.files import shown_names
 
 EXAMPLES = """examples:
@@ -30,6 +34,8 @@ EXAMPLES = """examples:
   python create_dataset.py -g Pong -f test --plot-boxes 40:50
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
   python create_dataset.py --rooms large --size 2400 --out data/room-large
+  python create_dataset.py --env-id minigrid:MiniGrid-Dynamic-Obstacles-8x8-v0 --env-kwargs highlight:False \\
+      --frame-size 128 128 --boxes examples.minigrid_boxes:boxes --out data/balls
 
 Run the same command again after an interruption: it records only what is missing."""
 
@@ -52,7 +58,8 @@ def parser() -> argparse.ArgumentParser:
         help="in place of a game: draw 3D rooms with MuJoCo into --out: --size pictures in train, and an eighth of it "
         "in validation and in test; only --seed goes with it",
     )
-    make.add_argument("--out", type=Path, metavar="FOLDER", help="with --rooms: where to")
+    make.add_argument("--out", type=Path, metavar="FOLDER", help="with --rooms and --env-id: where to")
+    _add_env_flags(make)
     make.add_argument("-g", "--game", help="such as Pong or space_invaders; in place of that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
     make.add_argument(
@@ -92,6 +99,37 @@ def parser() -> argparse.ArgumentParser:
     return make
 
 
+def _add_env_flags(make: argparse.ArgumentParser) -> None:
+    """What is for an environment that is no Atari game."""
+    make.add_argument(
+        "--env-id",
+        metavar="NAME",
+        help="in place of a game: any Gymnasium env that renders, such as CartPole-v1; of module:Env-v0 the module is "
+        "imported. Its train, validation and test go to --out; --agent, --size, --length and --seed go with it",
+    )
+    make.add_argument(
+        "--env-kwargs", nargs="+", metavar="NAME:VALUE", help="with --env-id: options of the env (default: none)"
+    )
+    make.add_argument(
+        "--frame-size", nargs=2, type=int, metavar=("H", "W"), help="with --env-id: of frames (default: as rendered)"
+    )
+    make.add_argument(
+        "--warmup",
+        type=int,
+        metavar="N",
+        help=f"with --env-id: a clip begins after up to so many steps (default: {WARMUP})",
+    )
+    make.add_argument(
+        "--boxes",
+        metavar="MODULE:FUNCTION",
+        help="with --env-id: a function boxes(env) -> [(name, x, y, w, h), ...] gives true boxes, in pixels. They "
+        "measure a model, and name its objects where --boxes-in has validation; no network learns from them",
+    )
+    make.add_argument(
+        "--boxes-in", nargs="+", metavar="SPLIT", help="with --boxes: validation, test or both (default: test)"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``create_dataset.py``. Exit status: 0 done, 2 an error, printed as a sentence, 130 interrupted."""
     args = parser().parse_args(argv)
@@ -107,8 +145,13 @@ def run(args: argparse.Namespace) -> None:
     if args.rooms:
         draw_rooms(args)
         return
-    if args.out:
-        raise ConfigError("--out goes with --rooms; recorded frames go to --data-root.")
+    if args.env_id is not None:
+        record_any(args)
+        return
+    alone = [name for name in ("out", "env_kwargs", "frame_size", "warmup", "boxes", "boxes_in") if vars(args)[name]]
+    if alone:
+        with_what = "--rooms or --env-id" if alone == ["out"] else "--env-id"
+        raise ConfigError(f"--{alone[0].replace('_', '-')} goes with {with_what}; a game's frames go to --data-root.")
     config = _config(args)
     subframes = config.model.subframes or config.data.subframes
     policy = _policy(args, config)
@@ -130,9 +173,7 @@ def draw_rooms(args: argparse.Namespace) -> None:
         ConfigError: ``--out`` or ``--size`` is missing, or an option is given that does not go with ``--rooms``.
         DatasetError: see :func:`~spacetime_env.data.new_rooms.make_rooms`.
     """
-    taken = {"rooms", "out", "size", "seed"}
-    plain = vars(parser().parse_args([]))
-    others = [name for name, value in vars(args).items() if name not in taken and value != plain[name]]
+    others = _besides(args, {"rooms", "out", "size", "seed"})
     if others:
         raise ConfigError(f"--rooms draws pictures and plays no game: leave {', '.join(others)} out.")
     if args.out is None or args.size is None:
@@ -140,6 +181,43 @@ def draw_rooms(args: argparse.Namespace) -> None:
     counts = make_rooms(args.out, args.rooms, args.size, args.seed or 0)
     print(f"{args.out}: {', '.join(f'{count} pictures in {split}' for split, count in counts.items())}")
     print(f"Train with: python pretrain_space.py --config configs/room-{args.rooms}.yaml data.pictures={args.out}")
+
+
+def record_any(args: argparse.Namespace) -> None:
+    """Record an environment that is no Atari game as the command line asks, and say how to train on it.
+
+    Raises:
+        ConfigError: ``--out`` is missing, or an option is given that is of Atari games.
+        ValueError: see :func:`~spacetime_env.data.env_recording.record_env`.
+    """
+    own = {"env_id", "env_kwargs", "frame_size", "warmup", "boxes", "boxes_in"}
+    others = _besides(args, own | {"out", "size", "seed", "length", "agent"})
+    if others:
+        reason = "its RAM is not known: give a function with --boxes. " if "labels" in others else ""
+        raise ConfigError(f"--env-id records an env that is no Atari game: {reason}Leave {', '.join(others)} out.")
+    if args.out is None:
+        raise ConfigError("--env-id needs --out FOLDER.")
+    if args.boxes_in and not args.boxes:
+        raise ConfigError("--boxes-in says where true boxes go: give their function with --boxes.")
+    given: dict[str, Any] = {name: vars(args)[name] for name in ("size", "length", "seed", "warmup", "boxes_in")}
+    if args.env_kwargs:
+        from spacetime_env.agent.hyperparameters import from_arguments
+
+        given["kwargs"] = from_arguments(args.env_kwargs)
+    if args.frame_size:
+        given["frame_size"] = tuple(args.frame_size)
+    asked = EnvRecording(args.env_id, **{name: value for name, value in given.items() if value is not None})
+    boxes = TrueBoxes(args.boxes) if args.boxes else None
+    counts = record_env(args.out, asked, env_player(args.agent or "random"), boxes)
+    print(f"{args.out}: {', '.join(f'{n} clips of {asked.length} frames in {split}' for split, n in counts.items())}")
+    name = f"name={args.out.resolve().name} " if args.out.resolve().name != "balls" else ""
+    print(f"Train with: python pretrain_space.py --config configs/balls.yaml {name}data.pictures={args.out}")
+
+
+def _besides(args: argparse.Namespace, taken: set[str]) -> list[str]:
+    """The options that are given and are none of ``taken``."""
+    plain = vars(parser().parse_args([]))
+    return [name for name, value in vars(args).items() if name not in taken and value != plain[name]]
 
 
 def _policy(args: argparse.Namespace, config: Config) -> Player:

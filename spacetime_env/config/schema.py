@@ -143,6 +143,8 @@ class TrainConfig:
     # Weights to start with, but at step 0: a model, a checkpoint or run folder, or a .pth of the published code.
     start: str | None = setting(None, TRAINING)
     few_shot: tuple[int, ...] = setting((1, 4, 16, 64), TRAINING)  # samples per class for the ridge classifier
+    # Classes where no label names the objects: clusters of z_what. 0: as many as scene.classes, else 8; of pictures 1.
+    clusters: int = setting(0, NOTHING, least=0, most=1000)
 
 
 @dataclass(frozen=True)

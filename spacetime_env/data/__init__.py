@@ -10,7 +10,7 @@ background, labels if there are any, and motion targets (:mod:`spacetime_env.dat
 
 A split consists of stacks, each of T consecutive frames. By default a random number of steps is played between two
 stacks, each shard starts at a random step, and its stacks are shuffled. :mod:`spacetime_env.data.shards` describes the
-files.
+files. Of an environment that is no Atari game, :func:`record_env` makes a folder of pictures.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _CONTENTS = {
     "policy_for": "players",
     "read_meta": "meta",
     "record": "recorder",
+    "record_env": "env_recording",
     "seed_for": "playing",
     "split_folder": "recorder",
 }

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 from tqdm import tqdm
 
 from spacetime_env.data.box_table import BOXES, Row, boxes_text, table_rows
-from spacetime_env.data.meta import DatasetError, read_yaml, save
+from spacetime_env.data.made_folder import few, made_folder
+from spacetime_env.data.meta import DatasetError, save
 from spacetime_env.data.playing import SPLITS
 from spacetime_env.data.rooms import KINDS, RoomPainter
-from spacetime_env.files import shown_path
-from spacetime_env.locks import LOCK, HeldError, hold
 
 META = "rooms.yaml"  # in the folder of the splits: what is drawn
 FORMAT = 1  # raise it when a change draws other pictures
@@ -49,45 +47,15 @@ def make_rooms(folder: str | Path, kind: str, size: int, seed: int = 0, progress
         raise DatasetError(f"expected rooms of the kind {' or '.join(KINDS)}, got {kind!r}.")
     if not 1 <= size <= 10**6 or seed < 0:
         raise DatasetError(f"expected a size of 1 to 1,000,000 and a seed of 0 or more, got {size} and {seed}.")
-    with RoomPainter(kind) as painter:  # before anything is written
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatasetError(f"cannot make the folder {shown_path(folder)}: {error.strerror}.") from None
-        try:
-            lock = hold(folder)
-        except HeldError as error:
-            raise DatasetError(f"{error} Wait for it, or give another folder with --out.") from None
-        with lock:
-            _require_same(folder, {"format": FORMAT, "rooms": kind, "seed": seed})
-            few = min(max(size // 8, 16), 512)
-            counts = {"train": size, "validation": few, "test": few}
-            return {split: _make_split(folder / split, counts[split], painter, seed, progress) for split in SPLITS}
+    asked = {"format": FORMAT, "rooms": kind, "seed": seed}
+    with RoomPainter(kind) as painter, made_folder(folder, META, asked):  # a painter before anything is written
+        counts = {"train": size, "validation": few(size), "test": few(size)}
+        return {split: _make_split(folder / split, counts[split], painter, seed, progress) for split in SPLITS}
 
 
 def room_rng(seed: int, split: str, number: int) -> np.random.Generator:
     """The random numbers of a picture."""
     return np.random.default_rng((seed, SPLITS.index(split), number))
-
-
-def _require_same(folder: Path, asked: dict[str, object]) -> None:
-    """Write ``rooms.yaml``, or compare it with what is asked for.
-
-    Raises:
-        DatasetError: it says something else, or the folder has other things.
-    """
-    path = folder / META
-    if not path.exists():
-        others = sorted(one.name for one in folder.iterdir() if one.name != LOCK and not one.name.startswith("."))
-        if others:
-            raise DatasetError(f"{shown_path(folder)} holds {others[0]} and no {META}: give a new or an empty folder.")
-        save(path, yaml.safe_dump(asked, sort_keys=False).encode())
-    found = read_yaml(path, "", f"Delete the folder {shown_path(folder)} and make it again.")
-    if found != asked:
-        raise DatasetError(
-            f"{shown_path(folder)} was made with other settings: {found} then, {asked} now. Ask for the same, or give "
-            "another folder with --out."
-        )
 
 
 def _make_split(folder: Path, size: int, painter: RoomPainter, seed: int, progress: bool) -> int:

@@ -36,7 +36,10 @@ def default_model(game: str | None) -> str:
     from spacetime_env.shipped import UnknownModelError
 
     if game is None:
-        raise ValueError("expected a model: this environment's spec does not say which game it plays.")
+        raise ValueError(
+            "expected a model: this environment's spec does not say which game it plays. Pass model=..., a name or a "
+            "folder."
+        )
     name, known = game.lower(), available_models()
     if name in known:
         return name
@@ -82,13 +85,14 @@ def load_for(model: str | ObjectModel, game: str | None, device: str | None = No
     return load_model(model, game, **asked)
 
 
-def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], allow: bool) -> None:
+def require_match(model: ObjectModel, game: str | None, size: tuple[int, int] | None, allow: bool) -> None:
     """Check that a model fits an environment.
 
     Args:
         model: the model.
         game: the game that the environment plays; None: unknown, and not checked.
-        size: H, W of the frames that the environment observes.
+        size: H, W of the frames that the environment observes; None: it is no Atari game, and its frames are rendered
+            and resized.
         allow: accept a model of another game.
 
     Raises:
@@ -99,7 +103,12 @@ def require_match(model: ObjectModel, game: str | None, size: tuple[int, int], a
             f"the model is of {model.game}, and the environment plays {game}: what it would see has "
             "no meaning. Pass a model of the game, or allow_game_mismatch=True if you mean it."
         )
-    if tuple(model.native) != size:
+    if size is None and is_game(model.game) and not allow:
+        raise ValueError(
+            f"the model is of {model.game}, and the environment is no Atari game: what it would see has no meaning. "
+            "Pass a model that was trained on the environment's frames, or allow_game_mismatch=True if you mean it."
+        )
+    if size is not None and tuple(model.native) != size:
         raise ValueError(
             f"the model reads native frames of H x W = {model.native[0]} x {model.native[1]}, and the "
             f"environment observes {size[0]} x {size[1]}. Put the wrapper inside those that resize."
@@ -113,7 +122,7 @@ class UnseenWarning(UserWarning):
 def variant(env: gym.Env[Any, Any]) -> tuple[int | None, int | None]:
     """Mode and difficulty that an Atari environment was made with; None: the game's default, which ALE lists first."""
     spec, ale = env.unwrapped.spec, getattr(env.unwrapped, "ale", None)
-    asked = {} if spec is None else spec.kwargs
+    asked = {} if spec is None or ale is None else spec.kwargs  # other environments mean something else by these words
     mode, difficulty = asked.get("mode"), asked.get("difficulty")
     if ale is not None:
         mode = None if mode in ale.getAvailableModes()[:1] else mode

@@ -10,7 +10,6 @@ from typing import Any
 import ale_py
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
 
 from spacetime_env.envs.observation import OBS_FORMATS, SCENE_INFO
 from spacetime_env.files import did_you_mean, shown, shown_names
@@ -46,21 +45,6 @@ def warn_about_overlay(overlay: bool, render_mode: str | None) -> None:
             f"overlay=True draws on the pictures of render_mode='rgb_array', got {render_mode!r}. "
             "For a window, put gymnasium.wrappers.HumanRendering around an environment of that mode."
         )
-
-
-def frame_size(env: gym.Env[Any, Any]) -> tuple[int, int]:
-    """H, W of the frames that ``env`` observes.
-
-    Raises:
-        ValueError: it does not observe RGB frames.
-    """
-    space = env.observation_space
-    if isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3:
-        return space.shape[0], space.shape[1]
-    raise ValueError(
-        f"expected an environment with RGB frames, Box(0, 255, (H, W, 3), uint8), got {space}. Make it with "
-        "obs_type='rgb', and put SpaceTimeObservation inside wrappers that grey, resize or stack frames."
-    )
 
 
 def check_game(options: Mapping[str, Any], ours: Any) -> None:

@@ -1,4 +1,4 @@
-"""The environment: an Atari game whose observations are the objects that a SPACE-Time model finds."""
+"""The wrapper: an environment's observations become the objects that a SPACE-Time model finds in its frames."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from spacetime_env.envs.choose_model import (
 )
 from spacetime_env.envs.emulator import keep_subframes
 from spacetime_env.envs.episode import EpisodeState, clone, frame_number, restore
+from spacetime_env.envs.frames import Observed, Rendered, frame_size
 from spacetime_env.envs.observation import Observer, ObsType, SceneForm
-from spacetime_env.envs.options import check_observation, frame_size, warn_about_overlay
+from spacetime_env.envs.options import check_observation, warn_about_overlay
 from spacetime_env.models.screens import Screen
 from spacetime_env.models.watcher import ObjectModel, Watcher
 from spacetime_env.objects.detections import Detections
@@ -31,12 +32,12 @@ Frame: TypeAlias = "np.ndarray | Screen"  # what a model looks at: (H, W, 3) uin
 
 
 class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Replaces the frames of an Atari environment by the objects in them.
+    """Replaces what an environment observes by the objects in its frames.
 
-    A model finds and names the objects of each frame, and a tracker gives each one a row of its own: the same
-    object keeps its row while it lives. For many games at once, ``gym.make_vec`` makes a
-    :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`, which looks at their frames together; the wrapper also works
-    under Gymnasium's and Stable-Baselines3's own vector environments.
+    An Atari environment observes its frames; any other one renders them. A model finds and names the objects of each
+    frame, and a tracker gives each one a row of its own: the same object keeps its row while it lives. For many games
+    at once, ``gym.make_vec`` makes a :class:`~spacetime_env.envs.vector.SpaceTimeVectorEnv`, which looks at their
+    frames together; the wrapper also works under Gymnasium's and Stable-Baselines3's own vector environments.
 
     The rows are grouped by class in the order of :attr:`slot_names`. Their columns are :attr:`feature_names`:
 
@@ -68,13 +69,11 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     ``info["dropped"]`` counts the objects that were found but are in no row, since their class has too few.
 
     Note:
-        The wrapper never changes torch's number of threads: that is the whole process's. Where many
-        environments run side by side, one thread each is fastest: set ``OMP_NUM_THREADS=1`` before
-        starting, or call ``torch.set_num_threads(1)`` in each worker.
+        The wrapper never changes torch's number of threads. Where many environments run side by side, one thread each
+        is fastest: set ``OMP_NUM_THREADS=1`` before starting, or call ``torch.set_num_threads(1)`` in each worker.
 
     Note:
-        A worker that is started by spawn has not imported this package: name the environment
-        ``"spacetime_env:SpaceTime/Pong-v5"`` there, and Gymnasium imports it.
+        A worker that is started by spawn has not imported this package: ``"spacetime_env:SpaceTime/Pong-v5"`` does.
 
     Example:
         >>> import gymnasium as gym
@@ -114,9 +113,10 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         """Wrap ``env``.
 
         Args:
-            env: an Atari environment with native RGB frames, as ``gym.make("ALE/Pong-v5")`` has them.
-            model: name of a bundled model, path of a model folder, or a loaded model. ``None``: the bundled
-                model of the game. Of a model of several games, the one that ``env`` plays is loaded.
+            env: an Atari one with native RGB frames, as ``gym.make("ALE/Pong-v5")`` has them, or any other one with
+                ``render_mode="rgb_array"``; what it renders is resized to what the model reads.
+            model: name of a bundled model, path of a model folder (of several games, ``env``'s is loaded), or a loaded
+                model. ``None``: the bundled model of the game.
             obs_format: ``"objects"``, ``"flat"``, ``"dict"`` or ``"latents"``.
             history: how many steps a row holds, 1 or more.
             overlay: let :meth:`render` draw the boxes and names, on the frame at three times its size. Only
@@ -126,8 +126,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             device: where the model's network runs, such as ``"cuda"``. ``None``: the CPU, or where a loaded one is.
 
         Raises:
-            ValueError: the observations are not native RGB frames, an option has a value that it cannot have,
-                or the model was trained on another game, or on several others.
+            ValueError: there are no RGB frames, an option has a wrong value, or the model is of other games.
             spacetime_env.shipped.UnknownModelError: there is no such model, or none for this game.
         """
         check_observation(obs_format, history, scene_info, overlay=overlay, allow_game_mismatch=allow_game_mismatch)
@@ -138,10 +137,8 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             self,
             _disable_deepcopy=True,  # a loaded model is large
             model=given,
-            obs_format=obs_format,
-            history=int(history),
-            **{"overlay": overlay, "allow_game_mismatch": allow_game_mismatch, "scene_info": scene_info},
-            device=device,
+            **{"obs_format": obs_format, "history": int(history), "overlay": overlay},
+            **{"allow_game_mismatch": allow_game_mismatch, "scene_info": scene_info, "device": device},
         )
         gym.Wrapper.__init__(self, env)
         game = self._game = game_of(env)
@@ -151,6 +148,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         warn_about_unseen(self.model, *variant(env))
         self._watcher = Watcher(1)  # remembers nothing before it is asked: many environments share one instead
         self._subframes = keep_subframes(env) if self.model.config.subframes > 1 else None
+        self._frames = Rendered(env, self.model.native) if size is None else Observed(self._subframes)
         self._overlay = overlay
         scene = self.model.scene
         self._tracker = Tracker(scene if scene.classes else with_classes(self.model), self.model.native)
@@ -188,8 +186,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def advance(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step the environment, but leave the new frame to :meth:`observe`.
 
-        Objects are forgotten if the emulator is at another frame than after the last step: somebody restored a state of
-        it.
+        Objects are forgotten if somebody restored a state of the emulator since the last step.
         """
         if self._frame_number is not None and self._was_restored():
             self._forget()
@@ -199,7 +196,7 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def _play(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:
         frame, reward, terminated, truncated, info = self.env.step(action)
-        return self.pooled(frame), reward, terminated, truncated, info
+        return self._frames.now(frame), reward, terminated, truncated, info
 
     def _was_restored(self) -> bool:
         return self._frame_number != frame_number(self.env) or getattr(self.env.unwrapped, "restored", False)
@@ -238,11 +235,11 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     def _reset_game(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Frame, dict[str, Any]]:
         frame, info = self.env.reset(seed=seed, options=options)
-        return self.pooled(frame), info
+        return self._frames.now(frame), info
 
-    def pooled(self, frame: np.ndarray) -> np.ndarray:
-        """What the model looks at: the frame, or the brighter of it and the emulator's frame before."""
-        return frame if self._subframes is None else np.maximum(frame, self._subframes.before)
+    def pooled(self, picture: np.ndarray) -> np.ndarray:
+        """A rendered picture as the model looks at it: resized, or brighter by the emulator's frame before."""
+        return self._frames.fit(picture)
 
     def _look(self, frame: Frame) -> Detections:
         return self._watcher.detect(self.model, [frame], [0])[0]
@@ -271,13 +268,13 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             info["scene"] = self.scene_form.scene(detections.class_ids, centers, detections.class_names)
 
     def render(self) -> Any:
-        """The environment's picture; with ``overlay``, three times as large and with boxes and names."""
+        """The environment's picture; with ``overlay``, three times the model's frame, with boxes and names."""
         picture = self.env.render()
         if not self._overlay or self.detections is None or not isinstance(picture, np.ndarray):
             return picture
         from spacetime_env.objects.drawing import draw
 
-        return draw(picture, self.detections)
+        return draw(picture if isinstance(self._frames, Observed) else self._frames.fit(picture), self.detections)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy goes on with the episode as this environment would: ALE's own copies begin anew.

@@ -20,7 +20,7 @@ from spacetime_env.models.settings import Settings
 from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space
 
-CLUSTERS = 8  # classes of a model without labels, if scene.classes is empty
+CLUSTERS = 8  # classes of a model without labels, if neither train.clusters nor scene.classes says how many
 
 
 class NothingFoundError(ValueError):
@@ -87,7 +87,8 @@ def name_objects(
 ) -> tuple[LinearClassifier, SceneConfig]:
     """A classifier of z_what and the scene with its classes: a few-shot ridge classifier, or clusters without labels.
 
-    Of pictures whose boxes have no classes, all objects are of the class ``object``.
+    Of pictures whose boxes have no classes, all objects are of the class ``object``, unless ``train.clusters`` says
+    otherwise.
 
     Args:
         detections: in the validation frames; slots are counted in them.
@@ -96,9 +97,11 @@ def name_objects(
     Raises:
         NothingFoundError: there is nothing to name.
     """
-    if config.data.pictures and not config.scene.classes and (known is None or set(known.names) == {OBJECT}):
+    unnamed = known is None or (bool(config.data.pictures) and set(known.names) == {OBJECT})
+    clusters = config.train.clusters or len(config.scene.classes)
+    if unnamed and config.data.pictures and not clusters:
         classifier = one_class(config, OBJECT)  # nobody says that there are several
-    elif known is not None:
+    elif known is not None and not (unnamed and config.train.clusters):
         classifier = few_shot_classifier(config, known, max(config.train.few_shot))
     else:
         z_what = np.concatenate([one.z_what for one in detections])
@@ -107,7 +110,7 @@ def name_objects(
                 "the network finds no object on the validation frames, so there is nothing to name. Train "
                 "longer (train.steps), or look at the pictures in TensorBoard."
             )
-        classifier = fit_clusters(z_what, len(config.scene.classes) or CLUSTERS, config.seed)
+        classifier = fit_clusters(z_what, clusters or CLUSTERS, config.seed)
     ids = [classifier.class_ids(one.z_what) for one in detections]
     return classifier, with_slots(config.scene, classifier.class_names, ids)
 

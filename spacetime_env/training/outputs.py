@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spacetime_env.config import Config, to_dict
+from spacetime_env.data.env_recording import recorded_env
 from spacetime_env.evaluation import figures_json, game_tables, tables
 from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.models.folder import save_joint, save_model
@@ -54,6 +55,7 @@ def save_results(
         | {"seed": config.seed, "steps": config.train.steps}
         | {f"seconds_{what}": round(passed) for what, passed in seconds.items()}
         | ({"start": start} if start else {})
+        | ({"env": env_id} if (env_id := recorded_env(config.data.pictures)) else {})
     )
     extras = {"config.yaml": as_yaml(to_dict(config))}
     trains = [game.train for game in games.values()]

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from spacetime_env.commands import record
 from spacetime_env.commands.record import main, parser
@@ -230,8 +231,50 @@ def test_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
         (["--rooms", "small", "--size", "9"], "--rooms needs --size N, pictures to train on, and --out FOLDER"),
         (["--rooms", "small", "--out", out], "--rooms needs --size N"),
         (["--rooms", "small", "--size", "9", "--out", out, "-g", "Pong", "--length", "2"], "leave game, length out"),
-        (["-g", "Pong", "--out", out], "--out goes with --rooms; recorded frames go to --data-root"),
+        (["-g", "Pong", "--out", out], "--out goes with --rooms or --env-id; a game's frames go to --data-root"),
     ):
         assert main(words) == 2
         assert message in capsys.readouterr().err
     assert len(asked) == 1
+
+
+def test_any_env_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "squares"
+    words = ["--env-id", "tests.helpers.squares_env:toy/Squares-v0", "--env-kwargs", "actions:several", "length:7"]
+    words += ["--size", "3", "--length", "2", "--seed", "4", "--agent", "sticky-random-2", "--warmup", "5"]
+    words += ["--frame-size", "38", "32", "--boxes", "tests.helpers.squares_env:boxes", "--boxes-in", "validation"]
+    assert main([*words, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"{out}: 3 clips of 2 frames in train, 16 clips of 2 frames in validation, 16 clips of 2 frames in t" in said
+    assert f"--config configs/balls.yaml name=squares data.pictures={out}" in said
+    about = yaml.safe_load((out / "recording.yaml").read_text())
+    assert about["env_kwargs"] == {"actions": "several", "length": 7} and about["agent"] == "sticky-random-2"
+    assert (about["warmup"], about["seed"], about["frame_size"]) == (5, 4, [38, 32])
+    assert (out / "validation" / "boxes.csv").is_file() and not (out / "test" / "boxes.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--env-id", "toy/Squares-v0"], "--env-id needs --out FOLDER"),
+        (["--env-id", "toy/Squares-v0", "--labels"], "RAM is not known: give a function with --boxes. Leave labels"),
+        (["--env-id", "CartPole-v1", "--game", "Pong", "--root"], "no Atari game: Leave game, root out"),
+        (["--env-id", "CartPole-v1", "--out", "a", "--boxes-in", "test"], "give their function with --boxes"),
+        (["--env-id", "CartPole-v1", "--out", "a", "--boxes", "x"], "expected module:function, got 'x'"),
+        (["--env-id", "CartPole-v1", "--out", "a", "--env-kwargs", "x"], "expected name:value"),
+        (["--env-id", "CartPol-v1", "--out", "a"], "there is no env 'CartPol-v1'"),
+        (["--env-id", "CartPole-v1", "--out", "a", "--agent", "random+sticky-random"], "names several"),
+        (["--env-kwargs", "a:1"], "--env-kwargs goes with --env-id; a game's frames go to --data-root"),
+        (["--out", "a"], "--out goes with --rooms or --env-id"),
+        (["--rooms", "large", "--env-id", "CartPole-v1"], "leave env_id out"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_with_any_env(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not (tmp_path / "a").exists()

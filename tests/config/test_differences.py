@@ -30,7 +30,7 @@ BEGUN, DONE = (TRAIN, VALIDATION, TEST), (TRAIN_DONE, VALIDATION_DONE, TEST_DONE
 # Who treats another value as a difference -> settings; "section.*": all of it that no other row names. Where a trail or
 # a steadiness is recorded, RECORDED has what counts too.
 TABLE: list[tuple[tuple[str, ...], str]] = [
-    ((), "name train.eval_every train.save_every train.log_every train.picture_every"),
+    ((), "name train.eval_every train.save_every train.log_every train.picture_every train.clusters"),
     ((), "train.keep train.threads train.device"),
     ((CHECKPOINT,), "seed loss.* train.* model.*"),
     ((CHECKPOINT, EXAMPLES), "scene.* games motion.*"),

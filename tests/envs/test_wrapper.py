@@ -351,7 +351,7 @@ def test_not_rgb(obs_type: str) -> None:
 
 def test_not_native_frames() -> None:
     base = gym.make("ALE/Pong-v5", frameskip=1)
-    for env in (AtariPreprocessing(base), FrameStackObservation(base, 4), gym.make("CartPole-v1")):
+    for env in (AtariPreprocessing(base), FrameStackObservation(base, 4)):
         with pytest.raises(ValueError, match="expected an environment with RGB frames"):
             SpaceTimeObservation(env, ColourModel())
     with pytest.raises(ValueError, match=r"210 x 160, and the environment observes 84 x 60"):

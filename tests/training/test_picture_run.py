@@ -7,22 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 import yaml
 
+import tests.helpers.squares_env  # noqa: F401  (registers toy/Squares-v0)
 from spacetime_env import load_model
 from spacetime_env.commands import evaluate, pretrain
 from spacetime_env.config import Config, ConfigError, SceneConfig, load_config, to_dict
 from spacetime_env.config.games import each_game, run_name
+from spacetime_env.data.env_players import RandomActions
+from spacetime_env.data.env_recording import EnvRecording, record_env
 from spacetime_env.data.meta import DatasetError
 from spacetime_env.data.pictures import open_pictures
+from spacetime_env.data.true_boxes import TrueBoxes
 from spacetime_env.envs.choose_model import require_match
+from spacetime_env.envs.frames import rendered
 from spacetime_env.evaluation.latents import Samples
 from spacetime_env.evaluation.layers import layer_figures
 from spacetime_env.evaluation.run_model import NoTestError, labelled_tests
 from spacetime_env.models.model import Model
+from spacetime_env.objects.detections import Detections
 from spacetime_env.shipped import BundleError
 from spacetime_env.space.objective import elbo_terms
 from spacetime_env.training import loop
@@ -35,6 +42,8 @@ from spacetime_env.training.step import require_settings
 from spacetime_env.training.validation import elbo, quick_scores
 from spacetime_env.viewer import main as view
 from tests.helpers.pictures import NATIVE, write_clips, write_pictures, write_split
+
+NOTHING = Detections(*(np.zeros((0, 4)),) * 2, np.zeros(0, int), np.zeros(0), np.zeros((0, 3)), ())
 
 
 def data_of(config: Config) -> GameData:
@@ -234,6 +243,45 @@ def test_without_boxes_there_are_no_figures(tmp_path: Path) -> None:
     assert "None: there was no folder test with boxes.csv." in card and load_model(folder).class_names == ("object",)
     named = replace(config, scene=replace(config.scene, classes=("one", "other")))
     assert load_model(run(named, tmp_path / "two", tmp_path / "run2")).class_names == ("object0", "object1")
+
+
+def test_clusters_where_no_class_is_known(config: Config) -> None:
+    """``train.clusters`` sorts objects that no label names; classes of true boxes go before it."""
+    (own,) = each_game(config).values()
+    two = replace(own, train=replace(own.train, clusters=2))
+    what = np.array([[2.0, 0, 0], [0, 2, 0], [2.5, 0, 0], [0, 1.5, 0], [2.2, 0, 0]], np.float32)
+    found = [replace(NOTHING, z_what=what)]
+    for known in (None, Samples(what, ["object"] * 5)):
+        classifier, scene = name_objects(two, found, known)
+        assert classifier.class_names == scene.classes == ("object0", "object1")
+        assert classifier.class_ids(what).tolist() == [0, 1, 0, 1, 0] and scene.slots == {"object0": 3, "object1": 2}
+    named, _ = name_objects(two, found, Samples(what, ["bright", "dark", "bright", "dark", "dark"]))
+    assert named.class_names == ("bright", "dark")
+
+
+def test_from_an_env_that_is_no_atari_game_to_its_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recorded, trained on, named by clusters, measured by true boxes, and played with."""
+    asked = EnvRecording("toy/Squares-v0", size=4, length=3, frame_size=NATIVE)
+    boxes = TrueBoxes("tests.helpers.squares_env:boxes")
+    record_env(tmp_path / "squares", asked, RandomActions(), boxes, progress=False)
+    config = short(write_clips(tmp_path / "walks"))
+    data = replace(config.data, pictures=str(tmp_path / "squares"))
+    config = replace(config, name="balls", data=data, train=replace(config.train, clusters=2))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
+    words = ["--config", str(tmp_path / "config.yaml"), "--run", str(tmp_path / "run")]
+    assert pretrain.main([*words, "--out", str(tmp_path / "model")]) == 0
+    assert "gym.make('SpaceTime/Any-v0', env_id='toy/Squares-v0', model=" in capsys.readouterr().out
+    model = load_model(tmp_path / "model")
+    assert model.class_names == ("object0", "object1") and model.settings.trained["env"] == "toy/Squares-v0"
+    assert "| recall of Hero |" in (tmp_path / "model" / "CARD.md").read_text()
+    split = str(tmp_path / "squares" / "test")
+    words = ["--model", str(tmp_path / "model"), "--split", split, "--out", str(tmp_path / "out"), "--no-plots"]
+    assert evaluate.main(words) == 0
+    env = gym.make("SpaceTime/Any-v0", env_id="toy/Squares-v0", model=str(tmp_path / "model"))
+    observation, info = env.reset(seed=0)
+    assert observation.shape == env.observation_space.shape and set(info["scene"]) == {"object0", "object1"}
+    found = model.detect(rendered(env.unwrapped, NATIVE))[0]
+    assert (found.boxes == env.get_wrapper_attr("detections").boxes).all() and len(found)
 
 
 def test_clips_are_trained_on_with_motion(tmp_path: Path) -> None:
