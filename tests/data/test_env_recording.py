@@ -130,7 +130,6 @@ def test_boxes_in_validation_and_none(tmp_path: Path) -> None:
         ({"length": 11}, r"no clip of 11 frames in 1000 tries: the episodes of toy/Squares-v0 end before"),
         ({"kwargs": {"render_mode": object()}}, "expected plain options"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_recorded(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=message):
