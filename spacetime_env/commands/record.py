@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 from tqdm import tqdm
 
 from spacetime_env.commands.command_line import exit_status
+from spacetime_env.commands.ray_pool import RayPool, add_ray
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import DatasetError, save
@@ -29,6 +31,7 @@ EXAMPLES = """examples:
   python create_dataset.py -g Pong -f validation --plot-boxes
   python create_dataset.py -g Pong -f test --plot-boxes 40:50
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
+  python create_dataset.py --config configs/pong.yaml --ray 10.0.0.1:6379
   python create_dataset.py --rooms large --size 2400 --out data/room-large
 
 Run the same command again after an interruption: it records only what is missing."""
@@ -64,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--length", type=int, metavar="T", help="consecutive frames in a stack")
     make.add_argument("--seed", type=int, help="the three splits of a seed share no shard's seed")
     make.add_argument("--workers", type=int, help="recording processes; the files do not depend on it")
+    add_ray(make, "record the shards as Ray tasks, in place of --workers")
     make.add_argument("--data-root", metavar="FOLDER", help="default: data")
     order = make.add_mutually_exclusive_group()
     for name, text in (("random", "i.i.d. order (the default)"), ("sequential", "stacks back to back")):
@@ -109,10 +113,15 @@ def run(args: argparse.Namespace) -> None:
         return
     if args.out:
         raise ConfigError("--out goes with --rooms; recorded frames go to --data-root.")
+    if args.ray is not None and args.workers is not None:
+        raise ConfigError("--ray takes the place of --workers: leave one of them out.")
     config = _config(args)
     subframes = config.model.subframes or config.data.subframes
     policy = _policy(args, config)
-    folder = record(config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes)
+    with contextlib.nullcontext() if args.ray is None else RayPool(args.ray) as pool:
+        folder = record(
+            config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes, pool=pool
+        )
     split = open_split(folder, motion=config.motion, subframes=subframes)
     megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
     print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
