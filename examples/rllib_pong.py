@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small: more threads only wait for each other
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -29,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game", default="Pong")
     parser.add_argument("--steps", type=int, default=300_000, help="env steps to learn from (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop learning then (default: never)")
     parser.add_argument("--env-runners", type=int, default=2, help="processes that play (default: %(default)s)")
     parser.add_argument("--episodes", type=int, default=10, help="of the last evaluation (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
@@ -60,8 +62,8 @@ def main() -> None:
 
     ray.init(num_cpus=args.env_runners + 1, include_dashboard=False, logging_level="error", log_to_driver=False)
     algorithm = config.build_algo()
-    steps = 0
-    while steps < args.steps:
+    steps, began = 0, time.monotonic()
+    while steps < args.steps and time.monotonic() < began + 60 * args.minutes:
         result = algorithm.train()
         steps = result["num_env_steps_sampled_lifetime"]
         played = result["env_runners"].get("episode_return_mean", float("nan"))

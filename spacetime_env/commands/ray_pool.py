@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 RETRIES = 3  # so often is a task begun again after its worker was lost
+PAUSE = 10.0  # seconds, times the workers lost so far, before work that ran out of memory is begun again
 PATIENCE = 60.0  # seconds that stopped tasks have to save what they have
 ANSWER = 10.0  # seconds that the head of a cluster has to answer
 STORE = 128 * 2**20  # bytes of shared memory of a node of our own: tasks pass small things, all else goes by files
@@ -130,8 +132,8 @@ class RayPool(Executor):
         self._begin(job)
         return job.future
 
-    def _begin(self, job: _Job) -> None:
-        reference = self._task.remote(os.getcwd(), job.function, job.arguments)
+    def _begin(self, job: _Job, pause: float = 0.0) -> None:
+        reference = self._task.remote(os.getcwd(), job.function, job.arguments, pause)
         with self._changed:
             self._jobs[reference] = job
             self._changed.notify()
@@ -159,7 +161,8 @@ class RayPool(Executor):
         try:
             answer = self._ray.get(reference)
         except (known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.ObjectLostError) as error:
-            why = "it ran out of memory" if isinstance(error, known.OutOfMemoryError) else "killed, or out of memory"
+            full = isinstance(error, known.OutOfMemoryError)
+            why = "its machine ran out of memory" if full else "killed, or out of memory"
             if self._closed:
                 raise CancelledError from None
             if job.losses == RETRIES:
@@ -169,7 +172,7 @@ class RayPool(Executor):
                 ) from None
             job.losses += 1
             _say(f"a Ray worker was lost ({why}); what it did is taken up again, try {job.losses + 1} of {RETRIES + 1}")
-            self._begin(job)
+            self._begin(job, PAUSE * job.losses if full else 0.0)
         else:
             job.future.set_result(answer)
 
@@ -252,8 +255,25 @@ def _require_head(address: str) -> None:
             ) from None
 
 
-def _in_folder(folder: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """What a task does: call a function in the directory of the command."""
+def _in_folder(folder: str, function: Callable[..., Any], arguments: tuple[Any, ...], pause: float) -> Any:
+    """What a task does: call a function in the directory of the command, after ``pause`` seconds."""
+    time.sleep(pause)
+    done = threading.Event()
+    threading.Thread(target=_end_with_ray, args=(os.getppid(), done), daemon=True).start()
+    try:
+        return _call(folder, function, arguments)
+    finally:
+        done.set()
+
+
+def _end_with_ray(parent: int, done: threading.Event, every: float = 1.0) -> None:
+    """End this process with Ray's, which started it: it would go on for a minute, and hold its run that long."""
+    while not done.wait(every):
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _call(folder: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     try:
         os.chdir(folder)
     except OSError as error:

@@ -35,7 +35,7 @@ from spacetime_env.training.sweep_plan import RECORD, Sweep, SweepRun
 from spacetime_env.training.sweep_table import Row, as_csv, as_markdown
 
 ERROR = "error.txt"
-PATIENCE = 60.0  # seconds for the process of a lost worker to let go of its run
+PATIENCE = 180.0  # seconds for the process of a lost worker to let go of its run
 LOOK = 2.0  # seconds between two looks at the checkpoints of runs in other processes
 
 
