@@ -64,7 +64,9 @@ def main() -> None:
         normalize_advantage=True,
     )  # fmt: skip
     optimizer = torch.optim.Adam(loss.parameters(), lr=1e-3, eps=1e-5)
-    collector = Collector(env, actor, frames_per_batch=BATCH, total_frames=args.steps, auto_register_policy_transforms=False)
+    collector = Collector(
+        env, actor, frames_per_batch=BATCH, total_frames=args.steps, auto_register_policy_transforms=False
+    )
 
     done, running, returns, began = 0, torch.zeros(ENVS), [], time.monotonic()
     for data in collector:  # (ENVS, BATCH / ENVS) steps

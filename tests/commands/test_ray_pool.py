@@ -184,7 +184,8 @@ def test_work_that_every_worker_dies_of_is_given_up(ray: FakeRay) -> None:
         tries.append(1)
         raise NoMemory
 
-    with RayPool() as pool, pytest.raises(ClusterError, match=r"4 Ray workers were lost .*\(its machine ran out of memory\)"):
+    expected = r"4 Ray workers were lost .*\(its machine ran out of memory\)"
+    with RayPool() as pool, pytest.raises(ClusterError, match=expected):
         pool.submit(work).result()
     assert len(tries) == 4
 
