@@ -32,8 +32,13 @@ import spacetime_env  # noqa: F401  (registers the ids)
 ENVS, BATCH, MINIBATCH, EPOCHS = 8, 1024, 128, 8
 
 
-def mlp(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, outputs))
+def mlp(inputs: int, outputs: int, scale: float) -> nn.Sequential:
+    """Two hidden layers, orthogonal weights, the last ones times ``scale``: as CleanRL's PPO has them."""
+    layers = nn.Linear(inputs, 64), nn.Linear(64, 64), nn.Linear(64, outputs)
+    for layer, gain in zip(layers, (2**0.5, 2**0.5, scale), strict=True):
+        nn.init.orthogonal_(layer.weight, gain)
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
 
 
 def main() -> None:
@@ -53,11 +58,11 @@ def main() -> None:
     env.set_seed(args.seed)
     inputs, actions = games.single_observation_space.shape[0], games.single_action_space.n
 
-    policy = TensorDictModule(mlp(inputs, actions), in_keys=["observation"], out_keys=["logits"])
+    policy = TensorDictModule(mlp(inputs, actions, 0.01), in_keys=["observation"], out_keys=["logits"])
     actor = ProbabilisticActor(
         policy, spec=env.action_spec, in_keys=["logits"], distribution_class=Categorical, return_log_prob=True
     )
-    critic = ValueOperator(mlp(inputs, 1), in_keys=["observation"])
+    critic = ValueOperator(mlp(inputs, 1, 1.0), in_keys=["observation"])
     advantage = GAE(gamma=0.99, lmbda=0.95, value_network=critic, average_gae=False)
     loss = ClipPPOLoss(
         actor, critic, clip_epsilon=0.2, entropy_coeff=0.01, critic_coeff=0.5, loss_critic_type="l2",

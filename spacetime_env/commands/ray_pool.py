@@ -13,8 +13,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Executor, Future, wait
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -98,16 +99,13 @@ class RayPool(Executor):
         self._jobs: dict[Any, _Job] = {}  # by the reference to the task's answer
         self._closed = False
         self._changed = threading.Condition()
-        try:
-            cores = self._most("CPU")
-            if gpus and not self._most("GPU"):
-                raise ClusterError(
-                    "a run asks for a GPU (train.device), and no machine of the Ray cluster has one. Leave "
-                    "train.device=cpu, or give the address of another cluster."
-                )
-        except BaseException:
+        cores = self._most("CPU")
+        if gpus and not self._most("GPU"):
             self._ray.shutdown()
-            raise
+            raise ClusterError(
+                "a run asks for a GPU (train.device), and no machine of the Ray cluster has one. Leave "
+                "train.device=cpu, or give the address of another cluster."
+            )
         self._task = self._ray.remote(
             num_cpus=min(threads, cores),  # more than any machine has would wait forever
             num_gpus=gpus,
@@ -191,19 +189,15 @@ class RayPool(Executor):
             if cancel_futures:
                 for reference, _ in running:
                     self._ray.cancel(reference, force=False)
+                if running and wait:
+                    _say(f"waiting for {len(running)} Ray tasks to save what they have, at most {PATIENCE:.0f} s")
             if wait:
-                _wait_for([future for _, future in running], PATIENCE if cancel_futures else None)
+                wait_for([future for _, future in running], PATIENCE if cancel_futures else None)
         finally:
             self._ray.shutdown()
 
     def __exit__(self, *error: object) -> None:
         self.shutdown(cancel_futures=True)
-
-
-def _wait_for(futures: Sequence[Future[Any]], seconds: float | None) -> None:
-    if futures and seconds is not None:
-        _say(f"waiting for {len(futures)} Ray tasks to save what they have, at most {seconds:.0f} s")
-    wait(futures, seconds)
 
 
 def _connected(address: str) -> Any:
@@ -235,6 +229,8 @@ def _require_head(address: str) -> None:
     Raises:
         ClusterError: nothing listens there, or it is another program.
     """
+    import grpc
+
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise ClusterError(f"--ray: expected auto or HOST:PORT, such as 10.0.0.1:6379, got {address!r}.")
@@ -243,8 +239,6 @@ def _require_head(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(f"--ray: no Ray cluster is at {address} ({error}). {start}") from None
-    import grpc
-
     with grpc.insecure_channel(f"{host}:{port}") as channel:
         try:
             grpc.channel_ready_future(channel).result(ANSWER)
