@@ -21,22 +21,13 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from spacetime_env.commands.ray_cluster import ClusterError, connected, first_line
+
 T = TypeVar("T")
 
 RETRIES = 3  # so often is a task begun again after its worker was lost
 PAUSE = 10.0  # seconds, times the workers lost so far, before work that ran out of memory is begun again
 PATIENCE = 60.0  # seconds that stopped tasks have to save what they have
-ANSWER = 10.0  # seconds that the head of a cluster has to answer
-STORE = 128 * 2**20  # bytes of shared memory of a node of our own: tasks pass small things, all else goes by files
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # no pages about each lost worker: we say it in a sentence
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; otherwise Ray warns of it
-}
-
-
-class ClusterError(ValueError):
-    """Ray cannot do the work; the message says why and what to do."""
 
 
 def add_ray(parser: argparse.ArgumentParser, what: str) -> None:
@@ -95,7 +86,7 @@ class RayPool(Executor):
     """
 
     def __init__(self, address: str = "", threads: int = 1, gpus: int = 0) -> None:
-        self._ray = _connected(address)
+        self._ray = connected(address)
         self._jobs: dict[Any, _Job] = {}  # by the reference to the task's answer
         self._closed = False
         self._changed = threading.Condition()
@@ -200,55 +191,6 @@ class RayPool(Executor):
         self.shutdown(cancel_futures=True)
 
 
-def _connected(address: str) -> Any:
-    """The module ``ray``, connected.
-
-    Raises:
-        ClusterError: see :class:`RayPool`.
-    """
-    for name, value in QUIET.items():  # read when Ray is imported
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError:
-        raise ClusterError('--ray needs Ray, which is not installed: pip install "spacetime-env[ray]"') from None
-    if address and address != "auto":
-        _require_head(address)
-    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE}
-    try:
-        ray.init(address or "local", logging_level="error", log_to_driver=False, **({} if address else own))
-    except Exception as error:  # of many kinds, each with a page of text
-        where = f"join the cluster at {address}" if address else "start a node on this machine"
-        raise ClusterError(f"Ray could not {where}: {_first_line(error)}") from None
-    return ray
-
-
-def _require_head(address: str) -> None:
-    """Ask whether the head of a cluster is there: Ray itself tries for minutes, and prints warnings.
-
-    Raises:
-        ClusterError: nothing listens there, or it is another program.
-    """
-    import grpc
-
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise ClusterError(f"--ray: expected auto or HOST:PORT, such as 10.0.0.1:6379, got {address!r}.")
-    start = f"Start one there with: ray start --head --port={port}"
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(f"--ray: no Ray cluster is at {address} ({error}). {start}") from None
-    with grpc.insecure_channel(f"{host}:{port}") as channel:
-        try:
-            grpc.channel_ready_future(channel).result(ANSWER)
-        except grpc.FutureTimeoutError:
-            raise ClusterError(
-                f"--ray: the port {port} of {host} is in use by another program than Ray. Give the address that "
-                "`ray start --head` printed, or start it with another --port."
-            ) from None
-
-
 def _in_folder(folder: str, function: Callable[..., Any], arguments: tuple[Any, ...], pause: float) -> Any:
     """What a task does: call a function in the directory of the command, after ``pause`` seconds."""
     time.sleep(pause)
@@ -287,11 +229,7 @@ def _plain(error: BaseException) -> BaseException:
         return ClusterError("a Ray task ran out of memory. What is saved is kept.")
     if isinstance(cause, (ValueError, OSError)) or type(cause).__module__.startswith("spacetime_env."):
         return cause
-    return ClusterError(f"a Ray task failed: {type(cause).__name__}: {_first_line(cause)}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["it does not say why"])[0][:300]
+    return ClusterError(f"a Ray task failed: {type(cause).__name__}: {first_line(cause)}")
 
 
 def _say(sentence: str) -> None:

@@ -4,90 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from spacetime_env.commands import pretrain, ray_pool, record
-from spacetime_env.commands.ray_pool import ClusterError, RayPool, add_ray
+from spacetime_env.commands.ray_cluster import ClusterError
+from spacetime_env.commands.ray_pool import RayPool, add_ray
 from spacetime_env.data.meta import DatasetError
-
-
-class Lost(Exception):
-    """A worker that was killed."""
-
-
-class NoMemory(Exception):
-    """A worker that Ray killed, since its machine ran out of memory."""
-
-
-class Other(Exception):
-    """Other losses."""
-
-
-class FakeRay:
-    """The part of the module ``ray`` that the pool uses; what it was told is in ``said``."""
-
-    exceptions = SimpleNamespace(
-        WorkerCrashedError=Lost, OutOfMemoryError=NoMemory, NodeDiedError=Other, ObjectLostError=Other
-    )
-
-    def __init__(self) -> None:
-        self.said: dict[str, Any] = {}
-        self.resources = {"CPU": 4.0}
-        self.stopped = threading.Event()
-        self.threads = ThreadPoolExecutor(2)
-
-    def init(self, address: str, **options: Any) -> None:
-        self.said["init"] = (address, options)
-
-    def nodes(self) -> list[dict[str, Any]]:
-        gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
-        return [gone, {"Alive": True, "Resources": self.resources}, {"Alive": True, "Resources": {"CPU": 2.0}}]
-
-    def remote(self, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-        self.said["task"] = options
-        return lambda function: SimpleNamespace(remote=lambda *words: self.threads.submit(function, *words))
-
-    def wait(self, references: list[Future[Any]], timeout: float) -> tuple[list[Future[Any]], list[Future[Any]]]:
-        done, others = wait(references, timeout, "FIRST_COMPLETED")
-        return [*done], [*others]
-
-    def get(self, reference: Future[Any]) -> Any:
-        try:
-            return reference.result()
-        except (Lost, NoMemory, Other):
-            raise
-        except Exception as error:
-            pages = RuntimeError("ray::work (pid=7)\n  File ...")
-            pages.cause = error  # type: ignore[attr-defined]
-            raise pages from None
-
-    def cancel(self, reference: Future[Any], force: bool) -> None:
-        assert not force
-        self.stopped.set()
-
-    def shutdown(self) -> None:
-        self.said["shutdown"] = True
-        self.threads.shutdown()
-
-
-@pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
-    fake = FakeRay()
-    monkeypatch.setitem(sys.modules, "ray", fake)  # type: ignore[arg-type]
-    monkeypatch.setattr(ray_pool, "PAUSE", 0.01)
-    for name in ray_pool.QUIET:
-        monkeypatch.setenv(name, "")
-    yield fake
-    fake.threads.shutdown()
+from tests.helpers.fake_ray import FakeRay, Lost, NoMemory
 
 
 def test_without_an_address_a_node_of_our_own(ray: FakeRay) -> None:
@@ -237,28 +165,3 @@ def test_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser.parse_args(["--ray", "train.steps=5"])
     assert "got 'train.steps=5'; put settings before --ray" in capsys.readouterr().err
-
-
-def test_an_address_where_no_cluster_is(ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_pool, "ANSWER", 0.3)
-    for word in ("here", "host:port", ":6379"):
-        with pytest.raises(ClusterError, match=r"expected auto or HOST:PORT, such as 10\.0\.0\.1:6379, got"):
-            RayPool(word)
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(ClusterError, match=rf"no Ray cluster is at {address} \(.*refused.*ray start --head --port"):
-            RayPool(address)
-        server.listen()
-        with pytest.raises(ClusterError, match=r"the port \d+ of 127\.0\.0\.1 is in use by another program than Ray"):
-            RayPool(address)
-    assert "init" not in ray.said
-
-
-def test_a_node_that_does_not_start(ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> None:
-    def init(address: str, **options: Any) -> None:
-        raise RuntimeError("no port is free\nsee page 2")
-
-    monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(ClusterError, match=r"^Ray could not start a node on this machine: no port is free$"):
-        RayPool()
