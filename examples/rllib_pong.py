@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300_000, help="env steps to learn from (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop learning then (default: never)")
     parser.add_argument("--env-runners", type=int, default=2, help="processes that play (default: %(default)s)")
+    parser.add_argument("--ray", metavar="ADDRESS", help="of a cluster (default: a node of its own)")
     parser.add_argument("--episodes", type=int, default=10, help="of the last evaluation (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -60,7 +61,8 @@ def main() -> None:
         .debugging(seed=args.seed, log_level="ERROR")
     )
 
-    ray.init(num_cpus=args.env_runners + 1, include_dashboard=False, logging_level="error", log_to_driver=False)
+    own = {} if args.ray else {"num_cpus": args.env_runners + 1, "include_dashboard": False}
+    ray.init(args.ray or "local", logging_level="error", log_to_driver=False, **own)
     algorithm = config.build_algo()
     steps, began = 0, time.monotonic()
     while steps < args.steps and time.monotonic() < began + 60 * args.minutes:
