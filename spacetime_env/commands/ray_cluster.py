@@ -42,7 +42,9 @@ def connected(address: str) -> Any:
             ray.shutdown()
             if last:  # on a busy machine a node may not be up within Ray's half a minute, and the second time it is
                 where = f"join the cluster at {address}" if address else "start a node on this machine"
-                raise ClusterError(f"Ray could not {where}: {first_line(error)} Try again, or use no --ray.") from None
+                token = "If it asks for a token, set RAY_AUTH_MODE=token. " if address else ""
+                hint = f"{token}Try again, or leave --ray out."
+                raise ClusterError(f"Ray could not {where}: {first_line(error).rstrip('.')}. {hint}") from None
     return ray
 
 

@@ -37,6 +37,6 @@ def test_a_node_that_does_not_start(ray: FakeRay, monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("no port is free\nsee page 2")
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(ClusterError, match=r"^Ray could not start a node on this machine: no port is free Try"):
+    with pytest.raises(ClusterError, match=r"^Ray could not start a node on this machine: no port is free. Try again"):
         RayPool()
     assert starts == [1, 1]
