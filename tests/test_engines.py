@@ -32,10 +32,10 @@ LEARN = bool(os.environ.get("SPACETIME_ENV_LEARN"))
 PPO = os.environ.get("SPACETIME_ENV_CLEANRL_PPO", "")
 
 
-def needs(module: str, command: str) -> pytest.MarkDecorator:
-    """Skip a test where a package is not installed."""
-    missing = importlib.util.find_spec(module.partition(".")[0]) is None or importlib.util.find_spec(module) is None
-    return pytest.mark.skipif(missing, reason=f"{module} is not installed: {command}")
+def needs(name: str, command: str, *modules: str) -> pytest.MarkDecorator:
+    """Skip a test where a package is not installed; ``modules`` are those it consists of, by default the package."""
+    missing = any(importlib.util.find_spec(module) is None for module in modules or (name,))
+    return pytest.mark.skipif(missing, reason=f"{name} is not installed: {command}")
 
 
 def start(*words: str | Path, folder: Path = ROOT, minutes: float = 5, **variables: str) -> str:
@@ -113,7 +113,7 @@ def learned(mean: float, error: float, chance: float, its_error: float) -> bool:
 
 
 EXAMPLES = [
-    pytest.param("rllib_pong.py", marks=needs("ray.rllib", "see examples/README.md"), id="rllib"),
+    pytest.param("rllib_pong.py", marks=needs("ray[rllib]", "see examples/README.md", "ray", "tree"), id="rllib"),
     pytest.param("torchrl_boxing.py", marks=needs("torchrl", "pip install torchrl"), id="torchrl"),
 ]
 

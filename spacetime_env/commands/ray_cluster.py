@@ -10,7 +10,8 @@ ANSWER = 10.0  # seconds that the head of a cluster has to answer
 STORE = 128 * 2**20  # bytes of shared memory of a node of our own: tasks pass small things, all else goes by files
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # no pages about each lost worker: we say it in a sentence
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # no page about each lost worker: we say it in a sentence
+    "RAY_DEDUP_LOGS_ALLOW_REGEX": "(?!)",  # nothing is let through all the same
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; otherwise Ray warns of it
 }
 
