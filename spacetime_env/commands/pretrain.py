@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spacetime_env.commands.command_line import exit_status, shown
+from spacetime_env.commands.ray_pool import RayPool, add_ray
 from spacetime_env.config import Config, ConfigError, load_config
 from spacetime_env.config.games import each_game
 from spacetime_env.data.env_recording import recorded_env
@@ -21,7 +23,7 @@ from spacetime_env.training.pretrain import pretrain
 from spacetime_env.training.published import import_upstream
 from spacetime_env.training.ranks import RankError, Ranks, Told
 from spacetime_env.training.sweep import run_sweep
-from spacetime_env.training.sweep_plan import plan
+from spacetime_env.training.sweep_plan import Sweep, plan
 
 EXAMPLES = """examples:
   python pretrain_space.py --game Pong
@@ -31,10 +33,12 @@ EXAMPLES = """examples:
   python pretrain_space.py --game Pong --import-upstream atari_pong.pth
   python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 model.variant=space,space+motion
   torchrun --standalone --nproc-per-node=2 pretrain_space.py --config configs/pong.yaml
+  python pretrain_space.py --config configs/pong.yaml --sweep seed=0,1,2 --ray 10.0.0.1:6379
 
-A sweep does every combination, one after the other, in runs/sweep/<name>/<settings>/ with the model in model/ there,
-and writes table.csv and table.md. Values are split at commas that are outside of brackets and quotes:
-train.few_shot=[1,4],[16] are two lists. Settings without such a comma hold for all runs, as those before --sweep do.
+A sweep does every combination in runs/sweep/<name>/<settings>/ with the model in model/ there, one after the other, or
+with --ray several at a time, and writes table.csv and table.md. Values are split at commas that are outside of brackets
+and quotes: train.few_shot=[1,4],[16] are two lists. Settings without such a comma hold for all runs, as those before
+--sweep do.
 The same command resumes the sweep, repeats runs that failed, and leaves finished ones alone."""
 
 
@@ -82,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument(
         "--sweep", nargs="+", metavar="key=v1,v2", help="settings to vary: one run for every combination of values"
     )
+    add_ray(make, "do the runs of a --sweep as Ray tasks")
     make.add_argument("overrides", nargs="*", metavar="key=value", help="such as train.steps=2000 seed=1")
     return make
 
@@ -147,15 +152,26 @@ def run(options: argparse.Namespace, command: str, ranks: Ranks) -> int:
         if options.out is not None:
             raise ConfigError("--out is not for --sweep: each model is written into the folder of its run.")
         sweep = plan(path, overrides, options.sweep, options.run)
-        return 1 if run_sweep(sweep, restart, command, export) else 0
+        with contextlib.nullcontext() if options.ray is None else pool_for(sweep, options.ray) as pool:
+            return 1 if run_sweep(sweep, restart, command, export, pool) else 0
+    if options.ray is not None:
+        raise ConfigError("--ray is for a --sweep of several runs. Leave it out, or vary a setting with --sweep.")
     config = ranks.each(lambda: load_config(path, overrides))
     say_where(pretrain(config, options.out, options.run, restart, None, command, export, ranks=ranks), config)
     return 0
 
 
+def pool_for(sweep: Sweep, address: str) -> RayPool:
+    """Ray, with as many threads and GPUs for a task as a run of the sweep needs."""
+    wanted = [run.config.train for run in sweep.runs]
+    gpus = int(any(train.device.startswith("cuda") for train in wanted))
+    return RayPool(address, max(train.threads for train in wanted), gpus)
+
+
 def import_one(options: argparse.Namespace, config: Config, command: str) -> int:
     """Make a model folder of a checkpoint of the published code; the exit status. Errors are those of :func:`run`."""
     others = {"--sweep": options.sweep, "--from": options.start, "--restart": options.restart or None}
+    others |= {"--ray": options.ray}
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise ConfigError(f"{given[0]} is of a training, and --import-upstream trains nothing: leave one of them out.")

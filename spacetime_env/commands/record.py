@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 from tqdm import tqdm
 
 from spacetime_env.commands.command_line import exit_status
+from spacetime_env.commands.ray_pool import RayPool, add_ray
+from spacetime_env.commands.record_any import OWN, TAKEN, add_env_flags, record_any
 from spacetime_env.config import Config, ConfigError, load_config
-from spacetime_env.data.env_players import env_player
-from spacetime_env.data.env_recording import WARMUP, EnvRecording, record_env
 from spacetime_env.data.labels import LabelsError
 from spacetime_env.data.meta import DatasetError, save
 from spacetime_env.data.new_rooms import make_rooms
@@ -24,7 +24,6 @@ from spacetime_env.data.recorder import record
 from spacetime_env.data.rooms import KINDS
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stage_pictures import stack_picture
-from spacetime_env.data.true_boxes import TrueBoxes
 from spacetime_env.files import shown_names
 
 EXAMPLES = """examples:
@@ -33,6 +32,7 @@ EXAMPLES = """examples:
   python create_dataset.py -g Pong -f validation --plot-boxes
   python create_dataset.py -g Pong -f test --plot-boxes 40:50
   python create_dataset.py --config configs/pong.yaml -f test --agent agents/pong-ppo data.gap=48
+  python create_dataset.py --config configs/pong.yaml --ray 10.0.0.1:6379
   python create_dataset.py --rooms large --size 2400 --out data/room-large
   python create_dataset.py --env-id minigrid:MiniGrid-Dynamic-Obstacles-8x8-v0 --env-kwargs highlight:False \\
       --frame-size 128 128 --boxes examples.minigrid_boxes:boxes --out data/balls
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "in validation and in test; only --seed goes with it",
     )
     make.add_argument("--out", type=Path, metavar="FOLDER", help="with --rooms and --env-id: where to")
-    _add_env_flags(make)
+    add_env_flags(make)
     make.add_argument("-g", "--game", help="such as Pong or space_invaders; in place of that of --config")
     make.add_argument("-f", "--split", "--folder", choices=SPLITS, default="train", help="default: train")
     make.add_argument(
@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--length", type=int, metavar="T", help="consecutive frames in a stack")
     make.add_argument("--seed", type=int, help="the three splits of a seed share no shard's seed")
     make.add_argument("--workers", type=int, help="recording processes; the files do not depend on it")
+    add_ray(make, "record the shards as Ray tasks, in place of --workers")
     make.add_argument("--data-root", metavar="FOLDER", help="default: data")
     order = make.add_mutually_exclusive_group()
     for name, text in (("random", "i.i.d. order (the default)"), ("sequential", "stacks back to back")):
@@ -99,37 +100,6 @@ def parser() -> argparse.ArgumentParser:
     return make
 
 
-def _add_env_flags(make: argparse.ArgumentParser) -> None:
-    """What is for an environment that is no Atari game."""
-    make.add_argument(
-        "--env-id",
-        metavar="NAME",
-        help="in place of a game: any Gymnasium env that renders, such as CartPole-v1; of module:Env-v0 the module is "
-        "imported. Its train, validation and test go to --out; --agent, --size, --length and --seed go with it",
-    )
-    make.add_argument(
-        "--env-kwargs", nargs="+", metavar="NAME:VALUE", help="with --env-id: options of the env (default: none)"
-    )
-    make.add_argument(
-        "--frame-size", nargs=2, type=int, metavar=("H", "W"), help="with --env-id: of frames (default: as rendered)"
-    )
-    make.add_argument(
-        "--warmup",
-        type=int,
-        metavar="N",
-        help=f"with --env-id: a clip begins after up to so many steps (default: {WARMUP})",
-    )
-    make.add_argument(
-        "--boxes",
-        metavar="MODULE:FUNCTION",
-        help="with --env-id: a function boxes(env) -> [(name, x, y, w, h), ...] gives true boxes, in pixels. They "
-        "measure a model, and name its objects where --boxes-in has validation; no network learns from them",
-    )
-    make.add_argument(
-        "--boxes-in", nargs="+", metavar="SPLIT", help="with --boxes: validation, test or both (default: test)"
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``create_dataset.py``. Exit status: 0 done, 2 an error, printed as a sentence, 130 interrupted."""
     args = parser().parse_args(argv)
@@ -146,16 +116,21 @@ def run(args: argparse.Namespace) -> None:
         draw_rooms(args)
         return
     if args.env_id is not None:
-        record_any(args)
+        record_any(args, _besides(args, TAKEN))
         return
-    alone = [name for name in ("out", "env_kwargs", "frame_size", "warmup", "boxes", "boxes_in") if vars(args)[name]]
+    alone = [name for name in ("out", *sorted(OWN)) if vars(args)[name]]
     if alone:
         with_what = "--rooms or --env-id" if alone == ["out"] else "--env-id"
         raise ConfigError(f"--{alone[0].replace('_', '-')} goes with {with_what}; a game's frames go to --data-root.")
+    if args.ray is not None and args.workers is not None:
+        raise ConfigError("--ray takes the place of --workers: leave one of them out.")
     config = _config(args)
     subframes = config.model.subframes or config.data.subframes
     policy = _policy(args, config)
-    folder = record(config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes)
+    with contextlib.nullcontext() if args.ray is None else RayPool(args.ray) as pool:
+        folder = record(
+            config.game, args.split, policy, config.data, config.motion, args.labels, subframes=subframes, pool=pool
+        )
     split = open_split(folder, motion=config.motion, subframes=subframes)
     megabytes = sum(file.stat().st_size for file in folder.glob("*.*")) / 1e6
     print(f"{folder}: {len(split)} stacks of {split.meta.length} frames, {megabytes:.1f} MB")
@@ -181,37 +156,6 @@ def draw_rooms(args: argparse.Namespace) -> None:
     counts = make_rooms(args.out, args.rooms, args.size, args.seed or 0)
     print(f"{args.out}: {', '.join(f'{count} pictures in {split}' for split, count in counts.items())}")
     print(f"Train with: python pretrain_space.py --config configs/room-{args.rooms}.yaml data.pictures={args.out}")
-
-
-def record_any(args: argparse.Namespace) -> None:
-    """Record an environment that is no Atari game as the command line asks, and say how to train on it.
-
-    Raises:
-        ConfigError: ``--out`` is missing, or an option is given that is of Atari games.
-        ValueError: see :func:`~spacetime_env.data.env_recording.record_env`.
-    """
-    own = {"env_id", "env_kwargs", "frame_size", "warmup", "boxes", "boxes_in"}
-    others = _besides(args, own | {"out", "size", "seed", "length", "agent"})
-    if others:
-        reason = "its RAM is not known: give a function with --boxes. " if "labels" in others else ""
-        raise ConfigError(f"--env-id records an env that is no Atari game: {reason}Leave {', '.join(others)} out.")
-    if args.out is None:
-        raise ConfigError("--env-id needs --out FOLDER.")
-    if args.boxes_in and not args.boxes:
-        raise ConfigError("--boxes-in says where true boxes go: give their function with --boxes.")
-    given: dict[str, Any] = {name: vars(args)[name] for name in ("size", "length", "seed", "warmup", "boxes_in")}
-    if args.env_kwargs:
-        from spacetime_env.agent.hyperparameters import from_arguments
-
-        given["kwargs"] = from_arguments(args.env_kwargs)
-    if args.frame_size:
-        given["frame_size"] = tuple(args.frame_size)
-    asked = EnvRecording(args.env_id, **{name: value for name, value in given.items() if value is not None})
-    boxes = TrueBoxes(args.boxes) if args.boxes else None
-    counts = record_env(args.out, asked, env_player(args.agent or "random"), boxes)
-    print(f"{args.out}: {', '.join(f'{n} clips of {asked.length} frames in {split}' for split, n in counts.items())}")
-    name = f"name={args.out.resolve().name} " if args.out.resolve().name != "balls" else ""
-    print(f"Train with: python pretrain_space.py --config configs/balls.yaml {name}data.pictures={args.out}")
 
 
 def _besides(args: argparse.Namespace, taken: set[str]) -> list[str]:

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def record_frames(
     motion: MotionConfig,
     labels: bool,
     progress: bool = True,
+    pool: Executor | None = None,
 ) -> Path:
     """Record the missing shards of a split and write its index, without motion; arguments as of :func:`record`.
 
@@ -76,7 +77,7 @@ def record_frames(
             files.sweep(folder, time.time() - 3600)
             return folder  # nothing is written, and no lock is needed: the folder may be read-only
     with _hold(folder):
-        _complete(folder, meta, policy, config.workers, progress)
+        _complete(folder, meta, policy, config.workers, progress, pool)
     return folder
 
 
@@ -94,7 +95,9 @@ def _hold(folder: Path) -> Lock:
         return hold(folder, wait=math.inf)
 
 
-def _complete(folder: Path, meta: SplitMeta, policy: Player, workers: int, progress: bool) -> None:
+def _complete(
+    folder: Path, meta: SplitMeta, policy: Player, workers: int, progress: bool, pool: Executor | None
+) -> None:
     """Write ``meta.yaml``, the shards that are missing, and the index, into a folder that this process holds."""
     if (folder / META).exists():
         meta = require_same_settings(folder, meta)
@@ -108,7 +111,7 @@ def _complete(folder: Path, meta: SplitMeta, policy: Player, workers: int, progr
     missing, index = missing_shards(folder, meta), shards.read_index(folder)
     if index and not missing:
         return
-    _record_all(folder, meta, policy, missing, workers, progress)
+    _record_all(folder, meta, policy, missing, workers, progress, pool)
     for i in range(meta.shards):
         name = meta.shard_name(i)
         index[name] = shards.read_shard(folder, meta, i, None if i in missing else index.get(name)).sha256
@@ -116,13 +119,23 @@ def _complete(folder: Path, meta: SplitMeta, policy: Player, workers: int, progr
 
 
 def _record_all(
-    folder: Path, meta: SplitMeta, policy: Player, missing: list[int], workers: int, progress: bool
+    folder: Path,
+    meta: SplitMeta,
+    policy: Player,
+    missing: list[int],
+    workers: int,
+    progress: bool,
+    shared: Executor | None,
 ) -> None:
-    """Record and save the missing shards, in this process or in several."""
+    """Record and save the missing shards, in this process, in several, or in those of a pool that is shared."""
     total = sum(meta.shard_stacks(i) for i in missing)
     title = f"{meta.game} {meta.split}-{meta.agent}"
     bar = tqdm(total=meta.size, initial=meta.size - total, desc=title, unit="stack", disable=not progress)
     with bar:
+        if shared is not None:
+            for task in as_completed([shared.submit(_save_shard, folder, meta, i, policy) for i in missing]):
+                bar.update(task.result())
+            return
         if min(workers, len(missing)) <= 1:
             for i in missing:
                 bar.update(_save_shard(folder, meta, i, policy))
@@ -178,6 +191,7 @@ def record(
     progress: bool = True,
     subframes: int = 1,
     prepare: bool = True,
+    pool: Executor | None = None,
 ) -> Path:
     """Record a split, or its missing shards, and compute its motion. A complete split is left as it is.
 
@@ -190,6 +204,7 @@ def record(
         progress: show a progress bar.
         subframes: of the motion, see :func:`~spacetime_env.data.split.open_split`.
         prepare: compute the motion now; otherwise it is computed when it is first used.
+        pool: records the shards, in place of ``config.workers`` processes; it is left open.
 
     Returns:
         The split's folder, ``<root>/<Game>/<split>-<policy name>``.
@@ -207,9 +222,8 @@ def record(
             f"model.subframes={subframes} needs the emulator's frame before each, and data.subframes is 1: "
             "set data.subframes=2."
         )
-    folder = record_frames(
-        game, split, policy, config, motion, split != "train" if labels is None else labels, progress
-    )
+    labels = split != "train" if labels is None else labels
+    folder = record_frames(game, split, policy, config, motion, labels, progress, pool)
     if prepare:
         open_split(folder, motion=motion, subframes=subframes).prepare()
     return folder

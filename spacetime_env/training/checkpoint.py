@@ -97,7 +97,7 @@ def save_checkpoint(
             "same command resumes it."
         ) from error
     # Checkpoints of later steps are damaged ones (see resume), which will be overwritten.
-    for old in [p for p in checkpoints(folder) if _step(p) <= state.step][:-keep]:
+    for old in [p for p in checkpoints(folder) if step_of(p) <= state.step][:-keep]:
         old.unlink(missing_ok=True)
         beside(old).unlink(missing_ok=True)
     return path
@@ -110,10 +110,10 @@ def beside(checkpoint: Path) -> Path:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in ``folder`` in the order of their steps, without ``best.pt``."""
-    return sorted(folder.glob("step-*.pt"), key=_step)
+    return sorted(folder.glob("step-*.pt"), key=step_of)
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
     digits = path.stem.removeprefix("step-")
     return int(digits) if digits.isdecimal() else -1
 

@@ -15,40 +15,45 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import sys
 import time
 import traceback
-from pathlib import Path
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 
-from spacetime_env.config import Config, ConfigError, Scope, differences
-from spacetime_env.config.games import each_game
-from spacetime_env.data.meta import INDEX, DatasetError
-from spacetime_env.data.split import open_split
+from tqdm import tqdm
+
+from spacetime_env.config import ConfigError, Scope, differences
 from spacetime_env.evaluation import figures_json
 from spacetime_env.files import shown_text, write_atomically
-from spacetime_env.locks import hold
+from spacetime_env.locks import LockError, hold
+from spacetime_env.training.checkpoint import checkpoints, step_of
 from spacetime_env.training.game_data import GameData
 from spacetime_env.training.loop import Interrupted, TrainingError
 from spacetime_env.training.pretrain import forget, pretrain
-from spacetime_env.training.splits import require_same
+from spacetime_env.training.sweep_data import share_data
 from spacetime_env.training.sweep_plan import RECORD, Sweep, SweepRun
 from spacetime_env.training.sweep_table import Row, as_csv, as_markdown
 
 ERROR = "error.txt"
+PATIENCE = 180.0  # seconds for the process of a lost worker to let go of its run
+LOOK = 2.0  # seconds between two looks at the checkpoints of runs in other processes
 
 
 def run_sweep(
-    sweep: Sweep, restart: bool = False, command: str = "", export_classifier: bool = False
+    sweep: Sweep,
+    restart: bool = False,
+    command: str = "",
+    export_classifier: bool = False,
+    pool: Executor | None = None,
 ) -> list[SweepRun]:
-    """Do all runs that are not done, one after the other, and write the tables after each.
+    """Do all runs that are not done, and write the tables after each.
 
     Args:
         sweep: see :func:`spacetime_env.training.sweep_plan.plan`.
         restart: delete the checkpoints, logs and figures of all runs first.
         command: the command line, for the cards.
         export_classifier: see :func:`spacetime_env.training.pretrain.pretrain`.
+        pool: does the runs in other processes, which see the same files; None: one after the other, in this process.
 
     Returns:
         The runs that failed. Each was reported, and its ``error.txt`` has the traceback.
@@ -61,11 +66,22 @@ def run_sweep(
     """
     sweep.folder.mkdir(parents=True, exist_ok=True)
     with hold(sweep.folder):
-        return _run_all(sweep, restart, command, export_classifier)
+        begin(sweep, restart)
+        try:
+            if pool is None:
+                failed = _one_by_one(sweep, command, export_classifier)
+            else:
+                failed = _in_pool(sweep, command, export_classifier, pool)
+        except (Interrupted, KeyboardInterrupt):
+            if restart:
+                print("Leave out --restart to resume what is done.", file=sys.stderr)
+            raise
+        _report(sweep, failed)
+        return failed
 
 
-def _run_all(sweep: Sweep, restart: bool, command: str, export_classifier: bool) -> list[SweepRun]:
-    """See :func:`run_sweep`."""
+def begin(sweep: Sweep, restart: bool) -> None:
+    """Delete what the runs left before, or refuse runs of other settings; see :func:`run_sweep`."""
     for run in sweep.runs:
         if restart:
             forget(run.folder)
@@ -73,6 +89,10 @@ def _run_all(sweep: Sweep, restart: bool, command: str, export_classifier: bool)
                 (run.folder / name).unlink(missing_ok=True)
         else:
             require_same_run(run)
+
+
+def _one_by_one(sweep: Sweep, command: str, export_classifier: bool) -> list[SweepRun]:
+    """Do the runs in this process; those that failed."""
     failed: list[SweepRun] = []
     gathered: dict[str, GameData] = {}
     for number, run in enumerate(sweep.runs, start=1):
@@ -82,18 +102,100 @@ def _run_all(sweep: Sweep, restart: bool, command: str, export_classifier: bool)
             continue
         print(title, flush=True)
         try:
-            do_run(run, f"{command}  # {run.title}" if command else "", export_classifier, gathered)
+            do_run(run, _command_of(run, command), export_classifier, gathered)
         except (Interrupted, KeyboardInterrupt):
-            if restart:
-                print("Leave out --restart to resume what is done.", file=sys.stderr)
             raise
         except Exception as error:  # whatever it is, the other runs may do better
             failed.append(run)
-            with contextlib.suppress(OSError):
-                write_atomically(run.folder / ERROR, traceback.format_exc().encode())
+            _keep(run, error)
             print(f"{title} failed: {message_of(error)} ({run.folder / ERROR})", file=sys.stderr)
         finally:
             write_tables(sweep)
+    return failed
+
+
+def _in_pool(sweep: Sweep, command: str, export_classifier: bool, pool: Executor) -> list[SweepRun]:
+    """Do the runs in other processes, as many at a time as the pool has; those that failed."""
+    failed: list[SweepRun] = []
+    waiting: dict[Future[None], tuple[SweepRun, str]] = {}
+    for number, run in enumerate(sweep.runs, start=1):
+        title = f"run {number} of {len(sweep.runs)}: {run.title}"
+        if run.done():
+            print(f"{title}: it is done already")
+        else:
+            task = pool.submit(do_run_apart, run, _command_of(run, command), export_classifier)
+            waiting[task] = (run, title)
+    total = sum(run.config.train.steps for run in sweep.runs)
+    try:
+        with tqdm(total=total, desc=f"sweep {sweep.name}", unit="step") as bar:
+            while waiting:
+                for task in wait(waiting, LOOK, FIRST_COMPLETED).done:
+                    run, title = waiting.pop(task)
+                    why = _outcome(run, task)
+                    if why:
+                        failed.append(run)
+                    tqdm.write(f"{title} failed: {why}" if why else title, sys.stderr if why else sys.stdout)
+                    write_tables(sweep)
+                bar.update(steps_done(sweep) - bar.n)
+    finally:
+        write_tables(sweep)
+    return failed
+
+
+def do_run_apart(run: SweepRun, command: str, export_classifier: bool) -> None:
+    """:func:`do_run` in a process of its own. Where that of a lost worker still does the run, it is waited for."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(LockError):  # pretraining says so too
+        hold(run.folder, wait=PATIENCE).close()
+    try:
+        do_run(run, command, export_classifier, {})
+    except Interrupted:
+        raise
+    except Exception as error:
+        _keep(run, error)
+        raise
+
+
+def _outcome(run: SweepRun, task: Future[None]) -> str:
+    """Why a run in another process failed, in a sentence; "" if it is done.
+
+    Raises:
+        KeyboardInterrupt: the run was stopped.
+    """
+    try:
+        task.result()
+    except (Interrupted, CancelledError):
+        raise KeyboardInterrupt from None
+    except Exception as error:  # whatever it is, the other runs may do better
+        where = f" ({run.folder / ERROR})" if (run.folder / ERROR).is_file() else ""
+        return f"{message_of(error)}{where}"
+    if run.done():
+        return ""
+    return f"it was done elsewhere, and {run.folder} has nothing of it: all machines must share the sweep's folder."
+
+
+def steps_done(sweep: Sweep) -> int:
+    """The steps of the runs so far, as their newest checkpoints say."""
+    counts = []
+    for run in sweep.runs:
+        found = checkpoints(run.folder / "checkpoints")
+        counts.append(run.config.train.steps if run.done() else step_of(found[-1]) if found else 0)
+    return sum(counts)
+
+
+def _command_of(run: SweepRun, command: str) -> str:
+    """The command line as the card of a run shows it."""
+    return f"{command}  # {run.title}" if command else ""
+
+
+def _keep(run: SweepRun, error: Exception) -> None:
+    """Write why a run failed into its folder, if that is possible."""
+    with contextlib.suppress(OSError):
+        write_atomically(run.folder / ERROR, "".join(traceback.format_exception(error)).encode())
+
+
+def _report(sweep: Sweep, failed: list[SweepRun]) -> None:
+    """Write the tables, and print what came of the sweep."""
     write_tables(sweep)
     print((sweep.folder / "table.md").read_text())
     print(f"{len(sweep.runs) - len(failed)} of {len(sweep.runs)} runs are done; see {sweep.folder / 'table.csv'}")
@@ -102,7 +204,6 @@ def _run_all(sweep: Sweep, restart: bool, command: str, export_classifier: bool)
             f"{len(failed)} failed: {'; '.join(run.title for run in failed)}. The same command tries them again.",
             file=sys.stderr,
         )
-    return failed
 
 
 def require_same_run(run: SweepRun) -> None:
@@ -145,40 +246,14 @@ def do_run(run: SweepRun, command: str, export_classifier: bool, gathered: dict[
         run.write(before + time.perf_counter() - began, done)
 
 
-def share_data(run: SweepRun) -> None:
-    """Copy the splits that a run with a data root of its own can use from the data root that was asked for.
-
-    These are the test splits, and validation splits of the same settings. They may have ground truth, which cannot be
-    recorded again without OCAtari.
-    """
-    for game, config in each_game(run.config).items():
-        share_game(game, config, run.source)
-
-
-def share_game(game: str, config: Config, source: str) -> None:
-    """:func:`share_data` for one game. ``config.data.root`` is the run's own root, ``source`` the one asked for."""
-    there, here = Path(source) / game, Path(config.data.root) / game
-    here.mkdir(parents=True, exist_ok=True)
-    for split in sorted([*there.glob("test-*"), *there.glob("validation-*")]):
-        if (here / split.name).exists() or not (split / INDEX).is_file():
-            continue
-        if split.name.startswith("validation-"):
-            try:
-                require_same(open_split(split, game, config.motion), config)
-            except DatasetError:
-                continue
-        unfinished = here / f".{split.name}.tmp"
-        shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
-        shutil.copytree(split, unfinished)
-        os.replace(unfinished, here / split.name)
-
-
 def message_of(error: Exception) -> str:
     """The message of an error for users, with the name of its class if the message is not written for users."""
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}."
     if isinstance(error, (ValueError, TrainingError)):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "it ran out of memory."
     return f"{type(error).__name__}: {error}"
 
 

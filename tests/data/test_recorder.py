@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,24 @@ class Short(RandomPolicy):
         return gym.wrappers.TimeLimit(super().make_env(game), 17)
 
 
-def record_tiny(root: Path, **changes: Any) -> Path:
+def record_tiny(root: Path, pool: ThreadPoolExecutor | None = None, **changes: Any) -> Path:
     config = dataclasses.replace(DATA, root=str(root), **changes)
-    return record("freeway", "train", Short(), config, RARITY, labels=False, progress=False, subframes=2)
+    return record("freeway", "train", Short(), config, RARITY, labels=False, progress=False, subframes=2, pool=pool)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return record_tiny(tmp_path_factory.mktemp("recorded"))
+
+
+def test_a_pool_records_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        other = record_tiny(tmp_path, pool)
+        assert pool.submit(len, "open").result() == 4  # it is left open
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in other.iterdir()) and "frames-00001.npz" in names
+    for name in names:
+        assert (other / name).read_bytes() == (folder / name).read_bytes(), name
 
 
 @pytest.fixture(scope="module")

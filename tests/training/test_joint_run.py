@@ -37,7 +37,7 @@ from spacetime_env.training import loop as training_loop
 from spacetime_env.training import naming, pretrain, splits
 from spacetime_env.training.checkpoint import read_checkpoint
 from spacetime_env.training.step import train_step
-from spacetime_env.training.sweep import share_data
+from spacetime_env.training.sweep_data import share_data
 from spacetime_env.training.sweep_plan import SweepRun, plan
 from spacetime_env.training.validation import mean_scores
 from tests.helpers.tiny import JOINT_NATIVES, write_joint_data, write_split

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,6 +31,7 @@ from spacetime_env.training.game_data import GameData, gather
 from spacetime_env.training.loop import Interrupted
 from spacetime_env.training.step import train_step
 from spacetime_env.training.sweep import run_sweep
+from spacetime_env.training.sweep_data import share_data
 from spacetime_env.training.sweep_plan import Sweep, SweepRun, plan
 from tests.helpers.tiny import write_data, write_split
 
@@ -301,6 +304,88 @@ def test_a_folder_of_other_settings_is_refused_before_anything_starts(
     assert names == []
 
 
+class Elsewhere(Executor):
+    """Does nothing here: each task is answered with ``outcome`` at once."""
+
+    def __init__(self, outcome: BaseException | None = None) -> None:
+        self.outcome = outcome
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.outcome is not None:
+            future.set_exception(self.outcome)
+        else:
+            future.set_result(None)
+        return future
+
+
+def without_time(folder: Path) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if k != "wall_seconds"} for row in table(folder)]
+
+
+def test_a_pool_leaves_what_one_process_leaves(
+    config: Path, copied: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(copied / "seed=1,variant=space")
+    (copied / "seed=0,variant=space+motion" / "sweep.json").unlink()
+    with ThreadPoolExecutor(1) as pool:
+        assert run_sweep(plan(config, [], SWEEP, copied), pool=pool) == []
+    assert without_time(copied) == without_time(whole)
+    weights = [(folder / "seed=1,variant=space/model/model.safetensors").read_bytes() for folder in (copied, whole)]
+    assert weights[0] == weights[1]
+    said = capsys.readouterr()
+    assert "run 1 of 4: seed=0 variant=space: it is done already" in said.out and "4 of 4 runs are done" in said.out
+    assert "sweep pong:" in said.err and "8/8" in said.err  # steps of all runs
+
+
+def test_a_run_that_fails_in_a_pool(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(run: Path) -> None:
+        raise DatasetError("there is no data.") if run.name == "seed=0" else MemoryError
+
+    trained(monkeypatch, fail)
+    asked = plan(config, [], ["seed=0,1"], tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        assert [run.title for run in run_sweep(asked, pool=pool)] == ["seed=0", "seed=1"]
+    said = capsys.readouterr().err
+    assert f"run 1 of 2: seed=0 failed: there is no data. ({tmp_path}/seed=0/error.txt)" in said
+    assert "run 2 of 2: seed=1 failed: it ran out of memory. (" in said
+    assert "DatasetError" in (tmp_path / "seed=0" / "error.txt").read_text()
+    assert [row["state"] for row in table(tmp_path)] == ["failed"] * 2
+    # Such as of a pool that lost its workers, or whose machines have disks of their own.
+    assert len(run_sweep(asked, pool=Elsewhere(ValueError("4 workers were lost.")))) == 2
+    assert "seed=0 failed: 4 workers were lost. (" in capsys.readouterr().err
+    assert len(run_sweep(asked, pool=Elsewhere())) == 2
+    assert f"{tmp_path}/seed=1 has nothing of it: all machines must share the sweep's folder" in capsys.readouterr().err
+
+
+def test_runs_in_a_pool_that_are_stopped(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = Interrupted("interrupted at step 1 of 2.")
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan(config, [], ["seed=0,1"], tmp_path), restart=True, pool=Elsewhere(stopped))
+    assert "Leave out --restart to resume" in capsys.readouterr().err
+    assert [row["state"] for row in table(tmp_path)] == ["not done"] * 2
+
+
+def test_a_run_that_a_lost_worker_still_does_is_waited_for(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = plan(config, [], ["seed=0,1"], tmp_path).runs[:1]
+    run.folder.mkdir()
+    locks, waits = [hold(run.folder)], []
+
+    def waited(folder: Path, wait: float = 0.0) -> object:
+        waits.append(wait)
+        locks.pop().close()
+        return hold(folder, wait)
+
+    monkeypatch.setattr(sweep, "hold", waited)
+    trained(monkeypatch, lambda folder: hold(folder).close())
+    sweep.do_run_apart(run, "", False)
+    assert waits == [sweep.PATIENCE] and run.done()
+
+
 def test_data_are_shared_or_lie_apart(asked: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each data size the training split is written once; test and validation splits are those that are there."""
     root, folder = tmp_path / "data", tmp_path / "s"
@@ -331,7 +416,7 @@ def test_a_validation_split_of_other_settings_is_not_copied(asked: Config, tmp_p
     def shared(**changes: int) -> list[str]:
         root = tmp_path / "".join(changes)
         config = replace(asked, data=replace(asked.data, root=str(root), **changes))
-        sweep.share_data(SweepRun({}, config, tmp_path, asked.data.root))
+        share_data(SweepRun({}, config, tmp_path, asked.data.root))
         return sorted(path.name for path in (root / "Pong").iterdir())
 
     assert shared(size=9) == ["test-random", "validation-random"]
