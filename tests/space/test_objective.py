@@ -215,7 +215,9 @@ def test_the_objective_of_every_shipped_configuration(name: str, progress: float
     config: Config = load_config(CONFIGS / f"{name}.yaml")
     model = replace(MODEL, variant=config.model.variant, z_what_from=config.model.z_what_from)
     parts = require_sum(model, config.loss, progress)
-    if config.data.pictures:  # without motion, and with the boundary loss until the schedule ends it
-        assert parts["boundary"] > 0 and "motion_z_where" not in parts
+    assert ("boundary" in parts) == (config.loss.boundary.at(progress) > 0) and parts.get("boundary", 1.0) > 0
+    if config.model.variant == "space":
+        assert "motion_z_where" not in parts
     else:
-        assert parts["motion_z_where"] > 0 and parts["z_what_map"] > 0 and parts["continuity"] != 0
+        assert parts["motion_z_where"] > 0 and parts["z_what_map"] > 0
+        assert (parts["continuity"] != 0) == (config.loss.continuity > 0)
