@@ -145,7 +145,7 @@ def _match(
     cost += expected
     cost /= (rules.reach * (1.0 + rules.growth * missed))[:, None] if late else rules.reach
     np.sqrt(cost, out=cost)
-    cost += rules.doubt * (1.0 - confidence.astype(np.float64))
+    cost += rules.doubt * np.subtract(1.0, confidence, dtype=np.float64)
     if late:  # an object that is alone in its class is never stale
         many = np.bincount(classes + 1, alive)[classes + 1] > 1
         cost += np.where(many, rules.stale * missed, 0.0)[:, None]
@@ -243,8 +243,7 @@ def _numbers(objects: np.ndarray) -> np.ndarray:
 
 def _write(objects: np.ndarray, numbers: np.ndarray, rules: Rules, out: np.ndarray) -> None:
     """What the rows show: (S, 7), zeros where there is no object. ``numbers``: see :func:`_numbers`."""
-    now = numbers[:, SHOWN] * _SCALE
-    now /= _units(rules)
+    now = numbers[:, SHOWN] / _units(rules)
     now -= _SHIFT
     out[:, 0] = objects["missed"] == 0
     np.minimum(np.maximum(now, -1, out=now), 1, out=out[:, 1:])
@@ -253,12 +252,12 @@ def _write(objects: np.ndarray, numbers: np.ndarray, rules: Rules, out: np.ndarr
         out[~alive] = 0
 
 
-# Of x, y, width, height, dx, dy: a place of 0 to 1 is shown as -1 to 1.
-_SCALE = np.array([2.0, 2.0, 1.0, 1.0, 1.0, 1.0])
+# Of x, y, width, height, dx, dy: a place of 0 to 2 half frames is shown as -1 to 1.
 _SHIFT = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 
 
 @functools.lru_cache(maxsize=64)
 def _units(rules: Rules) -> np.ndarray:
-    """What x, y, width, height, dx and dy are measured in, in native pixels."""
-    return np.array([rules.width, rules.height, rules.width, rules.height, rules.max_speed, rules.max_speed])
+    """What x, y, width, height, dx and dy are measured in, in native pixels: places in half a frame."""
+    speed = rules.max_speed
+    return np.array([rules.width / 2, rules.height / 2, rules.width, rules.height, speed, speed])

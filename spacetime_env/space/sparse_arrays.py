@@ -143,12 +143,15 @@ def present(
         frame (M,), z_pres (M,), z_where (M, 4), z_what (M, D).
     """
     side, pres = grid + 2, HEAD.pres.start
-    chosen = (raw[:, pres] > limit) & differs
-    if stream.tolist() == list(range(len(chosen) // side**2)):  # the usual case, as in changed_cells
-        cells = chosen.nonzero()[0]
+    # Few cells differ, and only of these z_pres is read: those of all lie far apart in memory.
+    if stream.tolist() == list(range(len(differs) // side**2)):  # the usual case, as in changed_cells
+        cells = differs.nonzero()[0]
+        cells = cells[raw[cells, pres] > limit]
         frame, place = np.divmod(cells, side**2)
     else:
-        frame, place = chosen.reshape(-1, side**2)[stream].nonzero()
+        frame, place = differs.reshape(-1, side**2)[stream].nonzero()
+        chosen = raw[stream[frame] * side**2 + place, pres] > limit
+        frame, place = frame[chosen], place[chosen]
         cells = stream[frame] * side**2 + place
     raw = raw.take(cells, axis=0)
     # A cell's centre, in cells: without the margin of 1, and 0.5 from the corner.
