@@ -37,6 +37,7 @@ OBJECT = np.dtype(
     ],
     align=True,
 )
+_NUMBERS = np.dtype((np.float64, (OBJECT.itemsize // 8,)))
 SHOWN, SIZE = slice(0, 6), slice(2, 4)  # of an object's numbers: x, y, w, h, step's two; w, h
 
 # A detection of the last step for which no slot was free.
@@ -102,9 +103,9 @@ def step(
     seen = taken >= 0
     count, numbers = np.count_nonzero(seen), _numbers(objects)
     if count:
-        rows = slice(None) if count == len(seen) else seen.nonzero()[0]
-        _see(objects, rows, taken[rows], at, rules.smooth)
-        numbers[rows, SIZE] = exact[taken[rows], 2:]
+        rows, which = (slice(None), taken) if count == len(seen) else ((there := seen.nonzero()[0]), taken[there])
+        _see(objects, rows, which, at, rules.smooth)
+        numbers[rows, SIZE] = exact[which, 2:]
     objects["source"] = taken
     if count < len(seen) and count < np.count_nonzero(objects["alive"]):
         _miss(objects, seen, rules.keep)
@@ -135,30 +136,36 @@ def _match(
     """
     alive, missed, classes, ahead = objects["alive"], objects["missed"], objects["class_id"], objects["velocity"]
     late = np.count_nonzero(missed)  # none is missed in a slot without an object
-    off = at - objects["at"][:, None]
-    cost = np.abs(off)
-    off -= (ahead * (missed + 1) if late else ahead)[:, None]
+    off = at[:, None] - objects["at"]  # a row for each detection
+    # A pair that costs 1 means "neither", and so does the first row: an object may go without rather than take one far
+    # away.
+    costs = np.empty((len(at) + 1, len(objects)))
+    costs[0] = 1.0
+    cost = np.abs(off, out=costs[1:])
+    off -= ahead * (missed + 1) if late else ahead
     expected = np.abs(off)
     cost -= expected
-    np.minimum(cost, 0, out=cost)
+    np.minimum(cost, 0.0, out=cost)
     cost *= rules.turn
     cost += expected
-    cost /= (rules.reach * (1.0 + rules.growth * missed))[:, None] if late else rules.reach
+    cost /= rules.reach * (1.0 + rules.growth * missed) if late else rules.reach
     np.sqrt(cost, out=cost)
-    cost += rules.doubt * np.subtract(1.0, confidence, dtype=np.float64)
+    cost += (rules.doubt * np.subtract(1.0, confidence, dtype=np.float64))[:, None]
     if late:  # an object that is alone in its class is never stale
         many = np.bincount(classes + 1, alive)[classes + 1] > 1
-        cost += np.where(many, rules.stale * missed, 0.0)[:, None]
-    # A pair that costs 1 means "neither": so an object may go without rather than take one far away.
-    np.putmask(cost, classes[:, None] != class_ids, 1.0)
-    taken = cost.argmin(axis=1)
-    np.putmask(taken, (np.minimum.reduce(cost, axis=1) >= 1.0) | ~alive, -1)
+        cost += np.where(many, rules.stale * missed, 0.0)
+    others = class_ids[:, None] != classes
+    if np.count_nonzero(alive) < len(alive):
+        others |= ~alive
+    np.putmask(cost, others, 1.0)
+    taken = costs.argmin(axis=0)  # of equals the first
+    taken -= 1
     wanted = [column for column in taken.tolist() if column >= 0]
     if len(set(wanted)) == len(wanted):  # where no two want the same, no assignment costs less
         return taken
     for class_id in {class_ids[column] for column in wanted if wanted.count(column) > 1}:
         rows, columns = ((classes == class_id) & alive).nonzero()[0], (class_ids == class_id).nonzero()[0]
-        part = np.minimum(cost[rows[:, None], columns], 1.0)
+        part = np.minimum(cost[columns, rows[:, None]], 1.0)
         mine, theirs = linear_sum_assignment(part)
         near = part[mine, theirs] < 1.0
         taken[rows] = -1
@@ -238,7 +245,7 @@ def _begin(objects: np.ndarray, slots: np.ndarray, which: np.ndarray, at: np.nda
 
 def _numbers(objects: np.ndarray) -> np.ndarray:
     """The same memory as an array of float64, a row for each object."""
-    return objects.view(np.float64).reshape(-1, OBJECT.itemsize // 8)
+    return objects.view(_NUMBERS)
 
 
 def _write(objects: np.ndarray, numbers: np.ndarray, rules: Rules, out: np.ndarray) -> None:
