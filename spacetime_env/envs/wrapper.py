@@ -188,10 +188,12 @@ class SpaceTimeObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
         Objects are forgotten if somebody restored a state of the emulator since the last step.
         """
-        if self._frame_number is not None and self._was_restored():
+        atari = self._frame_number is not None
+        if atari and self._was_restored():
             self._forget()
         result = self._play(action)
-        self._frame_number = frame_number(self.env)
+        told = result[4].get("frame_number") if atari else None  # ALE says it in each info
+        self._frame_number = frame_number(self.env) if told is None else told
         return result
 
     def _play(self, action: Any) -> tuple[Frame, SupportsFloat, bool, bool, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -262,6 +263,7 @@ def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
+@functools.lru_cache(maxsize=64)
 def raw_presence(probability: float) -> float:
     """The value of ``HEAD.pres`` at which z_pres has this probability; infinite where z_pres never has it."""
     share = _logit(probability) / PRES_SCALE

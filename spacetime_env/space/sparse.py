@@ -133,7 +133,6 @@ class SparseEncoder:
             left.append(others + start)
         return Found(ObjectArrays(*map(np.concatenate, zip(*parts, strict=True))), np.concatenate(left))
 
-    @torch.inference_mode()
     def follow(
         self,
         pixels: np.ndarray,
@@ -150,6 +149,8 @@ class SparseEncoder:
             state: of the streams, see :meth:`begin`; it is updated, but for the frames that are left.
             threshold: a cell with z_pres over this holds an object.
             colors: (256, 3) uint8 RGB, the palette.
+
+        No weight of a fused network asks for gradients, so this needs no ``inference_mode``, which takes time.
 
         Raises:
             ValueError: frames of another shape or type.
