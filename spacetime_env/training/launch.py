@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from spacetime_env.training.ranks import RankError, Ranks, SharedRanks, Told
+from spacetime_env.training.ranks import RankError, Ranks, Told
+from spacetime_env.training.shared_ranks import SharedRanks
 
 _MEET = timedelta(minutes=5)  # for all processes to be there
 _WAIT = timedelta(days=7)  # for rank 0, which may record data for hours; who is gone is noticed at once
@@ -38,7 +39,8 @@ def join() -> Iterator[Ranks]:
         Told: rank 0 was stopped by Ctrl-C, and this is another rank.
     """
     if dist.is_available() and dist.is_initialized():  # by the caller, or by this function further out
-        yield _ranks(dist.get_rank(), dist.get_world_size(), os.environ)
+        with _ranks(dist.get_rank(), dist.get_world_size(), os.environ).connected() as ranks:
+            yield ranks
         return
     about = os.environ
     if "RANK" not in about or "WORLD_SIZE" not in about:
@@ -46,7 +48,7 @@ def join() -> Iterator[Ranks]:
         return
     ranks = _ranks(_number(about, "RANK"), _number(about, "WORLD_SIZE"), about)
     _connect(ranks, about)
-    with _watch_for_sigterm(ranks):
+    with ranks.connected(), _watch_for_sigterm(ranks):
         try:
             yield ranks
         except BaseException as error:
@@ -59,7 +61,7 @@ def join() -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def _ranks(rank: int, size: int, about: Mapping[str, str]) -> Ranks:
+def _ranks(rank: int, size: int, about: Mapping[str, str]) -> SharedRanks:
     """One of several processes, of which torchrun says how many are on this machine."""
     local, on_machine = _number(about, "LOCAL_RANK", str(rank)), _number(about, "LOCAL_WORLD_SIZE", str(size))
     return SharedRanks(rank, size, local, on_machine)

@@ -25,8 +25,9 @@ from spacetime_env.space.batch import Batch
 from spacetime_env.space.finite import NotFiniteError
 from spacetime_env.space.latents import Latents
 from spacetime_env.training.checkpoint import State, load_checkpoint, resume
-from spacetime_env.training.ranks import Ranks, SharedRanks
+from spacetime_env.training.ranks import Ranks
 from spacetime_env.training.shared_norm import share_norms
+from spacetime_env.training.shared_ranks import SharedRanks
 
 
 def share(state: State, ranks: Ranks) -> None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from spacetime_env.training.ranks import SharedRanks
+from spacetime_env.training.shared_ranks import SharedRanks
 
 
 def share_norms(network: nn.Module, ranks: SharedRanks) -> None:
@@ -26,9 +26,11 @@ def share_norms(network: nn.Module, ranks: SharedRanks) -> None:
         last, before = "", module
         for name, child in list(module.named_children()):
             if type(child) is nn.BatchNorm2d:
-                setattr(module, name, SharedBatchNorm2d(child, ranks))
+                patches = None
                 if isinstance(module, nn.Sequential) and isinstance(before, nn.Conv2d) and takes_patches(before):
-                    setattr(module, last, PatchConv2d(before, ranks))
+                    patches = PatchConv2d(before)
+                    setattr(module, last, patches)
+                setattr(module, name, SharedBatchNorm2d(child, ranks, patches))
             last, before = name, child
 
 
@@ -44,20 +46,22 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     In evaluation mode it asks nobody. All ranks have as many frames, and equal running statistics.
     """
 
-    def __init__(self, norm: nn.BatchNorm2d, ranks: SharedRanks) -> None:
+    def __init__(self, norm: nn.BatchNorm2d, ranks: SharedRanks, before: PatchConv2d | None) -> None:
         assert norm.affine and norm.track_running_stats and norm.momentum is not None
         super().__init__(norm.num_features, norm.eps, norm.momentum, device="meta")
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
         self.ranks = ranks
+        self.before = before.first if before is not None else None
         self.train(norm.training)
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         if not self.training:
             return super().forward(input)
-        output, mean, variance, count = _Normalize.apply(input, self.weight, self.bias, self.eps, self.ranks)
+        about = (self.weight, self.bias, self.eps, self.ranks, self.before)
+        output, mean, variance, count = _Normalize.apply(input, *about)
         with torch.no_grad():
             assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
             assert self.num_batches_tracked is not None
@@ -74,10 +78,17 @@ class _Normalize(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, ranks: SharedRanks) -> Any:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, ranks: SharedRanks, before: FirstPatch | None
+    ) -> Any:
         count, wide = x.numel() // x.shape[1] * ranks.size, x.double()
-        sums = torch.stack((wide.sum(dim=(0, 2, 3)), wide.square().sum(dim=(0, 2, 3))))
-        mean, square = (ranks.sum(sums) / count).unbind()
+        sums = [wide.sum(dim=(0, 2, 3)), wide.square().sum(dim=(0, 2, 3))]
+        if before is not None:
+            sums.append(before.own)
+        sums = ranks.sum(torch.cat(sums)).split([len(one) for one in sums])
+        mean, square = sums[0] / count, sums[1] / count
+        if before is not None:
+            before.mean = sums[2] / ranks.size
         variance = (square - mean.square()).clamp_min(0).float()
         mean = mean.float()
         ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
@@ -95,46 +106,61 @@ class _Normalize(torch.autograd.Function):
         inner = gradient - _wide(shift) - normal * _wide(scale)
         # Weight and bias get this rank's own sums: gradients are averaged over the ranks later.
         bias, factor = own.float().unbind()
-        return (inner * _wide(weight * inverse)).to(gradients[0].dtype), factor, bias, None, None
+        return (inner * _wide(weight * inverse)).to(gradients[0].dtype), factor, bias, None, None, None
+
+
+class FirstPatch:
+    """The first patch of a batch: what the convolution has of it, and the mean of all ranks, which BatchNorm asks for.
+
+    Attributes:
+        own: (C * h * w,) float64, of this rank's first frame.
+        mean: the same over all ranks.
+    """
+
+    own: Tensor
+    mean: Tensor
 
 
 class PatchConv2d(nn.Conv2d):
     """A convolution of patches, before a BatchNorm, without rounding in gradients that are 0; see above."""
 
-    def __init__(self, convolution: nn.Conv2d, ranks: SharedRanks) -> None:
+    def __init__(self, convolution: nn.Conv2d) -> None:
         channels, width, kernel = convolution.in_channels, convolution.out_channels, convolution.kernel_size
         super().__init__(channels, width, kernel, kernel, bias=False, device="meta")  # type: ignore[arg-type]
-        self.weight, self.ranks = convolution.weight, ranks
+        self.weight, self.first = convolution.weight, FirstPatch()
         self.train(convolution.training)
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, H / h, W / w), with patches of h x w."""
         if not self.training:
             return super().forward(input)
-        output: Tensor = _ConvolvePatches.apply(input, self.weight, self.ranks)
+        height, width = self.weight.shape[2:]
+        self.first.own = input[0, :, :height, :width].double().flatten()
+        output: Tensor = _ConvolvePatches.apply(input, self.weight, self.first)
         return output
 
 
 class _ConvolvePatches(torch.autograd.Function):
     """The gradient of a weight is taken of its input less a constant, which BatchNorm makes the same number.
 
-    The constant is the mean of the input in each rank's first frame: of float64, where a sum of n equal float32 is n
-    times one of them. So an input that is the same in all patches of all frames leaves exact zeros.
+    The constant is the mean of the ranks' first patches: of float64, where a sum of n equal float32 is n times one of
+    them. So an input that is the same in all patches of all frames leaves exact zeros.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, ranks: SharedRanks) -> Tensor:
-        mean = _patches(x[:1].double(), weight).mean(dim=(0, 2, 4), keepdim=True)  # (1, C, 1, h, 1, w)
-        ctx.save_for_backward(x, weight, (ranks.sum(mean) / ranks.size).to(x.dtype))
+    def forward(ctx: Any, x: Tensor, weight: Tensor, first: FirstPatch) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.first = first
         return torch.conv2d(x, weight, None, weight.shape[2:])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        x, weight, mean = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
         stride, gradient = weight.shape[2:], gradients[0].to(weight.dtype)  # with mixed precision it is bfloat16
         before = conv2d_input(x.shape, weight, gradient, stride) if ctx.needs_input_grad[0] else None
         height, width = (side // patch * patch for side, patch in zip(x.shape[2:], stride, strict=True))
-        rest = (_patches(x, weight) - mean).reshape(*x.shape[:2], height, width)
+        constant = ctx.first.mean.to(x.dtype).view(-1, 1, stride[0], 1, stride[1])
+        rest = (_patches(x, weight) - constant).reshape(*x.shape[:2], height, width)
         return before, conv2d_weight(rest.to(weight.dtype), weight.shape, gradient, stride), None
 
 

@@ -48,8 +48,8 @@ def train_step(
 
     Returns:
         Scalar tensors by name: the losses, their weighted sum ``total``, and ``gradient_norm`` before clipping. And
-        the network's output before the update; None where the background trained alone. With several ranks, losses and
-        output are of the frames of this one.
+        the network's output before the update; None where the background trained alone. With several ranks, the losses
+        are of the whole batch, and the output is of the frames of this one.
 
     Raises:
         NotFiniteError: the network has diverged, and a box is nan or inf.
@@ -69,14 +69,13 @@ def train_step(
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     total.backward()
-    norm = (ranks or Ranks()).clip_gradients(space, config.train.clip_norm)
+    losses = {"total": total.detach()} | {name: term.detach() for name, term in terms.items()}
+    logged = (ranks or Ranks()).finish_gradients(space, config.train.clip_norm, losses)
     factor = config.train.decay.at(progress)
     rates = (config.train.learning_rate, config.train.background_learning_rate)
     for optimizer, rate in zip(optimizers, rates, strict=False):  # without gradients a step changes nothing
         optimizer.param_groups[0]["lr"] = rate * factor
         optimizer.step()
-    logged = {"total": total.detach(), "gradient_norm": norm.detach()}
-    logged.update({name: term.detach() for name, term in terms.items()})
     return logged, output
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -26,6 +27,7 @@ from torch import nn
 from spacetime_env.config import BackgroundConfig, Config, EncoderConfig, Schedule
 from spacetime_env.space import CountMismatch
 from spacetime_env.training import loop
+from spacetime_env.training import step as training_step
 from spacetime_env.training.checkpoint import State, read_checkpoint
 from spacetime_env.training.examples import Examples
 from spacetime_env.training.launch import join
@@ -85,7 +87,7 @@ def one_step(kind: str, ranks: Ranks, objects: str = "everywhere") -> dict[str, 
     frames, targets = loop.batch_of(data, ranks.part(np.arange(STACKS)), config, space.batch)
     terms, output = train_step(space, state.optimizers, state.mismatch, frames, targets, config, 0.0, ranks)
     return {
-        "terms": {name: value.item() for name, value in ranks.mean(terms).items()},
+        "terms": {name: value.item() for name, value in terms.items()},
         "gradients": {name: value.grad for name, value in space.named_parameters()},
         "cancelled": before_norms(space),
         "after": {name: value.clone() for name, value in space.state_dict().items()},
@@ -156,15 +158,15 @@ def errors(ranks: Ranks) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def changed_steps(ranks: Ranks, change: Callable[[int, Any], Any]) -> Iterator[None]:
-    """In rank 1, let ``change`` have what each step returns, with its number."""
-    real, calls = loop.train_step, []
+def changed(ranks: Ranks, module: ModuleType, name: str, change: Callable[[int, Any], Any]) -> Iterator[None]:
+    """In rank 1, let ``change`` have what each call of a function returns, with its number."""
+    real, calls = getattr(module, name), []
 
-    def step(*args: Any) -> Any:
+    def called(*args: Any) -> Any:
         calls.append(1)
         return change(len(calls), real(*args))
 
-    with mock.patch.object(loop, "train_step", step) if ranks.rank == 1 else contextlib.nullcontext():
+    with mock.patch.object(module, name, called) if ranks.rank == 1 else contextlib.nullcontext():
         yield
 
 
@@ -186,15 +188,15 @@ def trainings(ranks: Ranks, folder: Path) -> dict[str, str]:
         return returned
 
     def breaks(step: int, returned: Any) -> Any:
-        return (returned[0] | {"nll": torch.tensor(torch.nan)}, returned[1]) if step == 4 else returned
+        return (returned[0], returned[1] | {"nll": torch.tensor(torch.nan)}) if step == 4 else returned
 
     config = replace(CONFIG, data=replace(CONFIG.data, root=str(folder / "data")))
     found = {"whole": training(ranks, config, folder / "whole")}
-    with changed_steps(ranks, presses):
+    with changed(ranks, loop, "train_step", presses):
         found["stopped"] = training(ranks, config, folder / "stopped")
     found["resumed"] = training(ranks, config, folder / "stopped")
     found["of one"] = training(ranks, config, folder / "of-one")
-    with changed_steps(ranks, breaks):
+    with changed(ranks, training_step, "objective", breaks):
         found["nan"] = training(ranks, config, folder / "nan")
     found["exploded"] = training(ranks, config, folder / "exploded", learning_rate=1e30)
     found["odd"] = training(ranks, config, folder / "odd", batch_size=3)
