@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from spacetime_env.config import ConfigError
 from spacetime_env.training.ranks import RankError, Ranks, T, Told, random_state, set_random_state
-from spacetime_env.training.sockets import Sockets, connect
+from spacetime_env.training.sockets import Sockets, connect, tensor_of, text_of
 
 _TEXT = 1000  # bytes of an error's message that other ranks hear
-_MANY = 2**20  # bytes of a tensor that torch sends in less time than the sockets
+_MANY = 2**20  # bytes of a tensor; larger ones go through torch, since here each rank is sent all of them
 _LOST = (
     "another process of this training has ended, or cannot be reached any more, so this one stops too. If the other "
     "one had an error, it said so. The checkpoints are kept; the same command resumes."
@@ -50,9 +50,9 @@ class SharedRanks(Ranks):
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors of all ranks; they have the same shape and type."""
-        if self.sockets is not None and tensor.device.type == "cpu" and tensor.nbytes <= _MANY:
+        if sockets := self._sockets_for(tensor):
             with self._asking():
-                return self.sockets.gather(tensor)
+                return sockets.gather(tensor)
         found = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.size)]
         with self._asking():
             dist.all_gather(found, tensor.detach().contiguous())
@@ -60,7 +60,7 @@ class SharedRanks(Ranks):
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of the tensors of all ranks, which takes the place of ``tensor``; the same bits in all."""
-        if self.sockets is not None and tensor.device.type == "cpu" and tensor.nbytes <= _MANY:
+        if self._sockets_for(tensor):
             first, *others = self.gather(tensor)
             total = first.clone()
             for other in others:  # in the order of the ranks, so in the same one everywhere
@@ -161,12 +161,14 @@ class SharedRanks(Ranks):
         each = {name: self.gather(state) for name, state in own.items()}
         return [{name: states[rank] for name, states in each.items()} for rank in range(self.size)]
 
+    def _sockets_for(self, tensor: Tensor) -> Sockets | None:
+        """The sockets, for a tensor that may go through them."""
+        return self.sockets if tensor.device.type == "cpu" and tensor.nbytes <= _MANY else None
+
     def _agree(self, error: Exception | None) -> None:
         """Raise in all ranks if one has an error: its own, and in the others one that says what it is."""
-        said = _message(error).encode()[:_TEXT] if error is not None else b""
-        text = torch.zeros(_TEXT, dtype=torch.uint8)
-        text[: len(said)] = torch.frombuffer(bytearray(said), dtype=torch.uint8) if said else 0
-        found = [bytes(one.tolist()).rstrip(b"\0").decode(errors="ignore") for one in self.gather(text)]
+        said = _message(error) if error is not None else ""
+        found = [text_of(one) for one in self.gather(tensor_of(said, _TEXT))]
         failed = next((rank for rank, one in enumerate(found) if one), None)
         if failed is None:
             return

@@ -109,7 +109,7 @@ def connect(rank: int, size: int, gather: Callable[[Tensor], list[Tensor]]) -> S
         if rank == 0:
             with contextlib.suppress(OSError):
                 place = stack.enter_context(tempfile.TemporaryDirectory(prefix="ranks-"))
-        place = _text_of(gather(_tensor_of(place))[0])
+        place = text_of(gather(tensor_of(place, _PATH))[0])
         own = _listen(Path(place) / str(rank)) if place else None
         others: dict[int, socket.socket] | None = None
         if all(gather(torch.tensor(own is not None))) and own is not None:
@@ -148,12 +148,13 @@ def _meet(rank: int, size: int, folder: Path, own: socket.socket) -> dict[int, s
     return found
 
 
-def _tensor_of(text: str) -> Tensor:
-    """(_PATH,) bytes of a short text."""
-    return torch.tensor(list(text.encode()[:_PATH].ljust(_PATH, b"\0")), dtype=torch.uint8)
+def tensor_of(text: str, size: int) -> Tensor:
+    """(size,) uint8: a text that is no longer, or the beginning of one that is."""
+    return torch.frombuffer(bytearray(text.encode()[:size].ljust(size, b"\0")), dtype=torch.uint8)
 
 
-def _text_of(tensor: Tensor) -> str:
+def text_of(tensor: Tensor) -> str:
+    """The text of :func:`tensor_of`."""
     return bytes(tensor.tolist()).rstrip(b"\0").decode(errors="ignore")
 
 
