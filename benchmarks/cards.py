@@ -17,7 +17,7 @@ from benchmarks.games import trained_with
 from spacetime_env import files
 from spacetime_env.config import Config
 from spacetime_env.config.games import each_game
-from spacetime_env.evaluation.run_model import detect_all, predict
+from spacetime_env.evaluation.run_model import detect_all, predict_tests
 from spacetime_env.evaluation.split_scores import SplitScores, scores_by_split
 from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
@@ -78,7 +78,7 @@ def measure(name: str, config: Config) -> Measured:
     model = load_model(name, config.game if len(model_games(name)) > 1 else None)
     config = replace(config, model=replace(config.model, subframes=model.config.subframes))
     validation, tests = prepare_split(config, "validation"), test_splits(config)
-    detections, predictions = detect_all(model, validation), [predict(model, test) for test in tests]
+    detections, predictions = detect_all(model, validation), predict_tests(model, tests)
     known = known_samples(config, detections, validation)
     by_split = scores_by_split(tests, predictions, config.scene, known, config.train.few_shot)
     limits = Limits(model.scene, model.config.subframes, last_scores(by_split))

@@ -24,7 +24,7 @@ from spacetime_env.commands.command_line import shown
 from spacetime_env.config import Config, from_dict
 from spacetime_env.evaluation.boxes import centeredness, match
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
-from spacetime_env.evaluation.run_model import Predictions, predict
+from spacetime_env.evaluation.run_model import Predictions, predict, predict_tests
 from spacetime_env.evaluation.split_scores import target_scores
 from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
@@ -78,7 +78,7 @@ def main() -> int:
         model, config = load_model(name), trained_with(name)
         config = replace(config, data=replace(config.data, root=asked.data_root))
         tests, validation = test_splits(config), prepare_split(config, "validation")
-        predictions = Predictions.join([predict(model, test, progress=True) for test in tests])
+        predictions = Predictions.join(predict_tests(model, tests, progress=True))
         known = predict(model, validation, progress=True)
         found = evaluate_predictions(model, tests, predictions, known, name, progress=True)
         targets = target_scores(tests, predictions, model.scene)

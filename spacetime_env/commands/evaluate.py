@@ -20,6 +20,7 @@ from spacetime_env.evaluation.run_model import (
     labelled_tests,
     open_any,
     predict,
+    predict_tests,
     require_apart,
 )
 from spacetime_env.files import shown_names
@@ -128,7 +129,7 @@ def run_game(model: Model, options: argparse.Namespace, name: str, out: Path) ->
     if few_shot_from is not None and not few_shot_from.meta.labels and not options.few_shot_from:
         few_shot_from = None
     require_apart(tests, few_shot_from)
-    predictions = Predictions.join([predict(model, test, progress=True) for test in tests])
+    predictions = Predictions.join(predict_tests(model, tests, progress=True))
     known = predict(model, few_shot_from, progress=True) if few_shot_from is not None else None
     evaluation = evaluate_predictions(model, tests, predictions, known, name, options.seed, progress=True)
     steps = model.settings.trained.get("steps", "")

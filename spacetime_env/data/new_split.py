@@ -41,6 +41,9 @@ def settings_for(
             f"the mix {policy.name} has {len(parts)} parts and plays a shard each, but {size} stacks in files of "
             f"{config.shard_size} are {shards}. Lower data.shard_size, or ask for more stacks."
         )
+    for part in parts:
+        if split == "train" and getattr(part, "tests_only", False):
+            raise ConfigError(f"the policy {part.name} plays for tests alone: record a training split with another.")
     if not isinstance(policy, MixedPolicy):
         require_name(policy.name)
     console = _common_console(parts, game)

@@ -21,6 +21,8 @@ from spacetime_env.files import did_you_mean, shown
 # stacks, so that stacks still differ.
 HOLD = 8.0
 
+HELD = (4, 30)  # fewest and most steps for which `held` holds an action
+
 PLUS = "+"  # joins the parts of a mix, in settings and in names
 
 
@@ -106,6 +108,34 @@ class StickyRandomPolicy(RandomPolicy):
         return self._action
 
 
+class HeldPolicy(RandomPolicy):
+    """Play for tests alone: an action of the minimal set, held for 4 to 30 steps, each as likely; half of them FIRE.
+
+    It gets further than ``sticky-random``, and to other places. No training split can be recorded with it, so that
+    frames of it are of a policy that no model learned from.
+    """
+
+    name = "held"
+    fingerprint = f"{HELD[0]} to {HELD[1]} steps"
+    tests_only = True
+
+    def reset(self, seed: int) -> None:
+        """Seed the choice of actions and of their lengths."""
+        super().reset(seed)
+        self._left = 0
+
+    def act(self, env: gym.Env, observation: Any) -> int:
+        """The action that is held, or a new one."""
+        if not self._left:
+            names = cast(Any, env.unwrapped).get_action_meanings()
+            firing = [i for i, name in enumerate(names) if "FIRE" in name]
+            some = firing if firing and self._rng.random() < 0.5 else range(len(names))
+            self._action = int(self._rng.choice(some))
+            self._left = int(self._rng.integers(HELD[0], HELD[1] + 1))
+        self._left -= 1
+        return self._action
+
+
 class MixedPolicy:
     """Several policies that take turns, a shard each: of k parts, part ``i % k`` plays shard i.
 
@@ -182,8 +212,8 @@ def policy_for(agent: str, key: str = "data.agent") -> Player:
     """The policy, or the mix of policies, that ``data.agent`` names. An agent imports Stable-Baselines3.
 
     Args:
-        agent: ``random``, ``sticky-random``, ``sticky-random-3`` (actions held for 3 steps on average), the name of
-            a bundled agent, the folder of one, or several of these joined by ``+``, such as
+        agent: ``random``, ``sticky-random``, ``sticky-random-3`` (actions held for 3 steps on average), ``held``
+            (for tests), the name of a bundled agent, the folder of one, or several of these joined by ``+``, such as
             ``random+sticky-random+agents/pong-ppo``.
         key: the setting, for messages.
 
@@ -201,13 +231,14 @@ def policy_for(agent: str, key: str = "data.agent") -> Player:
 
 def _single_policy(name: str) -> Policy:
     """The policy of a name that is no mix."""
-    plain: dict[str, type[RandomPolicy]] = {cls.name: cls for cls in (RandomPolicy, StickyRandomPolicy)}
+    plain: dict[str, type[RandomPolicy]] = {cls.name: cls for cls in (RandomPolicy, StickyRandomPolicy, HeldPolicy)}
     if name in plain:
         return plain[name]()
     held = re.fullmatch(rf"{StickyRandomPolicy.name}-(\d{{1,9}})", name)
     if held:
         return StickyRandomPolicy(int(held[1]))
-    others = f"{' and '.join(plain)} are policies too, and {PLUS} joins several, such as {PLUS.join(plain)}."
+    first, second, _ = plain
+    others = f"{', '.join(plain)} are policies too, and {PLUS} joins several, such as {first}{PLUS}{second}."
     if not name:
         raise ConfigError(f"expected the name of a policy, got an empty one. {others}")
     try:

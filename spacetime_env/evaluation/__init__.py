@@ -3,6 +3,7 @@
 In: a model, and splits with ground truth. Out: an :class:`Evaluation`, and its views.
 
 - :mod:`~spacetime_env.evaluation.run_model`: the model's detections in each frame beside the ground truth.
+- :mod:`~spacetime_env.evaluation.drawn`: true boxes of what is drawn, to the pixel, from RAM boxes and frames.
 - :mod:`~spacetime_env.evaluation.boxes`, :mod:`~spacetime_env.evaluation.coco`,
   :mod:`~spacetime_env.evaluation.latents`, :mod:`~spacetime_env.evaluation.kalman` and
   :mod:`~spacetime_env.evaluation.tracks`: one kind of score each.
@@ -19,6 +20,7 @@ from spacetime_env.lazy import lazy_names
 
 _CONTENTS = {
     "DetectionScores": "boxes",
+    "Drawn": "drawn",
     "Evaluation": "evaluate",
     "EvaluationError": "run_model",
     "NoTestError": "run_model",
@@ -30,6 +32,7 @@ _CONTENTS = {
     "centroid_accuracy": "latents",
     "detect_all": "run_model",
     "detection_scores": "boxes",
+    "drawn_tests": "drawn",
     "evaluate_model": "evaluate",
     "evaluate_predictions": "evaluate",
     "few_shot_accuracy": "latents",
@@ -37,6 +40,7 @@ _CONTENTS = {
     "labelled_tests": "run_model",
     "moving_truth": "truth",
     "predict": "run_model",
+    "predict_tests": "run_model",
     "scores_by_split": "split_scores",
 }
 

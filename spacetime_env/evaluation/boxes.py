@@ -36,6 +36,7 @@ class DetectionScores:
     center_precision: float  # a detection matches if its centre is within half the true box's diagonal
     center_recall: float
     center_f1: float
+    f1_75: float  # F1 at an IoU of at least 0.75
     perfect: float  # fraction of the frames with as many detections as objects ...
     overcount: float  # ... with more ...
     undercount: float  # ... and with fewer
@@ -129,7 +130,7 @@ def detection_scores(
         ValueError: the lists differ in length, or there are no frames.
     """
     frames = frames_of(detections, truth, ignored)
-    hits = centered = counted = center_counted = actual = right = 0
+    hits = tight = centered = counted = center_counted = actual = right = 0
     counts = {"perfect": 0, "overcount": 0, "undercount": 0}
     errors = 0.0
     class_hits: dict[str, int] = {}
@@ -142,6 +143,7 @@ def detection_scores(
         errors += abs(here - there) / max(there, 1)
         counted, center_counted = counted + here, center_counted + len(one) - center_left_out
         hits, centered, actual = hits + len(pairs), centered + len(by_center), actual + there
+        tight += len(match(iou(one.boxes, true.boxes), 0.75))
         for name in true.names:
             class_total[name] = class_total.get(name, 0) + 1
         names = one.names
@@ -157,6 +159,7 @@ def detection_scores(
         center_precision=centered / max(center_counted, 1),
         center_recall=centered / max(actual, 1),
         center_f1=2 * centered / max(center_counted + actual, 1),
+        f1_75=2 * tight / max(counted + actual, 1),
         **{name: count / len(frames) for name, count in counts.items()},
         error_rate=errors / len(frames),
         class_recall={name: class_hits.get(name, 0) / class_total[name] for name in sorted(class_total)},

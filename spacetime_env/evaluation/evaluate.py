@@ -20,12 +20,13 @@ from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.metrics import (
     Metrics,
     class_metrics,
+    drawn_metrics,
     reconstruction_mse,
     set_metrics,
     switches_by_class,
     with_true_classes,
 )
-from spacetime_env.evaluation.run_model import Predictions, predict, require_apart
+from spacetime_env.evaluation.run_model import Predictions, predict, predict_tests, require_apart
 from spacetime_env.evaluation.split_scores import SplitScores
 from spacetime_env.evaluation.truth import truth_sets
 from spacetime_env.models.model import Model
@@ -40,8 +41,9 @@ class Evaluation:
     splits: tuple[str, ...]  # names of the test splits
     frames: int  # in all of them
     reconstruction_mse: float  # mean squared difference of the pixels' colours, in [0, 1]
-    sets: Mapping[str, Metrics]  # for the sets of objects "all", "moving" and "relevant"
-    classes: Mapping[str, Metrics]  # for each class
+    # Of what is drawn and moves, "drawn"; of the RAM boxes "all", "moving" and "relevant".
+    sets: Mapping[str, Metrics]
+    classes: Mapping[str, Metrics]  # for each class, of what is drawn; of classes that never move, of RAM boxes
     notes: tuple[str, ...]  # sentences that say why a metric is missing
     by_split: Mapping[str, SplitScores] = field(default_factory=dict)  # after a training only
 
@@ -69,7 +71,7 @@ def evaluate_model(
         DatasetError: damaged files.
     """
     require_apart(tests, few_shot_from)
-    predictions = Predictions.join([predict(model, test, progress) for test in tests])
+    predictions = Predictions.join(predict_tests(model, tests, progress))
     known = predict(model, few_shot_from, progress) if few_shot_from is not None else None
     return evaluate_predictions(model, tests, predictions, known, name, seed, progress)
 
@@ -97,12 +99,14 @@ def evaluate_predictions(
     renamed = with_true_classes(model, predictions, known)
     if renamed is None:
         notes.append("The model's classes are clusters, and no few-shot samples say what they are: no name is judged.")
-    with tqdm(total=6, desc="scoring", disable=not progress) as bar:
+    with tqdm(total=7, desc="scoring", disable=not progress) as bar:
         switches, why_not = switches_by_class(model, predictions)
         bar.update()
-        members_of, sets = truth_sets(model.scene, predictions.classes), dict[str, Metrics]()
+        sets = {"drawn": drawn_metrics(model.scene, predictions, renamed)}
+        bar.update()
+        members_of = truth_sets(model.scene, predictions.classes)
         for key, members in members_of.items():
-            same = next((other for other in sets if members_of[other] == members), None)
+            same = next((other for other in members_of if other in sets and members_of[other] == members), None)
             sets[key] = sets[same] if same else set_metrics(members, predictions, renamed, known, switches, seed)
             bar.update()
         classes = class_metrics(predictions, renamed, switches)

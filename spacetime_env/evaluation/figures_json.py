@@ -18,8 +18,9 @@ from spacetime_env.files import FileError, is_number, read_json, write_atomicall
 
 NAME = "figures.json"
 ALL_GAMES = "mean over games"
-# Metrics of what moves that are in the file, as ``evaluation.ami``: sweeps compare them.
-EVALUATED = ("ap", "centroid_accuracy", "ami", "ari", "identity_switches", "kalman_accuracy")
+# Metrics that are in the file, as ``evaluation.ami``: sweeps compare them. The first are of what is drawn and moves.
+DRAWN = ("ap", "f1_all")
+EVALUATED = ("centroid_accuracy", "ami", "ari", "identity_switches", "kalman_accuracy")
 
 
 def of_evaluation(evaluation: Evaluation | None) -> dict[str, Metrics]:
@@ -31,7 +32,8 @@ def of_evaluation(evaluation: Evaluation | None) -> dict[str, Metrics]:
     if evaluation is None:
         return {}
     found = {name: flat(scores) for name, scores in evaluation.by_split.items()}
-    moving = {name: float(evaluation.sets["moving"][name]) for name in EVALUATED}  # float: counts have a mean too
+    moving = {name: float(evaluation.sets["drawn"][name]) for name in DRAWN}
+    moving |= {name: float(evaluation.sets["moving"][name]) for name in EVALUATED}  # float: counts have a mean too
     moving["reconstruction_mse"] = evaluation.reconstruction_mse
     last = evaluation.splits[0] if len(evaluation.splits) == 1 else ALL_TESTS
     return found | {last: found.get(last, {}) | flat({"evaluation": moving})}

@@ -12,12 +12,14 @@ from spacetime_env.evaluation.tables import csv_number, csv_text
 from spacetime_env.files import write_atomically
 
 GAMES = {  # columns of the table of several games: (set, metric) -> title
-    ("moving", "f1"): "F1 at IoU 0.5",
-    ("moving", "precision"): "precision",
-    ("moving", "recall"): "recall",
-    ("moving", "ap"): "AP",
-    ("moving", "center_f1"): "F1 by centre distance",
-    ("relevant", "f1"): "F1, all else is false",
+    ("drawn", "f1"): "F1 at IoU 0.5",
+    ("drawn", "f1_75"): "F1 at IoU 0.75",
+    ("drawn", "center_f1"): "F1 by centre distance",
+    ("drawn", "precision"): "precision",
+    ("drawn", "recall"): "recall",
+    ("drawn", "ap"): "AP",
+    ("moving", "f1"): "F1 at IoU 0.5, RAM boxes",
+    ("relevant", "f1"): "the same, all else is false",
     ("moving", "name_accuracy"): "name accuracy",
     ("moving", "few_shot_16"): "ridge accuracy, 16 a class",
 }
@@ -49,7 +51,7 @@ def markdown(model: str, evaluations: Mapping[str, Evaluation]) -> str:
     lines = [
         f"# {model}: {len(evaluations)} games",
         "",
-        "Of what moves, where nothing else is said. The mean is over the games that have a figure.",
+        "Of what is drawn and moves, where nothing else is said. The mean is over the games that have a figure.",
         "",
         f"| game | frames | {' | '.join(GAMES.values())} |",
         "|---|---|" + "---|" * len(GAMES),

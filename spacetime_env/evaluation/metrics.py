@@ -8,18 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from spacetime_env.config import SceneConfig
 from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import Truth, detection_scores, divide, of_class
 from spacetime_env.evaluation.coco import IOUS, average_precision
+from spacetime_env.evaluation.drawn import join
 from spacetime_env.evaluation.kalman import kalman_accuracy
-from spacetime_env.evaluation.latents import Samples, centroid_accuracy, cluster_scores, few_shot_accuracy
+from spacetime_env.evaluation.latents import Samples, centroid_accuracy, cluster_scores, few_shot_accuracy, true_names
 from spacetime_env.evaluation.run_model import Predictions
 from spacetime_env.evaluation.tracks import identity_switches
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 
 SHOTS = (1, 4, 16, 64)  # few-shot samples per class
-SCORES = ("precision", "recall", "f1", "center_precision", "center_recall", "center_f1")
+SCORES = ("precision", "recall", "f1", "f1_75", "center_precision", "center_recall", "center_f1")
 COUNTS = ("perfect", "overcount", "undercount", "error_rate")
 RECONSTRUCTED = 256  # frames that the error of the reconstruction is measured on
 NAN = float("nan")
@@ -58,17 +60,39 @@ def set_metrics(
     return metrics | {"kalman_accuracy": kalman_accuracy(places, predictions.kalman_stacks(members), seed=seed)}
 
 
+def drawn_metrics(
+    scene: SceneConfig, predictions: Predictions, renamed: Sequence[Detections] | None
+) -> Metrics:
+    """The metrics of what is drawn and moves, how many boxes of each kind are neutral, and F1 if none were."""
+    detections = renamed or predictions.detections
+    truth, others = predictions.drawn_moving(scene)
+    metrics = box_metrics(detections, truth, others) | ({} if renamed else {"name_accuracy": NAN})
+    metrics |= {f"neutral_{kind}": count for kind, count in predictions.neutral_counts.items()}
+    every = detection_scores(detections, *predictions.drawn_all(scene)).f1
+    return metrics | {"f1_all": every if metrics["objects"] else NAN}
+
+
 def class_metrics(
     predictions: Predictions, renamed: Sequence[Detections] | None, switches: Mapping[str, int] | None
 ) -> dict[str, Metrics]:
-    """The metrics of each class, by name; see :func:`set_metrics` for the arguments."""
-    recall = detection_scores(predictions.detections, predictions.truth).class_recall
+    """The metrics of each class, by name, of what is drawn; of a class that never moves, of its RAM boxes.
+
+    See :func:`set_metrics` for the arguments.
+    """
+    every, neutral = [], []
+    for one in predictions.drawn:
+        still = np.array([kind == "still" for kind in one.kinds], bool)
+        names = np.array(one.neutral.names, object)
+        every.append(join([one.truth, Truth(one.neutral.boxes[still], tuple(names[still].tolist()))]))
+        neutral.append(Truth(one.neutral.boxes[~still], tuple(names[~still].tolist())))
+    recall = detection_scores(predictions.detections, every).class_recall
+    named = true_names(predictions.detections, every)
     classes = {}
     for name in sorted(predictions.classes):
-        truth = divide(predictions.truth, (name,))[0]
-        classes[name] = box_metrics(of_class(renamed, name) if renamed else None, truth)
+        truth, ignored = divide(every, (name,))[0], divide(neutral, (name,))[0]
+        classes[name] = box_metrics(of_class(renamed, name) if renamed else None, truth, ignored)
         classes[name]["recall_any_name"] = recall.get(name, NAN)
-        classes[name]["name_accuracy"] = _name_accuracy(renamed, predictions.true_names, name)
+        classes[name]["name_accuracy"] = _name_accuracy(renamed, named, name)
         classes[name]["identity_switches"] = NAN if switches is None else switches.get(name, NAN)
     return classes
 

@@ -21,6 +21,7 @@ from spacetime_env.data.pictures import open_pictures
 from spacetime_env.data.split import Split, open_split
 from spacetime_env.data.stacks import Stacks
 from spacetime_env.evaluation.boxes import Truth, divide
+from spacetime_env.evaluation.drawn import KINDS, Drawn, as_drawn, drawn_tests, join
 from spacetime_env.evaluation.kalman import kalman_features
 from spacetime_env.evaluation.latents import Samples, true_names
 from spacetime_env.evaluation.truth import named_classes, truth_sets, visible_truth
@@ -39,20 +40,27 @@ class NoTestError(EvaluationError):
 
 @dataclass(frozen=True)
 class Predictions:
-    """A model's detections in all frames of one or more splits, and the ground truth of these frames."""
+    """A model's detections in all frames of one or more splits, and the ground truth of these frames.
+
+    There are two ground truths: RAM boxes, and tight boxes of what is drawn (:mod:`~spacetime_env.evaluation.drawn`).
+    """
 
     detections: list[Detections]  # of each frame
-    truth: list[Truth]  # of each frame, visible objects of all classes
+    truth: list[Truth]  # of each frame, RAM boxes of visible objects of all classes
+    drawn: list[Drawn]  # of each frame
     stacks: list[range]  # the frame numbers of each stack
     runs: list[range]  # the frame numbers of each sequence of consecutive frames
     classes: frozenset[str]  # that the ground truth can have
 
     @classmethod
-    def of(cls, split: Stacks, detections: list[Detections], scene: SceneConfig) -> Predictions:
+    def of(
+        cls, split: Stacks, detections: list[Detections], scene: SceneConfig, drawn: list[Drawn] | None = None
+    ) -> Predictions:
         """Put the labels of a split beside detections in all of its frames.
 
         Args:
-            scene: of the model; objects in its ignored regions are left out of the truth.
+            scene: of the model; RAM boxes in its ignored regions are left out of the truth.
+            drawn: of each frame; None: the truth taken as it is.
 
         Raises:
             EvaluationError: the split has no labels.
@@ -60,7 +68,8 @@ class Predictions:
         _require_labels(split)
         truth, length = visible_truth(split, scene), split.meta.length
         stacks = [range(at, at + length) for at in range(0, len(detections), length)]
-        return cls(detections, truth, stacks, runs_of(split), frozenset(named_classes(split, truth)))
+        classes = frozenset(named_classes(split, truth))
+        return cls(detections, truth, drawn or as_drawn(truth), stacks, runs_of(split), classes)
 
     @classmethod
     def join(cls, parts: Sequence[Predictions]) -> Predictions:
@@ -69,6 +78,7 @@ class Predictions:
         return cls(
             [one for part in parts for one in part.detections],
             [one for part in parts for one in part.truth],
+            [one for part in parts for one in part.drawn],
             [_moved(one, by) for part, by in zip(parts, starts, strict=False) for one in part.stacks],
             [_moved(one, by) for part, by in zip(parts, starts, strict=False) for one in part.runs],
             frozenset().union(*(part.classes for part in parts)),
@@ -85,6 +95,21 @@ class Predictions:
         See :func:`~spacetime_env.evaluation.truth.truth_sets`.
         """
         return divide(self.truth, truth_sets(scene, self.classes)["moving"])
+
+    def drawn_moving(self, scene: SceneConfig) -> tuple[list[Truth], list[Truth]]:
+        """What is drawn of ``moving`` classes in each frame, and what counts neither way: all else."""
+        truth, others = divide([one.truth for one in self.drawn], truth_sets(scene, self.classes)["moving"])
+        return truth, [join([other, one.neutral]) for other, one in zip(others, self.drawn, strict=True)]
+
+    def drawn_all(self, scene: SceneConfig) -> tuple[list[Truth], list[Truth]]:
+        """As :meth:`drawn_moving`, if nothing of these classes were neutral."""
+        every = [join([one.truth, one.neutral]) for one in self.drawn]
+        return divide(every, truth_sets(scene, self.classes)["moving"])
+
+    @functools.cached_property
+    def neutral_counts(self) -> dict[str, int]:
+        """How many boxes of each kind are neutral."""
+        return {kind: sum(one.kinds.count(kind) for one in self.drawn) for kind in KINDS}
 
     def samples(self, classes: Collection[str], kalman: bool = False) -> Samples:
         """The detections that match true objects of some classes, with these objects' names.
@@ -112,8 +137,26 @@ def _moved(frames: range, by: int) -> range:
     return range(frames.start + by, frames.stop + by)
 
 
-def predict(model: Model, split: Stacks, progress: bool = False) -> Predictions:
+def predict_tests(model: Model, tests: Sequence[Stacks], progress: bool = False) -> list[Predictions]:
+    """Run a model on all frames of some labelled test splits, and find what is drawn in them.
+
+    Raises:
+        EvaluationError, DatasetError: see :func:`predict`.
+    """
+    for test in tests:
+        _require_labels(test)
+    found = zip(tests, drawn_tests(tests), strict=True)
+    return [predict(model, test, progress, drawn) for test, drawn in found]
+
+
+def predict(
+    model: Model, split: Stacks, progress: bool = False, drawn: list[Drawn] | None = None
+) -> Predictions:
     """Run a model on all frames of a labelled split.
+
+    Args:
+        progress: show a bar.
+        drawn: what is drawn in each frame; None: the labels are taken as they are.
 
     Raises:
         EvaluationError: the split has no labels, or frames of another size than the model reads.
@@ -124,7 +167,7 @@ def predict(model: Model, split: Stacks, progress: bool = False) -> Predictions:
         raise EvaluationError(
             f"{split.path} has frames of {split.native} pixels (H, W), and the model reads {model.native}."
         )
-    return Predictions.of(split, detect_all(model, split, progress=progress), model.scene)
+    return Predictions.of(split, detect_all(model, split, progress=progress), model.scene, drawn)
 
 
 def _require_labels(split: Stacks) -> None:

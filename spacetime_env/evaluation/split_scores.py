@@ -20,10 +20,13 @@ ALL_TESTS = "all test splits"
 class SplitScores:
     """Scores on one test split, or on several taken together."""
 
-    detection: DetectionScores  # of what moves; detections of other true objects are ignored
+    detection: DetectionScores  # of what is drawn and moves; detections of other true objects are ignored
+    ram: DetectionScores  # the same of the RAM boxes
+    f1_all: float  # F1 as in ``detection``, if nothing were neutral
+    neutral: Mapping[str, int]  # kind -> number of neutral boxes
     relevant: DetectionScores  # of the scene's classes; all other detections are false
     few_shot: Mapping[int, tuple[float, float]]  # samples per class -> mean and standard deviation of the accuracy
-    target_f1: float  # F1 of the motion targets as detections, on what moves
+    target_f1: float  # F1 of the motion targets as detections, on what is drawn and moves
     agent: str  # who played
     seed: str  # of the recording
 
@@ -56,7 +59,10 @@ def _split_scores(
 ) -> SplitScores:
     detections, relevant = predictions.detections, relevant_truth(predictions.truth, scene)
     return SplitScores(
-        detection=detection_scores(detections, *predictions.moving(scene)),
+        detection=detection_scores(detections, *predictions.drawn_moving(scene)),
+        ram=detection_scores(detections, *predictions.moving(scene)),
+        f1_all=detection_scores(detections, *predictions.drawn_all(scene)).f1,
+        neutral=predictions.neutral_counts,
         relevant=detection_scores(detections, relevant),
         few_shot={} if known is None else few_shot_accuracy(known, labelled(detections, relevant), counts),
         target_f1=target_scores(tests, predictions, scene).f1,
@@ -72,4 +78,4 @@ def target_scores(tests: Sequence[Stacks], predictions: Predictions, scene: Scen
         predictions: of these splits together; only their truth is used.
     """
     targets = [from_boxes(one.boxes, test.native) for test in tests for one in motion_truth(test, scene)]
-    return detection_scores(targets, *predictions.moving(scene))
+    return detection_scores(targets, *predictions.drawn_moving(scene))

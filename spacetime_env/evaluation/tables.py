@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spacetime_env.evaluation.drawn import KINDS
 from spacetime_env.evaluation.evaluate import Evaluation
 from spacetime_env.files import write_atomically
 
@@ -24,9 +25,12 @@ TITLES = {
     "precision": "precision at IoU 0.5",
     "recall": "recall at IoU 0.5",
     "f1": "F1 at IoU 0.5",
+    "f1_75": "F1 at IoU 0.75",
     "center_precision": "precision by centre distance",
     "center_recall": "recall by centre distance",
     "center_f1": "F1 by centre distance",
+    "f1_all": "F1 at IoU 0.5, nothing neutral",
+    **{f"neutral_{kind}": f"neutral: {kind}" for kind in KINDS},
     "perfect": "frames with the right count",
     "overcount": "frames with too many",
     "undercount": "frames with too few",
@@ -41,7 +45,7 @@ TITLES = {
     "identity_switches": "identity switches",
     "kalman_accuracy": "Kalman class accuracy",
 }
-WHOLE = ("objects", "identity_switches")  # metrics that are counts
+WHOLE = ("objects", "identity_switches", *(f"neutral_{kind}" for kind in KINDS))  # metrics that are counts
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:

@@ -119,17 +119,18 @@ def joint_score_lines(games: Mapping[str, BySplit]) -> list[str]:
         *_TRUTH,
         "Of each game there are such pictures, as `example-<Game>.png` and `errors-<Game>.png`.",
         "",
-        "| game | F1 at IoU 0.5 | precision | recall | F1 by centre distance | F1 of the motion targets |",
-        "|---|---|---|---|---|---|",
+        f"| game | {' | '.join(_JOINT)} |",
+        "|---|" + "---|" * len(_JOINT),
     ]
     rows: list[tuple[float, ...]] = []
     for game, by_split in games.items():
         if not by_split:
-            lines.append(f"| {game} | - | - | - | - | - |")
+            lines.append(f"| {game} |{' - |' * len(_JOINT)}")
             continue
         last = list(by_split.values())[-1]
         found = last.detection
-        rows.append((found.f1, found.precision, found.recall, found.center_f1, last.target_f1))
+        of_boxes = (found.f1, found.f1_75, found.center_f1, found.precision, found.recall)
+        rows.append((*of_boxes, last.target_f1, last.ram.f1))
         lines.append(f"| {game} | {' | '.join(f'{value:.4f}' for value in rows[-1])} |")
     if rows:
         means = " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0))
@@ -143,11 +144,23 @@ def joint_score_lines(games: Mapping[str, BySplit]) -> list[str]:
     return lines
 
 
+_JOINT = (
+    "F1 at IoU 0.5",
+    "F1 at IoU 0.75",
+    "F1 by centre distance",
+    "precision",
+    "recall",
+    "F1 of the motion targets",
+    "F1 at IoU 0.5, RAM boxes",
+)
+
 _TRUTH = (
     "",
     "## Figures",
     "Ground truth is read from RAM. It is used for these figures and for the few-shot names only. The figures are "
     "of what moves: the scene's classes without `scene.still`; finding something else that is there costs nothing. "
+    "Drawn: true boxes are tight boxes of what is drawn, to the pixel; what cannot be decided counts neither way. "
+    "RAM: true boxes are those of the RAM. "
     "The recall of a class counts detections at an IoU of 0.5, whatever they are called. "
     "`example.png` shows what is seen; `errors.png` four of the worst test frames, what was found (left of each "
     "pair) beside the ground truth, which is not always right.",
@@ -221,33 +234,40 @@ def who_played(meta: SplitMeta) -> str:
 def _split_lines(title: str, scores: SplitScores) -> list[str]:
     """The scores on one test split, as a Markdown table under a title."""
     found = scores.detection
-    rows = {
-        "F1 at IoU 0.5": found.f1,
-        "precision": found.precision,
-        "recall": found.recall,
-        "F1 by centre distance": found.center_f1,
-        "name accuracy": found.name_accuracy,
-        **{f"recall of {name}": value for name, value in found.class_recall.items()},
-        "F1 at IoU 0.5 where all but the scene's classes is false": scores.relevant.f1,
-        "F1 of the motion targets themselves": scores.target_f1,
-    }
-    of = f"{found.frames} frames, policy {scores.agent!r}, seed {scores.seed}"
-    if scores.agent == PICTURES:  # it has no player, and its objects need not move
-        of = f"{found.frames} pictures with {found.objects} objects"
-        for name in list(rows)[-2:]:
-            del rows[name]
-        rows |= {
+    if scores.agent == PICTURES:  # it has no player, its objects need not move, and its boxes are drawn ones
+        rows = _detection_rows(found) | {
             "pictures with the right number of objects": found.perfect,
             "pictures with too many": found.overcount,
             "pictures with too few": found.undercount,
         }
+        head = [f"{title}: {found.frames} pictures with {found.objects} objects", "| figure | value |", "|---|---|"]
+        return [*head, *(f"| {name} | {value:.4f} |" for name, value in rows.items()), *_few_shot_lines(scores)]
+    drawn, ram = _detection_rows(found), _detection_rows(scores.ram)
+    drawn |= {"F1 at IoU 0.5, nothing neutral": scores.f1_all}
+    drawn["F1 of the motion targets themselves"] = scores.target_f1
+    ram["F1 at IoU 0.5 where all but the scene's classes is false"] = scores.relevant.f1
+    lines = [f"{title}: {found.frames} frames, policy {scores.agent!r}, seed {scores.seed}", "| figure | drawn | RAM |"]
+    cells = [[f"{side[name]:.4f}" if name in side else "" for side in (drawn, ram)] for name in drawn | ram]
+    lines += ["|---|---|---|", *(f"| {name} | {a} | {b} |" for name, (a, b) in zip(drawn | ram, cells, strict=True))]
+    lines += [f"{row} |" for row in _few_shot_lines(scores)]
+    neutral = [f"{kind} {count}" for kind, count in scores.neutral.items() if count]
+    return [*lines, "", f"{found.objects} objects are drawn. Neutral: {', '.join(neutral) or 'nothing'}."]
+
+
+def _detection_rows(found: DetectionScores) -> dict[str, float]:
+    return {
+        "F1 at IoU 0.5": found.f1,
+        "F1 at IoU 0.75": found.f1_75,
+        "F1 by centre distance": found.center_f1,
+        "precision": found.precision,
+        "recall": found.recall,
+        "name accuracy": found.name_accuracy,
+        **{f"recall of {name}": value for name, value in found.class_recall.items()},
+    }
+
+
+def _few_shot_lines(scores: SplitScores) -> list[str]:
     return [
-        f"{title}: {of}",
-        "| figure | value |",
-        "|---|---|",
-        *(f"| {name} | {value:.4f} |" for name, value in rows.items()),
-        *(
-            f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"
-            for count, (mean, spread) in scores.few_shot.items()
-        ),
+        f"| {count}-shot accuracy, mean of 5 draws (spread) | {mean:.4f} ({spread:.4f}) |"
+        for count, (mean, spread) in scores.few_shot.items()
     ]

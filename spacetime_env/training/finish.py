@@ -14,7 +14,7 @@ from spacetime_env.config import Config, SceneConfig
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
 from spacetime_env.evaluation.latents import Samples
 from spacetime_env.evaluation.layers import layer_figures
-from spacetime_env.evaluation.run_model import Predictions, detect_all, predict
+from spacetime_env.evaluation.run_model import Predictions, detect_all, predict_tests
 from spacetime_env.evaluation.split_scores import scores_by_split
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.model import Model
@@ -103,7 +103,7 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
     variant = game.train.meta.mode, game.train.meta.difficulty
     model = as_model(replace(own, scene=scene), space, native, classifier, variant)
     detections = renamed(detections, classifier)
-    predictions = [predict(model, test, progress=True) for test in game.tests]
+    predictions = predict_tests(model, game.tests, progress=True)
     evaluation = evaluate_game(model, game, detections, predictions, known, out) if game.tests else None
     pictures = model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
     if not own.data.pictures or not game.tests:

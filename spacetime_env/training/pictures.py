@@ -91,8 +91,8 @@ def example(model: Model, frames: np.ndarray, detections: Sequence[Detections]) 
 
 
 def errors(test: Stacks, predictions: Predictions, scene: SceneConfig) -> np.ndarray:
-    """Four of the worst frames of a test split beside the ground truth of what moves: (H, W, 3) uint8 RGB."""
-    truth, found = predictions.moving(scene)[0], predictions.detections
+    """Four of the worst frames of a test split beside what is drawn and moves: (H, W, 3) uint8 RGB."""
+    truth, found = predictions.drawn_moving(scene)[0], predictions.detections
     chosen = worst(found, truth, 4)
     frames = [test.frames([f // test.meta.length])[0, f % test.meta.length] for f in chosen]
     return differences(frames, [found[f] for f in chosen], [truth[f] for f in chosen])

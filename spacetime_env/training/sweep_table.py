@@ -14,9 +14,11 @@ SEED = "seed"  # the setting that means are taken over
 # The metrics that come first: a pattern of their names in figures.json -> their title.
 MAIN = {
     r"detection\.f1": "F1 at IoU 0.5",
+    r"detection\.f1_75": "F1 at IoU 0.75",
     r"detection\.center_f1": "F1 by centre distance",
     "target_f1": "target F1",
     r"few_shot\.(\d+)\.mean": "{}-shot accuracy",
+    r"ram\.f1": "F1 at IoU 0.5, RAM boxes",
     r"evaluation\.ami": "AMI of k-means",
     r"detection\.name_accuracy": "name accuracy",
 }

@@ -192,7 +192,7 @@ def test_what_data_agent_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("stcky-random", r"no agent 'stcky-random': .*: pong-ppo\).* random and sticky-random are .*'sticky-random'\?"),
+        ("stcky-random", r"no agent 'stcky-random': .*pong-ppo\). random, sticky-random, held are .*'sticky-random'\?"),
         ("random+pong-ppoo", r"no agent 'pong-ppoo': .*Did you mean 'pong-ppo'\?"),
         ("random+random", "has 'random' twice"),
         (f"pong-ppo+{AGENT}", "has 'pong-ppo' twice"),
@@ -218,3 +218,25 @@ def test_sticky_random_says_for_how_long() -> None:
         policy_for("sticky-random-0")
     with pytest.raises(ConfigError, match="twice"):
         policy_for("sticky-random-8+sticky-random")
+
+
+def test_held_is_for_tests_alone(tmp_path: Path) -> None:
+    """An action is held for 4 to 30 steps, and half of the time FIRE is in it."""
+    policy = policy_for("held")
+    env = policy.make_env("Boxing")
+    policy.reset(3)
+    actions = [int(policy.act(env, None)) for _ in range(20_000)]
+    changes = np.flatnonzero(np.diff(actions)) + 1
+    lengths = np.diff(changes)
+    assert lengths.min() >= 4 and 15 < lengths.mean() < 21
+    names = env.unwrapped.get_action_meanings()
+    assert sum("FIRE" in name for name in names) == 9  # of 18
+    firing = np.mean(["FIRE" in names[action] for action in actions])
+    assert 0.7 < firing < 0.8  # a half, and a half of the rest
+    policy.reset(3)
+    assert [int(policy.act(env, None)) for _ in range(50)] == actions[:50]
+    config = DataConfig(root=str(tmp_path))
+    for agent in ("held", "random+held"):
+        with pytest.raises(ConfigError, match="the policy held plays for tests alone: record a training split"):
+            record("Boxing", "train", policy_for(agent), config)
+    assert not (tmp_path / "Boxing").exists()

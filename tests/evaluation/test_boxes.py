@@ -70,6 +70,7 @@ def test_detection_scores_by_hand() -> None:
         center_precision=4 / 5,
         center_recall=4 / 5,
         center_f1=2 * 4 / (5 + 5),
+        f1_75=2 * 2 / (5 + 5),
         perfect=2 / 4,
         overcount=1 / 4,
         undercount=1 / 4,

@@ -12,6 +12,7 @@ import pytest
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import Truth
 from spacetime_env.evaluation.crops import COLUMNS, crop, save_crops
+from spacetime_env.evaluation.drawn import as_drawn
 from spacetime_env.evaluation.run_model import Predictions
 from spacetime_env.objects.detections import Detections
 from tests.helpers.made import found
@@ -21,7 +22,7 @@ FRAME = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
 
 
 def predictions(detections: list[Detections], truth: list[Truth]) -> Predictions:
-    return Predictions(detections, truth, [], [], frozenset())
+    return Predictions(detections, truth, as_drawn(truth), [], [], frozenset())
 
 
 @pytest.mark.parametrize(

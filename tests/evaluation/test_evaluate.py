@@ -13,6 +13,7 @@ import pytest
 from spacetime_env.config import SceneConfig
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import detection_scores
+from spacetime_env.evaluation.drawn import KINDS
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_model
 from spacetime_env.evaluation.run_model import EvaluationError, predict
 from spacetime_env.evaluation.tables import csv_row
@@ -30,10 +31,13 @@ def test_a_model_that_sees_all(test: Split, validation: Split) -> None:
     found = evaluate_model(seer(), [test], validation, "seer")
     assert (found.model, found.sha256, found.splits, found.frames) == ("seer", "abc", ("test-random",), 12)
     assert found.reconstruction_mse == pytest.approx(0.2**2) and found.notes == ()
-    assert set(found.sets) == {"all", "moving", "relevant"} and set(found.classes) == {"Player", "Ball"}
+    assert set(found.sets) == {"drawn", "all", "moving", "relevant"} and set(found.classes) == {"Player", "Ball"}
     ones = ("ap", "ap_10", "ap_90", "precision", "recall", "f1", "center_precision", "center_recall", "center_f1")
     ones += ("perfect", "name_accuracy", "few_shot_1", "few_shot_64", "centroid_accuracy", "cluster_accuracy")
     ones += ("ami", "ari", "kalman_accuracy")
+    drawn = found.sets.pop("drawn")
+    assert drawn["objects"] == 24 and (drawn["f1"], drawn["f1_75"], drawn["f1_all"]) == (1, 1, 1)
+    assert drawn["name_accuracy"] == 1 and {drawn[f"neutral_{kind}"] for kind in KINDS} == {0}
     for values in found.sets.values():
         assert values["objects"] == 24 and {key: values[key] for key in ones} == pytest.approx(dict.fromkeys(ones, 1.0))
         for key in ("overcount", "undercount", "error_rate", "identity_switches", "few_shot_1_std"):

@@ -13,7 +13,8 @@ from spacetime_env.evaluation import figures_json
 from tests.helpers.made import EVALUATION, SPLIT_SCORES
 
 EVALUATED = {  # identity switches are a count and yet a float: they have a mean over games; ARI is NaN
-    "evaluation.ap": 0.5,
+    "evaluation.ap": 0.5625,
+    "evaluation.f1_all": 0.625,
     "evaluation.centroid_accuracy": 0.25,
     "evaluation.ami": 0.125,
     "evaluation.identity_switches": 3.0,
@@ -24,7 +25,7 @@ EVALUATED = {  # identity switches are a count and yet a float: they have a mean
 
 def test_all_numbers_of_split_scores() -> None:
     found = figures_json.flat(SPLIT_SCORES)
-    assert {name: value for name, value in found.items() if not name.startswith("relevant.")} == {
+    assert {name: value for name, value in found.items() if name.split(".")[0] not in ("relevant", "ram")} == {
         "detection.frames": 12,
         "detection.objects": 24,
         "detection.precision": 0.5,
@@ -33,6 +34,7 @@ def test_all_numbers_of_split_scores() -> None:
         "detection.center_precision": 0.375,
         "detection.center_recall": 0.4375,
         "detection.center_f1": 0.875,
+        "detection.f1_75": 0.65625,
         "detection.perfect": 0.1875,
         "detection.overcount": 0.3125,
         "detection.undercount": 0.5625,
@@ -44,8 +46,12 @@ def test_all_numbers_of_split_scores() -> None:
         "few_shot.16.mean": 1.0,
         "few_shot.16.std": 0.0,
         "target_f1": 0.9375,
+        "f1_all": 0.578125,
+        "neutral.still": 0,
+        "neutral.sliver": 7,
+        "neutral.unlisted": 2,
     }
-    assert found["relevant.f1"] == 0.6875
+    assert (found["relevant.f1"], found["ram.f1"]) == (0.6875, 0.59375)
 
 
 def test_flat_takes_any_tree() -> None:
@@ -74,14 +80,15 @@ def test_the_last_split_has_what_is_measured_on_all() -> None:
 
 
 def test_games_and_their_mean() -> None:
-    moving = {**EVALUATION.sets["moving"], "ap": 1.0, "identity_switches": 4}
+    moving = {**EVALUATION.sets["moving"], "identity_switches": 4}
+    drawn = {**EVALUATION.sets["drawn"], "ap": 1.0}
     by_split = {"test-pong-ppo": replace(SPLIT_SCORES, target_f1=0.5)}
-    other = replace(EVALUATION, sets={"moving": moving}, by_split=by_split)
+    other = replace(EVALUATION, sets={"drawn": drawn, "moving": moving}, by_split=by_split)
     found = figures_json.of_games({"Boxing": EVALUATION, "Pong": other})
     assert list(found) == ["mean over games", "Boxing/test-pong-ppo", "Pong/test-pong-ppo"]
     assert found["Pong/test-pong-ppo"] == figures_json.of_evaluation(other)["test-pong-ppo"]
     mean = found["mean over games"]
-    assert (mean["evaluation.ap"], mean["evaluation.identity_switches"]) == (0.75, 3.5)
+    assert (mean["evaluation.ap"], mean["evaluation.identity_switches"]) == (0.78125, 3.5)
     assert mean["target_f1"] == (0.9375 + 0.5) / 2 and "detection.frames" not in mean
     assert figures_json.of_games({}) == {}
 

@@ -14,6 +14,7 @@ from spacetime_env.evaluation.evaluate import Evaluation
 
 SETS = {
     "all": {"f1": 0.5, "identity_switches": math.nan},
+    "drawn": {"f1": 3 / 4, "f1_75": 5 / 8},
     "moving": {"f1": 2 / 3, "few_shot_4": math.nan},
 }
 ONE = Evaluation("tiny", "abc", ("test-a", "test-b"), 12, 0.0625, SETS, {}, ())
@@ -37,9 +38,9 @@ def test_a_row_a_game_and_their_mean(tmp_path: Path) -> None:
     assert [row["moving/f1"] for row in found] == ["0.66666667", "0.33333333", "0.5"]
     assert [row["all/f1"] for row in found] == ["0.5", "", "0.5"] and found[0]["model"] == "both"
     lines = (tmp_path / "new" / "games.md").read_text().splitlines()
-    assert lines[0] == "# both: 2 games" and lines[4].startswith("| game | frames | F1 at IoU 0.5 | precision |")
+    assert lines[0] == "# both: 2 games" and lines[4].startswith("| game | frames | F1 at IoU 0.5 | F1 at IoU 0.75 |")
     assert lines[6:] == [
-        "| Boxing | 12 | 0.6667 | - | - | - | - | - | - | - |",
-        "| Pong | 8 | 0.3333 | - | - | - | - | - | - | 0.5000 |",
-        "| mean |  | 0.5000 | - | - | - | - | - | - | 0.5000 |",
+        "| Boxing | 12 | 0.7500 | 0.6250 | - | - | - | - | 0.6667 | - | - | - |",
+        "| Pong | 8 | - | - | - | - | - | - | 0.3333 | - | - | 0.5000 |",
+        "| mean |  | 0.7500 | 0.6250 | - | - | - | - | 0.5000 | - | - | 0.5000 |",
     ]

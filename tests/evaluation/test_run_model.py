@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spacetime_env.data.split import Split, open_split
+from spacetime_env.evaluation.drawn import as_drawn
 from spacetime_env.evaluation.latents import labelled
 from spacetime_env.evaluation.run_model import EvaluationError, Predictions, labelled_tests, predict, runs_of
 from spacetime_env.models.model import Model
@@ -34,7 +35,7 @@ def test_samples_by_hand() -> None:
     ball, player = (5.0, 5, 2, 4), (0.0, 20, 4, 8)
     detections = [found((ball, "Player")), found(((30, 0, 3, 3), "Ball"), (player, "Player"), (ball, "Ball"))]
     there = [truth((player, "Player"), (ball, "Ball")), truth((ball, "Ball"), (player, "Player"))]
-    predictions = Predictions(detections, there, [range(2)], [range(2)], frozenset({"Ball", "Player"}))
+    predictions = Predictions(detections, there, as_drawn(there), [range(2)], [range(2)], frozenset({"Ball", "Player"}))
     assert predictions.true_names == [["Ball"], ["", "Player", "Ball"]]
     z_what, names = predictions.samples(("Ball", "Player"))
     assert z_what.tolist() == [[0, 1, 2], [10, 11, 12], [20, 21, 22]] and names == ["Ball", "Player", "Ball"]

@@ -13,6 +13,7 @@ import pytest
 from spacetime_env.config import SceneConfig
 from spacetime_env.data.split import Split
 from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.evaluation.drawn import as_drawn
 from spacetime_env.evaluation.latents import Samples
 from spacetime_env.evaluation.run_model import Predictions, predict
 from spacetime_env.evaluation.split_scores import ALL_TESTS, scores_by_split, target_scores
@@ -32,7 +33,7 @@ def made_up(name: str, agent: str, seed: int, targets: Sequence[Sequence[tuple[f
 
 def predictions(*frames: tuple[tuple[tuple[tuple[float, ...], str], ...], Truth]) -> Predictions:
     detections, there = [found(*objects) for objects, _ in frames], [true for _, true in frames]
-    return Predictions(detections, there, [], [], frozenset({"Ball", "Player", "Shield", "Score"}))
+    return Predictions(detections, there, as_drawn(there), [], [], frozenset({"Ball", "Player", "Shield", "Score"}))
 
 
 def test_scores_by_hand() -> None:

@@ -160,7 +160,7 @@ def write_split(
     folder.mkdir(parents=True)
     write_meta(folder, meta)
     palette = np.zeros((256, 3), np.uint8)
-    palette[:3] = [floor, *COLORS.values()]
+    palette[:6:2] = [floor, *COLORS.values()]  # the ids of the emulator are even
     scale = native[0] // NATIVE[0]
     generator = np.random.default_rng((seed, ("train", "validation", "test").index(split)))
     index = {}
@@ -174,7 +174,7 @@ def write_split(
                 for color, (name, place) in enumerate(places.items(), start=1):
                     place += (0, 1)
                     (x, y), (w, h) = place * scale, np.array(SIZES[name]) * scale
-                    frame[y : y + h, x : x + w] = color
+                    frame[y : y + h, x : x + w] = 2 * color
                     boxes.append((x, y, w, h))
         found = shards.FrameBoxes.of(
             np.array(boxes, np.float32), np.full(n * data.length, 2), np.array(list(COLORS) * (n * data.length))

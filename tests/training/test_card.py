@@ -27,11 +27,15 @@ def test_card(tmp_path: Path) -> None:
         "Trained for 6 steps of 2 stacks",
         "data 61 s (less where it was there already), training with its evaluations 13 s",
         "### test-pong-ppo: 12 frames, policy 'pong-ppo', seed 5",
-        "| F1 at IoU 0.5 | 0.7500 |",
-        "| recall of Ball | 0.1250 |",
-        "| F1 at IoU 0.5 where all but the scene's classes is false | 0.6875 |",
-        "| F1 of the motion targets themselves | 0.9375 |",
-        "| 1-shot accuracy, mean of 5 draws (spread) | 0.5000 (0.2500) |",
+        "| figure | drawn | RAM |",
+        "| F1 at IoU 0.5 | 0.7500 | 0.5938 |",
+        "| F1 at IoU 0.75 | 0.6562 | 0.6562 |",
+        "| recall of Ball | 0.1250 | 0.1172 |",
+        "| F1 at IoU 0.5, nothing neutral | 0.5781 |  |",
+        "| F1 of the motion targets themselves | 0.9375 |  |",
+        "| F1 at IoU 0.5 where all but the scene's classes is false |  | 0.6875 |",
+        "| 1-shot accuracy, mean of 5 draws (spread) | 0.5000 (0.2500) | |",
+        "24 objects are drawn. Neutral: sliver 7, unlisted 2.",
         "Nothing is reported in [(0, 0, 36, 7)]",
     ):
         assert part in text, part
@@ -54,12 +58,15 @@ def test_joint_card(tmp_path: Path) -> None:
     subframes = {"Carnival": 2, "Pong": 1, "Tennis": 1}
     text = card.joint_card_text(config, games, subframes, {"data": 1, "training": 2}, trains, "make it")
     lines = text.splitlines()
-    at = lines.index("| game | F1 at IoU 0.5 | precision | recall | F1 by centre distance | F1 of the motion targets |")
+    at = lines.index(
+        "| game | F1 at IoU 0.5 | F1 at IoU 0.75 | F1 by centre distance | precision | recall "
+        "| F1 of the motion targets | F1 at IoU 0.5, RAM boxes |"
+    )
     assert lines[at + 2 : at + 8] == [
-        "| Carnival | 0.2500 | 0.5000 | 0.7500 | 0.8750 | 0.0625 |",  # the last split counts
-        "| Pong | 0.7500 | 0.5000 | 0.2500 | 0.8750 | 0.9375 |",
-        "| Tennis | - | - | - | - | - |",
-        "| mean of 2 | 0.5000 | 0.5000 | 0.5000 | 0.8750 | 0.5000 |",
+        "| Carnival | 0.2500 | 0.6562 | 0.8750 | 0.5000 | 0.7500 | 0.0625 | 0.5938 |",  # the last split counts
+        "| Pong | 0.7500 | 0.6562 | 0.8750 | 0.5000 | 0.2500 | 0.9375 | 0.5938 |",
+        "| Tennis | - | - | - | - | - | - | - |",
+        "| mean of 2 | 0.5000 | 0.6562 | 0.8750 | 0.5000 | 0.5000 | 0.5000 | 0.5938 |",
         "",
         "No test split with ground truth was there of Tennis.",
     ]

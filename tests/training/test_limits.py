@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def test_limits_say_what_is_not_seen() -> None:
     scene = load_config(ROOT / "configs" / "carnival.yaml").scene
     recalls = {"PlayerMissile": 0.0, "Owl": 0.5, "FlyingDuck": 0.25, "Player": 1.0, "Rabbit": 1.0, "Duck": 1.0}
-    scores = DetectionScores(8, 9, *[0.0] * 10, recalls, 1.0, {"PlayerMissile": 545, "FlyingDuck": 4})
+    scores = DetectionScores(8, 9, *[0.0] * 11, recalls, 1.0, {"PlayerMissile": 545, "FlyingDuck": 4})
     lines = limit_lines(Limits(scene, 2, scores))
     assert lines[0].startswith("- It sees one frame at a time, pooled with the emulator's frame before it.")
     assert lines[1] == f"- Nothing is reported in {list(scene.ignore)} (x, y, w, h)."
