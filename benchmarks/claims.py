@@ -124,13 +124,18 @@ def stages() -> list[Value]:
 def constants() -> dict[str, float]:
     """Numbers of the code that the pages name."""
     from spacetime_env.config import RarityConfig
-    from spacetime_env.data.players import HOLD
+    from spacetime_env.data.players import HELD, HOLD
     from spacetime_env.evaluation.kalman import SHOTS
     from spacetime_env.space.sparse import MAX_CHANGED
     from spacetime_env.training.splits import FLICKER
 
     found = {"gap": RarityConfig().gap, "kalman": SHOTS, "hold": HOLD, "flicker": 100 * FLICKER}
-    return {**found, "limit": 100 * MAX_CHANGED}
+    return {**found, "least": HELD[0], "most": HELD[1], "limit": 100 * MAX_CHANGED}
+
+
+def held() -> list[float]:
+    """Fewest and most steps for which the policy ``held`` holds an action."""
+    return [constants()["least"], constants()["most"]]
 
 
 CLAIMS = (
@@ -151,6 +156,7 @@ CLAIMS = (
     Claim("docs/guide.md", "Parts up to {} pixels apart", lambda: [constants()["gap"]]),
     Claim("docs/guide.md", "takes 2 where that is more than {} %", lambda: [constants()["flicker"]]),
     Claim("docs/guide.md", "an action is held for {} steps on average", lambda: [constants()["hold"]]),
+    Claim("docs/guide.md", "an action is held for {} to {} steps, half", held),
     Claim("docs/guide.md", "a forest on {} samples per class", lambda: [constants()["kalman"]]),
     Claim("docs/guide.md", "A step plays {} frames of the emulator", lambda: [emulator()["skip"]]),
     Claim("docs/guide.md", "ignores the new action with probability {},", lambda: [emulator()["sticky"]]),
