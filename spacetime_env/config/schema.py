@@ -94,6 +94,10 @@ class RarityConfig:
     # of the area in one of their colours lies near the other colour.
     gap: int = setting(4, TARGETS)
     touching: float = setting(0.7, TARGETS)
+    # A shape that was seen beside_count times, in at least the fraction beside of them near a colour, is of the object
+    # that has this colour: an aerial on a roof.
+    beside: float = setting(0.9, TARGETS)
+    beside_count: int = setting(20, TARGETS)
     same_place: float = setting(0.5, TARGETS)  # objects of two sub-frames with a higher IoU are one object that blinks
     group_width: float = setting(0.3, TARGETS)  # wider objects, as a fraction of the frame, are dropped
 

@@ -26,7 +26,7 @@ from spacetime_env.data.motion.difference import (
 from spacetime_env.data.motion.rarity import RareMotion, Trace, View
 from spacetime_env.data.motion.steadiness import LEVELS, STRIDE, Window
 
-STAGES = 2  # a version: raise it when a change gives other masks or boxes, and saved ones are computed again
+STAGES = 5  # a version: raise it when a change gives other masks or boxes, and saved ones are computed again
 
 __all__ = [
     "LEVELS",

@@ -5,10 +5,13 @@ The stages, in order; their settings are in :class:`~spacetime_env.config.Rarity
 1. **Rare:** a pixel is foreground if its colour is rare at this place in the whole set, and was not there nearly all
    the time around the frame. So a pellet is background, and so is the path after it is eaten.
 2. **Parts:** connected pixels of one colour. Pixels whose colour is nearly always at this place belong to no part, so a
-   paddle that touches a wall of its colour is separated from it. A part whose outline adjoins such pixels is a hole.
+   paddle that touches a wall of its colour is separated from it; but if they have a shape that moves elsewhere, they
+   are a part. A known shape is also separated from steady pixels of its colour. A part whose outline adjoins pixels of
+   no part is a hole.
 3. **Vote:** a part is accepted if enough of its pixels are foreground, and if an object can have its size.
 4. **Parked:** a part is also accepted if its shape was often accepted at other places.
-5. **Join:** parts near each other are one object if they have one colour, or colours that mostly occur together.
+5. **Join:** parts near each other are one object if they have one colour, or colours that mostly occur together, or if
+   the shape of one is hardly ever seen without the colour of the other.
 6. **Still:** an object that consists of shapes that hardly ever move is dropped.
 7. **Flicker:** objects of the sub-frame before that have no counterpart in the frame are added.
 
@@ -81,12 +84,12 @@ class RareMotion:
         self._config, self._rare = config, config.rarity
         self._counts = counts
         self._shapes = Shapes(config.rarity)
-        self._touching = Touching()
+        self._touching = Touching(config.rarity)
 
     def learn(self, views: Iterable[View]) -> None:
         """Learn from some frames of the set which shapes move and which colours touch."""
         for view in views:
-            stages = self.stages(view.ids, view.steadiness)
+            stages = self.stages(view.ids, view.steadiness, learning=True)
             parts, voted = stages.parts, np.flatnonzero(stages.voted)
             large = stages.voted & (parts.areas >= self._rare.parked_area)
             self._shapes.learn(parts, stages.usable, large, stages.steadiness)
@@ -118,22 +121,62 @@ class RareMotion:
         boxes = boxes[np.lexsort((boxes[:, 0], boxes[:, 1], -boxes[:, 2] * boxes[:, 3]))]
         return Trace(mask, boxes, stages, objects, added)
 
-    def stages(self, ids: np.ndarray, steadiness: np.ndarray) -> Stages:
+    def stages(self, ids: np.ndarray, steadiness: np.ndarray, learning: bool = False) -> Stages:
         """Stages 1 to 3 on one frame or sub-frame.
 
         Args:
             ids: (H, W) uint8 palette ids.
             steadiness: (H, W) 0 to 1.
+            learning: no shape is known yet.
         """
         config, (height, width) = self._rare, ids.shape
         share = self._counts.share(ids)
         foreground = (share < config.share) & (steadiness < config.steady)
-        parts = find_parts(ids, share < config.always)
+        parts = find_parts(ids, share < config.always if learning else self._with_parked(ids, share))
+        if not learning:
+            parts = self._apart(ids, (share >= config.share) & (steadiness >= config.steady), parts)
         wide, high = parts.boxes[:, 2], parts.boxes[:, 3]
         usable = (parts.areas <= config.part_area * ids.size) & (wide <= config.part_width * width)
         usable &= (high <= config.part_height * height) & (open_edge(parts, ids) <= config.open_edge)
         voted = usable & (parts.mean(foreground) >= config.vote)
         return Stages(foreground, parts, usable, voted, parts.mean(steadiness))
+
+    def _with_parked(self, ids: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """(H, W) bool: the pixels whose colour is not always at this place, and those of objects that are parked there.
+
+        Of two chickens one never leaves its place. It has the shape of the other.
+        """
+        varied = share < self._rare.always
+        whole = find_parts(ids, np.ones(ids.shape, bool))
+        candidates = (whole.areas >= self._rare.parked_area) & (whole.areas <= self._rare.part_area * ids.size)
+        for i in np.flatnonzero(candidates & (whole.mean(~varied) > 0.5)).tolist():
+            if self._shapes.parked(whole.shape(i)):
+                varied |= whole.labels == i + 1
+        return varied
+
+    def _apart(self, ids: np.ndarray, scenery: np.ndarray, parts: Parts) -> Parts:
+        """Separate objects from scenery of their colour that they touch: a player from a line of the court.
+
+        What is left of a part without its scenery must have a size that objects of this colour have elsewhere.
+
+        Args:
+            scenery: (H, W) bool, pixels whose colour is frequent at this place and was there all the time.
+        """
+        cut = np.zeros(ids.shape, bool)
+        fraction = parts.mean(scenery)
+        for i in np.flatnonzero((fraction > 0) & (fraction < 1) & (parts.areas >= self._rare.parked_area)).tolist():
+            x, y, w, h = parts.boxes[i].tolist()
+            place = np.s_[y : y + h, x : x + w]
+            own = parts.bitmap(i)
+            rest = find_parts(ids[place], own & ~scenery[place])
+            kept = np.zeros(own.shape, bool)
+            for j in np.flatnonzero(rest.areas >= self._rare.parked_area).tolist():
+                left, top, wide, high = rest.boxes[j].tolist()
+                if self._shapes.known_size(int(rest.colors[j]), wide, high):
+                    kept[top : top + high, left : left + wide] = True
+            if kept.any():
+                cut[place] |= own & scenery[place] & ~kept
+        return find_parts(ids, (parts.labels > 0) & ~cut) if cut.any() else parts
 
     def objects(self, stages: Stages) -> Objects:
         """Stages 4 to 6: the objects of one frame or sub-frame."""
@@ -159,7 +202,9 @@ class RareMotion:
 
     def _belong(self, parts: Parts, i: int, j: int) -> bool:
         one, two = int(parts.colors[i]), int(parts.colors[j])
-        return one == two or self._touching.together(one, two) >= self._rare.touching
+        if one == two or self._touching.together(one, two) >= self._rare.touching:
+            return True
+        return self._touching.beside(parts.shape(i), two) or self._touching.beside(parts.shape(j), one)
 
     def _still(self, parts: Parts, group: list[int]) -> bool:
         areas = parts.areas[group]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 
 import numpy as np
 
 from spacetime_env.config import RarityConfig
 from spacetime_env.data.motion.parts import Parts, Shape
+
+SAME_SIZE = 2  # pixels
 
 
 class Shapes:
@@ -32,6 +35,7 @@ class Shapes:
             accepted: (n,) bool, parts that were accepted as objects.
             steadiness: (n,) 0 to 1, in which fraction of the frames around this one the part is at the same place.
         """
+        self.__dict__.pop("_sizes", None)
         for i in np.flatnonzero(usable).tolist():
             shape = parts.shape(i)
             self._seen[shape] += 1
@@ -54,10 +58,32 @@ class Shapes:
         return often and about and self._moving[shape] >= config.still * self._seen[shape]
 
 
-class Touching:
-    """Which colours belong together: the fraction of a colour's area in parts that are near another colour."""
+    def known_size(self, color: int, width: int, height: int) -> bool:
+        """Whether an object of this colour had this size, to SAME_SIZE pixels, at several places."""
+        return any(
+            abs(width - w) <= SAME_SIZE and abs(height - h) <= SAME_SIZE for w, h in self._sizes.get(color, ())
+        )
 
-    def __init__(self) -> None:
+    @functools.cached_property
+    def _sizes(self) -> dict[int, set[tuple[int, int]]]:
+        """Colour -> widths and heights of the shapes that :meth:`parked` knows."""
+        found: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+        for shape in self._accepted:
+            if self.parked(shape):
+                found[shape[0]].add(shape[1:3])
+        return found
+
+
+class Touching:
+    """Which colours belong together: the fraction of a colour's area in parts that are near another colour.
+
+    And which shapes belong to a colour, since they are hardly ever seen without it.
+    """
+
+    def __init__(self, config: RarityConfig) -> None:
+        self._config = config
+        self._seen: Counter[Shape] = Counter()
+        self._beside: Counter[tuple[Shape, int]] = Counter()
         self._area = np.zeros(256)
         self._near = np.zeros((256, 256))
 
@@ -76,6 +102,16 @@ class Touching:
         for i, colors in beside.items():
             for color in colors:
                 self._near[parts.colors[i], color] += parts.areas[i]
+        for i in accepted.tolist():
+            shape = parts.shape(i)
+            self._seen[shape] += 1
+            for color in beside[i]:
+                self._beside[shape, color] += 1
+
+    def beside(self, shape: Shape, color: int) -> bool:
+        """Whether the shape is hardly ever seen without the colour near it."""
+        seen = self._seen[shape]
+        return seen >= self._config.beside_count and self._beside[shape, color] >= self._config.beside * seen
 
     def together(self, color: int, other: int) -> float:
         """The fraction of the area of one of the colours that is near the other, 0 to 1: the larger of the two."""

@@ -170,6 +170,31 @@ def test_another_shape_is_not_taken_for_it():
         assert found.of(View(shown, np.zeros(SIZE)))[1].tolist() == boxes
 
 
+def test_what_is_always_at_its_place_is_found_if_its_shape_moves_elsewhere():
+    """The second chicken of Freeway: in all of 100 frames at its place, and its twin walks."""
+    home = picture(HOME)
+    found = motion(home)
+    assert boxes_of(found, HOME, steadiness=1) == []
+    found.learn(view(("A", 10 + i % 4, 7, 4, 3)) for i in range(10))
+    assert boxes_of(found, HOME, steadiness=1) == [[2, 2, 4, 3]]
+    other: Block = ("B", 2, 8, 4, 3)
+    assert boxes_of(motion(home, picture(other)), HOME, steadiness=1) == []  # nothing was learned
+
+
+def test_an_object_is_separated_from_scenery_of_its_colour():
+    """A line of the court is in half of the frames in the player's colour, for as long as the game shows this side."""
+    line: Block = ("A", 6, 1, 1, 12)
+    found = motion(picture(line), picture(), open_edge=0.3)  # 3 of 14 edges are the line's
+    found.learn(view(("A", 1 + i % 4, 7, 5, 3)) for i in range(10))
+    steadiness = np.zeros(SIZE, np.float32)
+    steadiness[:, 6] = 1  # the player, before the line, came just now, but the line has its colour
+    player: Block = ("A", 2, 5, 5, 3)  # its last column is on the line
+    assert boxes_of(found, line, player, steadiness=steadiness) == [[2, 5, 4, 3]]
+    unknown = motion(picture(line), picture(), open_edge=0.3)
+    unknown.learn(view(("A", 1 + i % 4, 7, 8, 2)) for i in range(10))  # objects of this colour are 8 x 2
+    assert [2, 5, 4, 3] not in boxes_of(unknown, line, player, steadiness=steadiness)
+
+
 # 5. Join
 
 
@@ -197,6 +222,16 @@ def test_only_what_was_taken_joins_and_is_learned():
     found.learn([view(("A", 5, 3, 2, 2), scenery)])
     assert boxes_of(found, ("A", 5, 3, 2, 2), scenery) == [[5, 3, 2, 2]]
     assert found._touching.together(color("A"), color("B")) == 0
+
+
+def test_a_shape_that_is_hardly_seen_without_a_colour_is_joined_to_it():
+    """Aerials B on roofs A: always, but most A have none, so the colours are not together."""
+    found = motion(touching=1.1, beside_count=10)
+    for i in range(20):
+        x = 2 + i % 6
+        found.learn([view(("A", x, 5, 5, 3), *([("B", x + 1, 4, 1, 1)] if i < 12 else []))])
+    assert boxes_of(found, ("A", 3, 5, 5, 3), ("B", 4, 4, 1, 1)) == [[3, 4, 5, 4]]
+    assert len(boxes_of(found, ("A", 3, 5, 5, 3), ("B", 4, 3, 1, 2))) == 2  # another shape
 
 
 # 6. Still things, and sizes of objects

@@ -61,7 +61,7 @@ def test_parts_that_are_not_usable_are_not_learned():
 
 def test_touching_is_by_area_and_takes_the_one_that_depends_more():
     # B is always near A. Of A's 8 pixels, 3 are near B.
-    touching = Touching()
+    touching = Touching(CONFIG)
     near = parts_of("AAAB")
     touching.learn(near, np.arange(2), [(0, 1)])
     touching.learn(parts_of("AAAAA"), np.arange(1), [])
@@ -74,10 +74,39 @@ def test_touching_is_by_area_and_takes_the_one_that_depends_more():
 
 
 def test_a_part_counts_once_for_a_colour_however_many_parts_of_it_are_near():
-    touching = Touching()
+    touching = Touching(CONFIG)
     parts = parts_of("BAAB")
     order = {int(c): i for i, c in enumerate(parts.colors)}
     a = order[color("A")]
     pairs = [tuple(sorted((a, i))) for i in range(3) if i != a]
     touching.learn(parts, np.arange(3), pairs)
     assert touching.together(color("A"), color("B")) == 1
+
+
+def test_a_shape_that_is_hardly_ever_seen_without_a_colour_belongs_to_it():
+    """B beside A in 9 of 10 frames: 90 %. A is large and has B beside it in 9 of 60, so no colours are together."""
+    touching = Touching(RarityConfig(beside=0.9, beside_count=10))
+    for t in range(60):
+        if t < 9:
+            touching.learn(parts_of("AAAAAAAB"), np.arange(2), [(0, 1)])
+        elif t == 20:
+            touching.learn(parts_of("B"), np.arange(1), [])
+        else:
+            touching.learn(parts_of("AAAAAAA"), np.arange(1), [])
+        assert not touching.beside(parts_of("B").shape(0), color("A")) or t >= 20  # ten times or more
+    assert touching.beside(parts_of("B").shape(0), color("A"))
+    assert not touching.beside(parts_of("AAAAAAA").shape(0), color("B"))
+    assert not touching.beside(parts_of("BB").shape(0), color("A"))  # never seen
+    touching.learn(parts_of("B"), np.arange(1), [])
+    assert not touching.beside(parts_of("B").shape(0), color("A"))  # 9 of 11
+
+
+def test_sizes_are_of_shapes_that_are_known_as_objects():
+    shapes = Shapes(RarityConfig(parked_count=2, parked_places=2))
+    block = parts_of(".AAA", ".AAA", "....")
+    shapes.learn(block, np.ones(1, bool), np.ones(1, bool), np.zeros(1))
+    assert not shapes.known_size(color("A"), 3, 2)  # at one place
+    shapes.learn(parts_of("AAA.", "AAA.", "...."), np.ones(1, bool), np.ones(1, bool), np.zeros(1))
+    assert shapes.known_size(color("A"), 3, 2) and shapes.known_size(color("A"), 5, 4)
+    assert not shapes.known_size(color("A"), 6, 2) and not shapes.known_size(color("A"), 3, 5)
+    assert not shapes.known_size(color("B"), 3, 2)
