@@ -182,7 +182,7 @@ def write_split(
         steps = np.tile(np.arange(data.length, dtype=np.int32), (n, 1))
         before = ids.copy()
         if flicker:
-            ball = ids == 2
+            ball = ids == 4
             ids[:, 1::2][ball[:, 1::2]] = before[:, ::2][ball[:, ::2]] = 0
         shard = shards.Shard(
             ids,
