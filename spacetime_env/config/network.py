@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spacetime_env.config.schedule import Schedule
-from spacetime_env.config.scope import TARGETS, TRAINING, setting
+from spacetime_env.config.scope import NOTHING, TARGETS, TRAINING, setting
 
 Side = int | tuple[int, int]  # of a square, or height and width
 Conv = tuple[int, Side, Side, int, int]  # output channels, kernel, stride, padding, GroupNorm groups (0: no norm)
@@ -115,6 +115,11 @@ class ModelConfig:
     # comes from a head of the image encoder that is taught by the glimpse encoder; the cost then does not depend on the
     # number of objects.
     z_what_from: Literal["glimpse", "map"] = setting("glimpse", TRAINING)
+    # Where the quick form of the encoder looks for an object's centre: in cells that differ from the background, and
+    # with beside in their neighbours too, as of a boxer whose arm is stretched out. At the end of a training of a game
+    # it becomes drawn if that finds all but one in a thousand of the objects. Cells in which the background itself
+    # shows an object are looked at in any case.
+    centers: Literal["beside", "drawn"] = setting("beside", NOTHING)
     # First value of the bias of the z_scale head: smaller, smaller boxes.
     scale_bias: float = setting(0.0, TRAINING, least=-100, most=100)
     # First value of the bias of the z_pres head: negative, fewer objects at the start. The logit is 8.8 tanh of it.

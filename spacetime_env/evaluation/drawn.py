@@ -87,7 +87,7 @@ def drawn_truth(split: Recording, looks: Looks | None = None) -> list[Drawn]:
         seen += seen_in(_of_classes(shard, looks.moving), looks.colors, split.subframes)
         still += _others(shard, looks.moving)
     typical = _typical(seen, len(looks.colors.classes))
-    beside = _beside(seen, typical, split.meta.length)
+    beside = _beside(seen, still, typical, split.meta.length)
     frames = zip(seen, beside, still, strict=True)
     return [_judged(one, more, other, looks.colors, typical) for one, more, other in frames]
 
@@ -146,10 +146,13 @@ class _Beside:
     unlisted: tuple[tuple[Part, int], ...]
 
 
-def _beside(seen: Sequence[Seen], typical: np.ndarray, length: int) -> list[_Beside]:
+def _beside(
+    seen: Sequence[Seen], scenery: Sequence[Truth], typical: np.ndarray, length: int
+) -> list[_Beside]:
     """Divide what belongs to no RAM box. Digits and lives are neither: they are where no object ever is.
 
     Args:
+        scenery: the boxes of classes that never move; what is in one is that.
         length: frames in a stack.
     """
     known: dict[bytes, int] = {}
@@ -164,7 +167,9 @@ def _beside(seen: Sequence[Seen], typical: np.ndarray, length: int) -> list[_Bes
         still = {(part.box, part.bitmap) for rest in near for part in rest}
         objects, unlisted = [], []
         for part in one.rest:
-            if not field[part.box[1] + part.box[3] // 2, part.box[0] + part.box[2] // 2]:
+            x, y = part.box[0] + part.box[2] / 2, part.box[1] + part.box[3] / 2
+            low, size = scenery[f].boxes[:, :2], scenery[f].boxes[:, 2:]
+            if not field[int(y), int(x)] or ((low <= (x, y)) & ((x, y) <= low + size)).all(axis=1).any():
                 continue
             moves = (part.box, part.bitmap) not in still
             classes = [c for c in sorted(part.classes) if _fits(part, typical[c])]

@@ -68,7 +68,8 @@ class Model:
         self.classifier = classifier
         self.settings = settings
         self._fused = self.space.fused()
-        self._sparse = SparseEncoder(self._fused) if SparseEncoder.fits(self._fused) else None
+        beside = settings.model.centers == "beside"
+        self._sparse = SparseEncoder(self._fused, beside) if SparseEncoder.fits(self._fused) else None
         self._device = next(self.space.parameters()).device
         self._rows = shown_rows(self.config.rows, self.native)
         self._describer = Describer(classifier.class_ids, tuple(self.class_names), self.scene, self.native)

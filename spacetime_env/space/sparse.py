@@ -2,9 +2,10 @@
 
 Most of a game's screen looks like the fixed background, and most of the rest like the frame before. In these cells the
 features of every layer are known already. So each layer is computed only in cells whose own or neighbouring pixels
-changed since the last frame of the same game. The head is computed only in cells that differ from the background,
-because no object has its centre elsewhere. In these cells the result is that of the whole encoder, up to rounding:
-sums are added up in another order.
+changed since the last frame of the same game. The head is computed only in cells that are open: an object has its
+centre in a cell that differs from the background, or beside one (``model.centers``), or where the background itself
+shows an object, one that was parked there in most frames. In these cells the result is that of the whole encoder, up to
+rounding: sums are added up in another order.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from spacetime_env.config import ModelConfig
 from spacetime_env.space import sparse_arrays
 from spacetime_env.space.encoders import FoldedEncoder
 from spacetime_env.space.foreground import raw_presence
-from spacetime_env.space.latents import PRES_SCALE
+from spacetime_env.space.latents import HEAD, PRES_SCALE
 from spacetime_env.space.layers import both_sides
 from spacetime_env.space.network import Space
 from spacetime_env.space.sparse_state import Found, ObjectArrays, SparseState
@@ -35,6 +36,7 @@ if INSTALLED:
 
 MAX_CHANGED = 0.6  # if a larger fraction of a frame's cells changed, the whole encoder is faster
 MAX_LEFT = 16  # after so many frames in a row that were left to the whole encoder, the state is updated all the same
+HOME = 0.05  # z_pres from which on a cell of the background is always open
 FEW_CELLS = 24  # up to so many cells the compiled loops are faster than torch's matrix product
 FRAMES_AT_ONCE = 4  # with more frames, the gathered features no longer fit into the processor's cache
 
@@ -44,14 +46,16 @@ class SparseEncoder:
 
     Args:
         space: a :meth:`Space.fused` network that :meth:`fits`.
+        beside: an object can have its centre beside a cell that differs, see ``model.centers``.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, beside: bool = True) -> None:
         encoder: nn.Module = space.foreground.encoder
         image = space.image
         assert isinstance(encoder, FoldedEncoder) and image is not None
         self.size = space.config.frame_size
         self.grid = space.config.grid
+        self._beside = beside
         self.patch = (self.size[0] // self.grid, self.size[1] // self.grid)
         background = _pixels(image)
         # Pixels are compared in the largest words that divide a row of a patch (or of the frame). By bytes a pixel.
@@ -83,6 +87,11 @@ class SparseEncoder:
             features = features.relu()
         self._head = (encoder.head.weight.t().contiguous(), encoder.head.bias)
         side = self.grid + 2
+        raw = features[0].permute(1, 2, 0) @ self._head[0] + self._head[1]
+        padded = nn.functional.pad(raw, (0, 0, 1, 1, 1, 1))
+        self._background_raw = padded.reshape(side * side, -1).contiguous().numpy()  # of the head
+        inside = nn.functional.pad(torch.ones(self.grid, self.grid, dtype=torch.bool), (1, 1, 1, 1)).flatten().numpy()
+        self._home = inside & (self._background_raw[:, HEAD.pres.start] > raw_presence(HOME))
         self._neighbours = np.array([side * row + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
         cut = background.reshape(self.grid, self.patch[0], self.grid, self.patch[1], 3).transpose(0, 2, 1, 3, 4)
         self._background_cells = cut.reshape(self.grid**2, -1)
@@ -113,7 +122,8 @@ class SparseEncoder:
             streams: how many.
             depth: bytes a pixel. 3: frames are RGB. 1: frames are palette numbers.
         """
-        return SparseState(self._first_pixels[depth], self._background_features, len(self._head[1]), streams)
+        first = self._first_pixels[depth]
+        return SparseState(first, self._background_features, self._background_raw, self._home, streams)
 
     def encode(self, pixels: np.ndarray, threshold: float = 0.5) -> Found:
         """The objects of frames that do not follow each other. Cells that look like the background are not computed.
@@ -198,10 +208,12 @@ class SparseEncoder:
         side = self.grid + 2
         places = (stream[cells[:, 0]] * side + cells[:, 1] + 1) * side + cells[:, 2] + 1  # in (S * P * P)
         state.differs[places] = (cut != self._background_cells[cell]).any(axis=1)
+        open_cells = sparse_arrays.open_cells if loops is None else loops.open_cells
+        open_cells(places, self._neighbours, state.differs, self._home, state.open, self.grid, self._beside)
         features = self._patch_features(cut, cell)
         for i, (weight, bias) in enumerate(self._neighbour_layers, 1):
             state.features[i - 1][places] = features
-            places = self._widened(places, state.differs, last=i == len(self._neighbour_layers))
+            places = self._widened(places, state.open, last=i == len(self._neighbour_layers))
             features = self._neighbour_features(state.features[i - 1], places, weight, bias)
         weight, bias = self._head
         state.raw[places] = torch.addmm(bias, torch.from_numpy(features), weight).numpy()
@@ -236,16 +248,16 @@ class SparseEncoder:
             )
         return sparse_arrays.neighbour_features(features, places, self._neighbours, weight, bias)
 
-    def _widened(self, places: np.ndarray, differs: np.ndarray, last: bool) -> np.ndarray:
-        """The places and their neighbours; with ``last`` only those that differ from the background."""
+    def _widened(self, places: np.ndarray, opened: np.ndarray, last: bool) -> np.ndarray:
+        """The places and their neighbours; with ``last`` only those that are open."""
         widened = sparse_arrays.widened if loops is None else loops.widened
-        return cast(np.ndarray, widened(places, self._neighbours, differs, self.grid, last))
+        return cast(np.ndarray, widened(places, self._neighbours, opened, self.grid, last))
 
     def _present(self, stream: np.ndarray, state: SparseState, threshold: float) -> ObjectArrays:
         """The objects of some streams, as :meth:`Foreground.find` makes them of the head's output."""
         limit = np.float32(raw_presence(threshold))
         present = sparse_arrays.present if loops is None else loops.present
-        return ObjectArrays(*present(state.raw, state.differs, stream, self.grid, limit, PRES_SCALE))
+        return ObjectArrays(*present(state.raw, state.open, stream, self.grid, limit, PRES_SCALE))
 
     def _rows(self, pixels: np.ndarray) -> np.ndarray:
         """(B, H, W, 3) or (B, H, W) uint8 -> (B, G, patch height, bytes of a row)."""

@@ -104,19 +104,45 @@ def neighbour_features(
     return _relu(torch.addmm(bias, torch.from_numpy(gathered), weight))
 
 
-def widened(places: np.ndarray, neighbours: np.ndarray, differs: np.ndarray, grid: int, last: bool) -> np.ndarray:
+def open_cells(
+    places: np.ndarray,
+    neighbours: np.ndarray,
+    differs: np.ndarray,
+    home: np.ndarray,
+    opened: np.ndarray,
+    grid: int,
+    beside: bool,
+) -> None:
+    """Set anew, around some places, in which cells an object can have its centre.
+
+    Args:
+        places, neighbours: see :func:`neighbour_features`; ``differs`` has changed at these places.
+        beside: also beside a cell that differs.
+        differs: (S * P * P,) bool, whether a cell differs from the background.
+        home: (P * P,) bool, cells in which the background itself shows an object.
+        opened: (S * P * P,) bool, see :class:`~spacetime_env.space.sparse_state.SparseState`.
+        grid: G.
+    """
+    if not beside:
+        opened[places] = differs[places] | home[places % len(home)]
+        return
+    around = widened(places, neighbours, differs, grid, last=False)
+    opened[around] = differs[around[:, None] + neighbours].any(axis=1) | home[around % len(home)]
+
+
+def widened(places: np.ndarray, neighbours: np.ndarray, opened: np.ndarray, grid: int, last: bool) -> np.ndarray:
     """The places and their neighbours, without margins: where a 3 x 3 layer gives other values than before.
 
     Args:
         places, neighbours: see :func:`neighbour_features`.
-        differs: (S * P * P,) bool, whether a cell differs from the background.
+        opened: (S * P * P,) bool, cells in which an object can have its centre.
         grid: G.
-        last: of the last layer; then only places that differ from the background are wanted.
+        last: of the last layer; then only places that are open are wanted.
     """
-    marked = np.zeros(len(differs), bool)
+    marked = np.zeros(len(opened), bool)
     marked[places[:, None] + neighbours] = True
     if last:
-        marked &= differs
+        marked &= opened
     else:
         square = marked.reshape(-1, grid + 2, grid + 2)
         square[:, [0, -1]] = False
@@ -125,13 +151,13 @@ def widened(places: np.ndarray, neighbours: np.ndarray, differs: np.ndarray, gri
 
 
 def present(
-    raw: np.ndarray, differs: np.ndarray, stream: np.ndarray, grid: int, limit: np.float32, scale: float
+    raw: np.ndarray, opened: np.ndarray, stream: np.ndarray, grid: int, limit: np.float32, scale: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The objects of some streams: the cells that differ from the background and are present.
+    """The objects of some streams: the cells that are open and present.
 
     Args:
         raw: (S * P * P, 11 + D) of the head, see :class:`~spacetime_env.space.latents.HeadLayout`.
-        differs: (S * P * P,) bool, whether a cell differs from the background.
+        opened: (S * P * P,) bool, cells in which an object can have its centre.
         stream: (B,) the streams.
         grid: G.
         limit: a cell is present if ``HEAD.pres`` is over this; see
@@ -142,13 +168,13 @@ def present(
         frame (M,), z_pres (M,), z_where (M, 4), z_what (M, D).
     """
     side, pres = grid + 2, HEAD.pres.start
-    # Few cells differ, and only of these z_pres is read: those of all lie far apart in memory.
-    if stream.tolist() == list(range(len(differs) // side**2)):  # the usual case, as in changed_cells
-        cells = differs.nonzero()[0]
+    # Few cells are open, and only of these z_pres is read: those of all lie far apart in memory.
+    if stream.tolist() == list(range(len(opened) // side**2)):  # the usual case, as in changed_cells
+        cells = opened.nonzero()[0]
         cells = cells[raw[cells, pres] > limit]
         frame, place = np.divmod(cells, side**2)
     else:
-        frame, place = differs.reshape(-1, side**2)[stream].nonzero()
+        frame, place = opened.reshape(-1, side**2)[stream].nonzero()
         chosen = raw[stream[frame] * side**2 + place, pres] > limit
         frame, place = frame[chosen], place[chosen]
         cells = stream[frame] * side**2 + place

@@ -95,10 +95,28 @@ def neighbour_features(features, places, neighbours, weight, bias):  # type: ign
 
 
 @compiled
-def widened(places, neighbours, differs, grid, last):  # type: ignore[no-untyped-def]
-    """The places and their neighbours, without margins; with ``last`` only those that differ from the background."""
+def open_cells(places, neighbours, differs, home, opened, grid, beside):  # type: ignore[no-untyped-def]
+    """Set anew, around some places, in which cells an object can have its centre."""
     side = grid + 2
-    marked = np.zeros(len(differs), np.bool_)
+    for i in range(len(places)):
+        if not beside:
+            opened[places[i]] = differs[places[i]] or home[places[i] % len(home)]
+            continue
+        for n in range(9):
+            place = places[i] + neighbours[n]
+            row, column = place // side % side, place % side
+            if 0 < row <= grid and 0 < column <= grid:
+                found = home[place % len(home)]
+                for k in range(9):
+                    found = found or differs[place + neighbours[k]]
+                opened[place] = found
+
+
+@compiled
+def widened(places, neighbours, opened, grid, last):  # type: ignore[no-untyped-def]
+    """The places and their neighbours, without margins; with ``last`` only those that are open."""
+    side = grid + 2
+    marked = np.zeros(len(opened), np.bool_)
     out = np.empty(len(places) * 9, np.int64)
     count = 0
     for i in range(len(places)):
@@ -109,14 +127,14 @@ def widened(places, neighbours, differs, grid, last):  # type: ignore[no-untyped
             marked[place] = True
             row, column = place // side % side, place % side
             inside = 0 < row <= grid and 0 < column <= grid
-            if inside and (differs[place] or not last):
+            if inside and (opened[place] or not last):
                 out[count] = place
                 count += 1
     return out[:count]
 
 
 @compiled
-def present(raw, differs, stream, grid, limit, scale):  # type: ignore[no-untyped-def]
+def present(raw, opened, stream, grid, limit, scale):  # type: ignore[no-untyped-def]
     """The objects of some streams: frame (M,), z_pres (M,), z_where (M, 4), z_what (M, D)."""
     side, depth = grid + 2, raw.shape[1] - Z_WHAT
     cells = side * side
@@ -125,7 +143,7 @@ def present(raw, differs, stream, grid, limit, scale):  # type: ignore[no-untype
     count = 0
     for b in range(len(stream)):
         for place in range(stream[b] * cells, (stream[b] + 1) * cells):
-            if differs[place] and raw[place, PRES] > limit:
+            if opened[place] and raw[place, PRES] > limit:
                 places[count], frames[count] = place, b
                 count += 1
     z_pres = np.empty(count, np.float32)

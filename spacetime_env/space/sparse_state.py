@@ -37,12 +37,17 @@ class SparseState:
     it has numbers that no pixel has, so that every cell of the first frame counts as changed.
     """
 
-    def __init__(self, pixels: np.ndarray, features: Sequence[np.ndarray], outputs: int, streams: int) -> None:
+    def __init__(
+        self, pixels: np.ndarray, features: Sequence[np.ndarray], raw: np.ndarray, open_: np.ndarray, streams: int
+    ) -> None:
         side = len(pixels) + 2
         self.pixels = np.repeat(pixels[None], streams, axis=0)  # (S, G, patch height, bytes of a row) uint8
         self.begun = np.zeros(streams, bool)  # whether a stream had a frame
         # (S * P * P, C) each: the input of each layer of 3 x 3, 0 in the margin
         self.features = [np.tile(one.reshape(side * side, -1), (streams, 1)) for one in features]
         self.differs = np.zeros(streams * side * side, bool)  # from the background
-        self.raw = np.zeros((streams * side * side, outputs), np.float32)  # of the head; valid where a cell differs
+        # Where an object can have its centre: cells that differ or touch one that does, and those in which the
+        # background itself shows an object.
+        self.open = np.tile(open_, streams)
+        self.raw = np.tile(raw, (streams, 1))  # (S * P * P, 11 + D) of the head; valid in cells that are open
         self.left = np.zeros(streams, np.int64)  # how many frames in a row were left to the whole encoder

@@ -20,6 +20,7 @@ from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections
 from spacetime_env.space import Space
+from spacetime_env.training.centers import settle_centers
 from spacetime_env.training.checkpoint import State
 from spacetime_env.training.examples import with_background
 from spacetime_env.training.game_data import GameData
@@ -94,6 +95,8 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
         space = with_background(space, game.examples)
         export_to = export_to and export_to / own.game
     detections = detect_all(as_model(own, space, native), game.validation, progress=True)
+    if not config.games:
+        own = settle_centers(own, space, game.validation, detections)
     known = known_samples(own, detections, game.validation)
     classifier, scene = _names(config, own, detections, known)
     if export_to is not None:

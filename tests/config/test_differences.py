@@ -35,6 +35,7 @@ TABLE: list[tuple[tuple[str, ...], str]] = [
     ((CHECKPOINT,), "seed loss.* train.* model.*"),
     ((CHECKPOINT, EXAMPLES), "scene.* games motion.*"),
     ((CHECKPOINT, EXAMPLES), "model.frame_size model.rows model.color_order model.subframes model.grid"),
+    ((), "model.centers"),
     ((CHECKPOINT, EXAMPLES), "data.pictures"),
     ((EXAMPLES,), "data.root data.workers"),
     ((CHECKPOINT, EXAMPLES, *BEGUN), "game"),

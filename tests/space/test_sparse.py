@@ -1,4 +1,4 @@
-"""Cells that differ from the background alone: the same numbers as the whole encoder's, and nothing elsewhere."""
+"""Cells in which an object can have its centre: the same numbers as the whole encoder's, and nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 from spacetime_env.config import BackgroundConfig, EncoderConfig
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space import sparse as module
-from spacetime_env.space.sparse import FRAMES_AT_ONCE, MAX_CHANGED, MAX_LEFT
+from spacetime_env.space.foreground import raw_presence
+from spacetime_env.space.latents import HEAD, PRES_SCALE
+from spacetime_env.space.sparse import FRAMES_AT_ONCE, HOME, MAX_CHANGED, MAX_LEFT
 from tests.helpers.forms import both_forms
 from tests.space.test_losses import TINY
 
@@ -43,7 +45,24 @@ def make(
     for seed in range(3):
         noise = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
         space(noise, sample=True)  # running statistics that are not 0 and 1
-    return space.eval().fused()
+    fused = space.eval().fused()
+    if fused.image is not None and SparseEncoder.fits(fused):  # two cells of the background show an object
+        shown = fused.foreground.encoder.head
+        with torch.no_grad():
+            logits = fused.encode(fused.image[None], 0.0).z_pres.logit() / PRES_SCALE
+            third = logits.atanh().sort(descending=True).values[2]
+            shown.bias[HEAD.pres.start] += raw_presence(HOME) - third - 1e-3
+    return fused
+
+
+def opened(differ: np.ndarray, space: Space) -> np.ndarray:
+    """Of cells that differ, (B, G, G), those and their neighbours, and those where the background shows an object."""
+    wide = np.pad(differ, ((0, 0), (1, 1), (1, 1)))
+    near = np.logical_or.reduce([wide[:, y : y + GRID, x : x + GRID] for y in range(3) for x in range(3)])
+    assert space.image is not None
+    home = np.zeros(GRID * GRID, bool)
+    home[space.encode(space.image[None], HOME).cell.numpy()] = True
+    return (near.reshape(len(differ), -1) | home).reshape(differ.shape)
 
 
 def background() -> np.ndarray:
@@ -68,16 +87,25 @@ def tensor(frames: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
 
 
+def middle(space: Space, frames: torch.Tensor) -> float:
+    """A threshold that half of the cells are under, and none is at."""
+    values = np.sort(space.encode(frames, 0.0).z_pres.numpy().astype(np.float64))
+    half = len(values) // 2
+    at = half + int(np.argmax(np.diff(values[half : half + 20])))
+    return float(values[at : at + 2].mean())
+
+
 @pytest.mark.parametrize("seen", ["frame", "both"])
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
 def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
     space = make(layers, seen)
     assert SparseEncoder.fits(space)
     frames, differ = some_frames(FRAMES_AT_ONCE * 4 + 3)
-    threshold = float(space.encode(tensor(frames), 0.0).z_pres.median())
+    threshold = middle(space, tensor(frames))
     everywhere = space.encode(tensor(frames), threshold)
-    wanted = differ.reshape(len(frames), -1)[everywhere.frame.numpy(), everywhere.cell.numpy()]
-    assert 10 < wanted.sum() < differ.sum()  # present in some, not in all
+    open_cells = opened(differ, space)
+    wanted = open_cells.reshape(len(frames), -1)[everywhere.frame.numpy(), everywhere.cell.numpy()]
+    assert 10 < wanted.sum() < open_cells.sum()  # present in some, not in all
     assert not wanted.all()  # and in cells that look as ever, where no object has its centre
     found, left = SparseEncoder(space).encode(frames, threshold)
     assert not len(left)
@@ -87,8 +115,43 @@ def test_it_is_the_whole_encoder_where_something_differs(layers, seen) -> None:
         np.testing.assert_allclose(ours, theirs, atol=1e-5, err_msg=name)
 
 
-def test_the_background_holds_nothing_and_costs_nothing() -> None:
-    found, left = SparseEncoder(make()).encode(background()[None], 0.0)
+def test_the_background_holds_what_was_parked_there() -> None:
+    """A second chicken that never moves is in the background, and an object all the same."""
+    space = make()
+    assert space.image is not None
+    found, left = SparseEncoder(space).encode(np.repeat(background()[None], 2, axis=0), HOME)
+    wanted = space.encode(space.image[None].repeat(2, 1, 1, 1), HOME)
+    assert not len(left) and found.frame.tolist() == [0, 0, 1, 1]
+    np.testing.assert_allclose(found.z_where, wanted.z_where.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found.z_what, wanted.z_what.numpy(), atol=1e-5)
+
+
+def test_an_object_has_its_centre_beside_a_cell_that_differs() -> None:
+    """A pixel of cell (2, 2) differs; its neighbours are looked at, and no other but the two of the background."""
+    space, frame = make(), background()
+    frame[2 * SIDE // GRID + 1, 2 * SIDE // GRID + 1] ^= 255
+    found, _ = SparseEncoder(space).encode(frame[None], 0.0)
+    differ = np.zeros((1, GRID, GRID), bool)
+    differ[0, 2, 2] = True
+    assert 9 <= len(found.frame) == opened(differ, space).sum() <= 11
+
+
+def test_centres_in_cells_that_differ_alone() -> None:
+    space, frame = make(), background()
+    frame[2 * SIDE // GRID + 1, 2 * SIDE // GRID + 1] ^= 255
+    some, _ = SparseEncoder(space, beside=False).encode(frame[None], 0.0)
+    every, _ = SparseEncoder(space).encode(frame[None], 0.0)
+    assert 1 <= len(some.frame) <= 3 and {tuple(one) for one in some.z_where.tolist()} < {
+        tuple(one) for one in every.z_where.tolist()
+    }
+    # A cell that looks like the background again is closed again.
+    sparse, state = SparseEncoder(space, beside=False), SparseEncoder(space, beside=False).begin(1)
+    assert len(sparse.follow(frame[None], [0], state, 0.0).objects.frame) == len(some.frame)
+    assert len(sparse.follow(background()[None], [0], state, 0.0).objects.frame) == 2
+
+
+def test_the_background_costs_nothing() -> None:
+    found, left = SparseEncoder(make()).encode(background()[None], 0.5)
     assert not len(left)
     assert [len(part) for part in found] == [0, 0, 0, 0]
     assert found.z_where.shape == (0, 4) and found.z_what.shape == (0, TINY.z_what_dim)
@@ -105,7 +168,10 @@ def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
         frames[i, : changed * patch] ^= 255
     found, left = sparse.encode(frames, 0.0)
     assert left.tolist() == [2, 4, 6]
-    assert np.bincount(found.frame, minlength=7).tolist() == [0, rows * GRID, 0, GRID, 0, rows * GRID, 0]
+    differ = np.zeros((3, GRID, GRID), bool)
+    differ[1, :rows] = differ[2, :1] = True
+    none, most, one = opened(differ, space).sum(axis=(1, 2)).tolist()
+    assert np.bincount(found.frame, minlength=7).tolist() == [none, most, 0, one, 0, most, 0]
     for i in (1, 3, 5):
         alone, _ = sparse.encode(frames[[i]], 0.0)
         for name in ("z_pres", "z_where", "z_what"):
@@ -114,9 +180,9 @@ def test_where_much_differs_it_leaves_it_to_the_whole_encoder() -> None:
 
 
 def at(frames: np.ndarray, space: Space, threshold: float, differ: np.ndarray) -> list[np.ndarray]:
-    """What the whole encoder finds in the cells that differ from the background, (frame, z_pres, z_where, z_what)."""
+    """What the whole encoder finds in the cells that are open, (frame, z_pres, z_where, z_what)."""
     found = space.encode(tensor(frames), threshold)
-    wanted = differ.reshape(len(frames), -1)[found.frame.numpy(), found.cell.numpy()]
+    wanted = opened(differ, space).reshape(len(frames), -1)[found.frame.numpy(), found.cell.numpy()]
     return [part.numpy()[wanted] for part in (found.frame, found.z_pres, found.z_where, found.z_what)]
 
 
@@ -131,7 +197,7 @@ def test_streams_are_followed(layers, colors: bool) -> None:
     sparse, patch = SparseEncoder(space), SIDE // GRID
     state = sparse.begin(3, 1 if colors else 3)
     numbers = np.repeat(still[None], 3, axis=0)
-    threshold = float(space.encode(tensor(palette[numbers]), 0.0).z_pres.median())
+    threshold = middle(space, tensor(palette[numbers]))
     found_some = 0
     for _ in range(40):
         chosen = rng.permutation(3)[: rng.integers(1, 4)]

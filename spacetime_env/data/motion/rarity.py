@@ -85,9 +85,11 @@ class RareMotion:
         self._counts = counts
         self._shapes = Shapes(config.rarity)
         self._touching = Touching(config.rarity)
+        self._parked: dict[bytes, np.ndarray] = {}  # see _with_parked
 
     def learn(self, views: Iterable[View]) -> None:
         """Learn from some frames of the set which shapes move and which colours touch."""
+        self._parked.clear()
         for view in views:
             stages = self.stages(view.ids, view.steadiness, learning=True)
             parts, voted = stages.parts, np.flatnonzero(stages.voted)
@@ -147,12 +149,16 @@ class RareMotion:
         Of two chickens one never leaves its place. It has the shape of the other.
         """
         varied = share < self._rare.always
-        whole = find_parts(ids, np.ones(ids.shape, bool))
-        candidates = (whole.areas >= self._rare.parked_area) & (whole.areas <= self._rare.part_area * ids.size)
-        for i in np.flatnonzero(candidates & (whole.mean(~varied) > 0.5)).tolist():
-            if self._shapes.parked(whole.shape(i)):
-                varied |= whole.labels == i + 1
-        return varied
+        key = np.packbits(varied).tobytes()  # a pixel that is always of one colour is of this one
+        if key not in self._parked:
+            always = find_parts(ids, ~varied)
+            fits = (always.areas >= self._rare.parked_area) & (always.areas <= self._rare.part_area * ids.size)
+            parked = np.zeros(ids.shape, bool)
+            for i in np.flatnonzero(fits).tolist():
+                if self._shapes.parked(always.shape(i)):
+                    parked |= always.labels == i + 1
+            self._parked[key] = parked
+        return varied | self._parked[key]
 
     def _apart(self, ids: np.ndarray, scenery: np.ndarray, parts: Parts) -> Parts:
         """Separate objects from scenery of their colour that they touch: a player from a line of the court.
