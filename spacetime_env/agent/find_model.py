@@ -1,4 +1,7 @@
-"""Finds the SPACE-Time model that an agent was trained on: by the hash of its weights, wherever it lies."""
+"""Finds the SPACE-Time model that an agent was trained on: by the hash of its weights, wherever it lies.
+
+An agent's folder keeps a copy of its model in ``model``, so that a better model of the game does not orphan the agent.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,25 @@ from spacetime_env.agent.errors import AgentError
 from spacetime_env.envs.choose_model import default_model
 from spacetime_env.files import shown_text
 from spacetime_env.models.settings import SETTINGS, read_settings
+from spacetime_env.models.weights import WEIGHTS
+
+OWN = "model"  # the folder with the agent's model, in the agent's folder
 
 
-def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -> dict[str, Any]:
+def with_model(
+    env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None, agent: Path | None = None
+) -> dict[str, Any]:
     """Options of an env, in which ``model`` is the one that has the hash.
 
     The model that the options or the env's default name come first. If it has another hash, as one that was trained
-    again has, the others are searched: those under ``./models`` and those that are shipped.
+    again has, the agent's own copy is taken, or else the others are searched: those under ``./models`` and those that
+    are shipped.
 
     Args:
         env_id: of the env. Options of envs of other packages are returned as they are.
         env_kwargs: its options.
         sha256: of the model's weights, as ``agent.yaml`` has it; None: none is asked for.
+        agent: the agent's folder.
 
     Raises:
         AgentError: no model has it.
@@ -36,7 +46,7 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
         return dict(env_kwargs)
     if _sha256(_named(env_id, given)) == sha256:
         return dict(env_kwargs)
-    for folder in _folders():
+    for folder in [*([] if agent is None else [agent / OWN]), *_folders()]:
         if _sha256(folder) == sha256:
             return {**env_kwargs, "model": str(folder)}
     places = ", ".join(str(place.absolute()) for place in shipped.places("models"))
@@ -45,6 +55,22 @@ def with_model(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -
         f"weights is {shown_text(sha256)}, and no model in {places} has it. Get that model and put its folder under "
         "./models, train the agent again with train_agent.py, or accept the model that there is with any_model=True."
     )
+
+
+def model_files(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) -> dict[str, bytes]:
+    """The files of the model with a hash, by their path in an agent's folder; none if there is no such model.
+
+    Args:
+        env_id, env_kwargs, sha256: see :func:`with_model`.
+    """
+    try:
+        chosen = with_model(env_id, env_kwargs, sha256)
+        folder = _named(env_id, chosen.get("model"))
+    except AgentError:
+        return {}
+    if sha256 is None or folder is None or _sha256(folder) != sha256:
+        return {}
+    return {f"{OWN}/{name}": (folder / name).read_bytes() for name in (SETTINGS, WEIGHTS)}
 
 
 def model_of(env: gym.Env | VecEnv) -> dict[str, Any]:

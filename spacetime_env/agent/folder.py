@@ -42,8 +42,8 @@ def load_agent(
     """Load an agent and make the env that it plays; then ``agent.predict(observation)`` chooses actions.
 
     :class:`~spacetime_env.agent.Acting` chooses them too, and remembers what a recurrent policy has to. The env looks
-    with the SPACE-Time model that the agent was trained on. It is found by its hash, among the shipped models and those
-    under ``./models``.
+    with the SPACE-Time model that the agent was trained on: the game's model if its hash is still the same, or else the
+    copy in the agent's folder (``model``), or one with this hash among the shipped models and those under ``./models``.
 
     Args:
         name_or_path: the name of a shipped agent such as ``pong-ppo``, or a folder made by train_agent.py.
@@ -65,7 +65,7 @@ def load_agent(
     if model_device is not None:
         kwargs["device"] = model_device
     if not any_model and "model" not in env_kwargs:
-        kwargs = with_model(env_id, kwargs, asked)
+        kwargs = with_model(env_id, kwargs, asked, folder)
     env = make(env_id, kwargs, trust)
     try:
         if not any_model and model_of(env)["sha256"] != asked:
@@ -169,10 +169,21 @@ def as_policy(name_or_path: str | Path, trust: bool = False) -> AgentPolicy:
     return AgentPolicy(name_or_path, trust)
 
 
-def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+def write(
+    folder: Path,
+    policy: bytes,
+    about: Mapping[str, Any],
+    texts: Mapping[str, str],
+    more: Mapping[str, bytes] | None = None,
+) -> None:
     """Write an agent folder beside ``folder``, then put it in its place; an old one stays until then.
 
     Files of an old folder that are not written stay in it. The caller holds the folder that it is in.
+
+    Args:
+        policy: the content of ``policy.zip``.
+        about, texts: what ``agent.yaml`` says, and the texts of other files.
+        more: further files: path in the folder -> content.
 
     Raises:
         OSError: it cannot be written.
@@ -186,6 +197,9 @@ def write(folder: Path, policy: bytes, about: Mapping[str, Any], texts: Mapping[
         (new / DESCRIPTION).write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
         for name, text in texts.items():
             (new / name).write_text(text, encoding="utf-8")
+        for name, content in (more or {}).items():
+            (new / name).parent.mkdir(exist_ok=True)
+            (new / name).write_bytes(content)
         if folder.exists():
             old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
             os.replace(folder, old)  # an empty folder may be replaced

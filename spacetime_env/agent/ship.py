@@ -18,7 +18,7 @@ from spacetime_env.agent import card, folder, run_folder, sb3_checkpoint
 from spacetime_env.agent.description import CARD, DESCRIPTION, POLICY, describe
 from spacetime_env.agent.envs import noops_of
 from spacetime_env.agent.errors import AgentError
-from spacetime_env.agent.find_model import model_of
+from spacetime_env.agent.find_model import model_files, model_of
 from spacetime_env.agent.playing import evaluate
 from spacetime_env.agent.progress import Progress
 from spacetime_env.agent.supervisor import Supervisor
@@ -133,12 +133,13 @@ def _put(
         CARD: card.card(about, evaluations),
         card.CURVE: card.curve(evaluations, f"{about['algo'].upper()} on {about['env']}"),
     }
+    own = model_files(about["env"], about["env_kwargs"], about["model"]["sha256"])
     try:
         sb3_checkpoint.save(run.folder / POLICY, agent, best, replay=False)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The run's folder is held already. Of the agents' folder another training may be writing an agent now.
         with nullcontext() if target.parent == run.folder else hold(target.parent, WAIT):
-            folder.write(target, (run.folder / POLICY).read_bytes(), about, texts)
+            folder.write(target, (run.folder / POLICY).read_bytes(), about, texts, own)
         run.write(finished=True, agent=str(target))
     except OSError as error:
         raise AgentError(

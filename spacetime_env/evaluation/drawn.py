@@ -57,6 +57,10 @@ class Looks:
     moving: frozenset[str]  # the classes that move
     colors: DrawnColors  # of these
 
+    def labels(self, shard: Shard) -> Shard:
+        """The shard with the RAM boxes of classes that move alone."""
+        return _of_classes(shard, self.moving)
+
 
 def learn_looks(splits: Sequence[Recording]) -> Looks:
     """Learn how the objects of a game look from labelled splits.
@@ -84,7 +88,7 @@ def drawn_truth(split: Recording, looks: Looks | None = None) -> list[Drawn]:
     seen: list[Seen] = []
     still: list[Truth] = []
     for shard in split.shards():
-        seen += seen_in(_of_classes(shard, looks.moving), looks.colors, split.subframes)
+        seen += seen_in(looks.labels(shard), looks.colors, split.subframes)
         still += _others(shard, looks.moving)
     typical = _typical(seen, len(looks.colors.classes))
     beside = _beside(seen, still, typical, split.meta.length)
