@@ -63,12 +63,13 @@ def model_files(env_id: str, env_kwargs: Mapping[str, Any], sha256: str | None) 
     Args:
         env_id, env_kwargs, sha256: see :func:`with_model`.
     """
+    if sha256 is None or not (is_spacetime(env_id) or env_id == ANY):
+        return {}
     try:
-        chosen = with_model(env_id, env_kwargs, sha256)
-        folder = _named(env_id, chosen.get("model"))
+        folder = _named(env_id, with_model(env_id, env_kwargs, sha256).get("model"))
     except AgentError:
         return {}
-    if sha256 is None or folder is None or _sha256(folder) != sha256:
+    if folder is None or _sha256(folder) != sha256:
         return {}
     return {f"{OWN}/{name}": (folder / name).read_bytes() for name in (SETTINGS, WEIGHTS)}
 
