@@ -23,8 +23,8 @@ PAGES = ("README.md", "docs/guide.md", "docs/model.md", "docs/games.md", "docs/v
 RESULT_PAGES = ("docs/games.md", "docs/variants.md")  # each is what a benchmark wrote, so most figures come from itself
 GAMES, VARIANTS = RESULT_PAGES
 # Columns of docs/games.md that a card has too.
-COLUMNS = {1: F1, 2: "F1 by centre distance", 3: "F1 of the motion targets themselves",
-           6: "16-shot accuracy, mean of 5 draws (spread)"}  # fmt: skip
+COLUMNS = {1: F1, 2: "F1 at IoU 0.75", 3: "F1 by centre distance", 6: "F1 of the motion targets themselves",
+           8: "16-shot accuracy, mean of 5 draws (spread)"}  # fmt: skip
 ROUNDED = 0.00005  # cards have four digits
 FIGURE = rf"({sources.NUMBER}|[A-Za-z]+)"
 

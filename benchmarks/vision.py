@@ -59,7 +59,7 @@ def compare(model: Model, tests: Sequence[Recording], predictions: Predictions, 
     Raises:
         SystemExit: OCAtari failed; the message has what it said.
     """
-    plain = [test.with_subframes(1) if hasattr(test, "with_subframes") else test for test in tests]
+    plain = [open_split(test.path, subframes=1) for test in tests]
     found = [run_ocatari(model.game, test, python) for test in plain]
     detections = [one for boxes, _ in found for one in boxes]
     drawn = [one for each in drawn_tests(plain) for one in each or ()]

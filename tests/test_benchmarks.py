@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as main
@@ -21,11 +22,18 @@ from benchmarks import (
     ppo,
     published,
     seeing,
+    sheets,
     step_cost,
     training,
     variants,
+    vision,
 )
 from spacetime_env.compiled import INSTALLED
+from spacetime_env.data.split import open_split
+from spacetime_env.evaluation.drawn import drawn_tests
+from spacetime_env.evaluation.run_model import predict_tests
+from spacetime_env.models.folder import load_model
+from spacetime_env.objects.detections import Detections, from_boxes
 from spacetime_env.training.sweep_plan import plan
 
 ROOT = Path(__file__).parent.parent
@@ -333,3 +341,44 @@ def test_a_mend_that_was_rewritten_is_named() -> None:
     mend = mends.Mend("a fault", "games.py", "nobody wrote this", "", "tests")
     with pytest.raises(ValueError, match=r"a fault: games\.py has the passage 0 times, expected once"):
         mend.broken("other code")
+
+
+def test_a_tile_shows_both_boxes() -> None:
+    """Boxes of 4 x 6 and 5 x 6 pixels, 8 times enlarged; what is outside of the picture is grey."""
+    picture = np.full((30, 40, 3), 9, np.uint8)
+    out = sheets.tile(picture, (2, 10, 6, 16), (1, 10, 6, 16), "0 Car")
+    assert out.shape == (sheets.SIDE + 14, sheets.SIDE + 4, 3)
+    inner = out[12 : 12 + 23 * 8, 2 : 2 + 23 * 8]
+    assert (inner == sheets.YELLOW).all(axis=2).any() and (inner == sheets.GREEN).all(axis=2).any()
+    assert (inner == sheets.GREY).all(axis=2).any() and (inner == 9).all(axis=2).any()
+    alone = sheets.tile(picture, (2, 10, 6, 16), None, "0 Car none")
+    assert not (alone[12:] == sheets.YELLOW).all(axis=2).any()
+
+
+def test_ocatari_beside_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the rules find is judged by the names of what moves; the score that they find too does not count."""
+    split = open_split(ROOT / "data" / "Pong" / "test-random")
+    (drawn,) = drawn_tests([split])
+    assert drawn is not None
+
+    def found(game: str, test: object, python: str) -> tuple[list[object], np.ndarray]:
+        assert (game, python) == ("Pong", "python")
+        every = []
+        for one in drawn:
+            score = np.array([[60.0, 2, 12, 20]], np.float32)
+            boxes = np.concatenate([one.truth.boxes, score])
+            plain = from_boxes(boxes, split.native)
+            known = (*sorted(set(one.truth.names)), "PlayerScore")
+            ids = np.array([known.index(name) for name in (*one.truth.names, "PlayerScore")], np.int64)
+            every.append(Detections(plain.boxes, plain.z_where, ids, plain.confidence, plain.z_what, known))
+        return every, np.full(len(every), 0.002)
+
+    monkeypatch.setattr(vision, "run_ocatari", found)
+    monkeypatch.setattr(vision, "seconds_of", lambda model, split: 0.0005)
+    model = load_model("pong")
+    (predictions,) = predict_tests(model, [split])
+    row = vision.compare(model, [split], predictions, "python")
+    assert (row.theirs.f1, row.theirs.f1_75, row.theirs.center_f1) == (1, 1, 1) and row.ours.f1 > 0.98
+    table = vision.table([row, row]).rows
+    assert table[0][0] == "Pong" and table[0][4:] == ["0.50", "1.000", "1.000", "1.000", "2.00"]
+    assert table[2][0] == "**mean**" and table[2][5] == "**1.000**"

@@ -19,8 +19,7 @@ from spacetime_env.config import load_config
 from spacetime_env.config.games import each_game, run_name
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
-from spacetime_env.evaluation.run_model import detect_all
-from spacetime_env.evaluation.truth import moving_truth
+from spacetime_env.evaluation.run_model import predict_tests
 from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
 from spacetime_env.models.weights import CARD
@@ -101,18 +100,14 @@ def test_model_of_pictures_finds_what_is_in_them(name):
 
 
 def test_pong_is_as_good_as_its_card_says():
-    """On a third of its shipped test frames."""
+    """On its shipped test frames."""
     model = load_model("pong")
     card = (find("models", "pong") / CARD).read_text()
     splits = sorted((ROOT / "data" / "Pong").glob("test-*/meta.yaml"))
     assert len(splits) == 2
     for path in splits:
-        split = open_split(path.parent, model.game)
-        stacks = range(0, len(split), 3)
-        truth, others = moving_truth(split, model.scene)
-        frames = [stack * split.meta.length + t for stack in stacks for t in range(split.meta.length)]
-        found = detect_all(model, split, stacks)
-        scores = detection_scores(found, [truth[f] for f in frames], [others[f] for f in frames])
+        (found,) = predict_tests(model, [open_split(path.parent, model.game)])
+        scores = detection_scores(found.detections, *found.drawn_moving(model.scene))
         told = re.search(rf"### {path.parent.name}:.*?\| F1 at IoU 0.5 \| ([\d.]+)", card, re.S)
         assert told is not None, f"the card has no figures of {path.parent.name}"
         assert abs(scores.f1 - float(told[1])) < 0.015 and scores.f1 > 0.9, (path, scores)

@@ -11,8 +11,7 @@ from pathlib import Path
 import yaml
 
 from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
-from spacetime_env.evaluation.run_model import detect_all, open_any
-from spacetime_env.evaluation.truth import moving_truth
+from spacetime_env.evaluation.run_model import open_any, predict_tests
 from spacetime_env.games import is_game
 from spacetime_env.models.folder import available_models, load_model, model_games
 
@@ -47,11 +46,10 @@ def figures(name: str) -> dict[str, dict[str, object]]:
 
 
 def score(name: str, game: str) -> DetectionScores:
-    """Of a shipped model on the small frames of a game: what moves."""
+    """Of a shipped model on the small frames of a game: what is drawn and moves."""
     model = load_model(name, game)
-    split = open_any(small_split(game), game, model.config.subframes)
-    truth, others = moving_truth(split, model.scene)
-    return detection_scores(detect_all(model, split), truth, others)
+    (found,) = predict_tests(model, [open_any(small_split(game), game, model.config.subframes)])
+    return detection_scores(found.detections, *found.drawn_moving(model.scene))
 
 
 def main() -> None:
