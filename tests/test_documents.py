@@ -156,7 +156,8 @@ def test_what_the_pages_say_of_configs() -> None:
 
 
 def test_what_the_readme_says_is_not_seen() -> None:
-    assert "Space Invaders' satellites and River Raid's bridges are not seen at all" in " ".join(TEXTS["README.md"].split())
+    words = " ".join(TEXTS["README.md"].split())
+    assert "Space Invaders' satellites and River Raid's bridges are not seen at all" in words
     assert sources.of_game("spaceinvaders")["recall of Satellite"] == 0
     assert sources.of_game("riverraid")["recall of Bridge"] == 0
 

@@ -187,6 +187,14 @@ def test_looks_learned_elsewhere() -> None:
     assert [boxes(one) for one in drawn_truth(few, looks)] == [[((2, 10, 6, 4), "Car")], [((3, 10, 6, 4), "Car")]]
 
 
+def test_a_game_in_which_nothing_moves_or_nothing_is() -> None:
+    tree = (30, 18, 4, 6)
+    still = [Screen([(tree, BLUE)], [(tree, "Tree")]) for _ in range(FRAMES)]
+    assert [neutral(one) for one in drawn_truth(made(still))] == [[(tree, "Tree", "still")]] * FRAMES
+    empty = drawn_truth(made([Screen([], []) for _ in range(FRAMES)], subframes=2))
+    assert [boxes(one) + neutral(one) for one in empty] == [[]] * FRAMES
+
+
 def test_pictures_are_taken_as_they_are() -> None:
     there = truth(((0, 0, 4, 4), "Player"))
     (one,) = as_drawn([there])
