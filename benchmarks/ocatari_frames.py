@@ -21,6 +21,9 @@ init_objects = importlib.import_module("ocatari.ram.extract_ram_info").init_obje
 
 game, source, length, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 importlib.import_module(f"ocatari.ram.{game.lower()}")
+# A fruit of Ms. Pac-Man lacks these two numbers of the ghosts.
+base = importlib.import_module("ocatari.vision.game_objects").GameObject
+base.num_frames_invisible, base.max_frames_invisible = -1, 10
 vision = importlib.import_module(f"ocatari.vision.{game.lower()}")
 frames = np.load(source)
 boxes, names, counts, seconds = [], [], [], []
