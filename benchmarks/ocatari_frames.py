@@ -33,8 +33,9 @@ for f, frame in enumerate(frames):
     for item in objects:
         if item:
             item._save_prev()
-    # A fruit of Ms. Pac-Man lacks numbers of its other objects. What was found until then counts.
-    with contextlib.suppress(AttributeError):
+    # A fruit of Ms. Pac-Man lacks numbers of its other objects, and Seaquest has more missiles than are allowed for.
+    # What was found until then counts.
+    with contextlib.suppress(AttributeError, ValueError, TypeError, IndexError):
         vision._detect_objects(objects, frame, False)
     seconds.append(time.perf_counter() - began)
     found = [item for item in objects if item and item.w > 0 and item.h > 0]
