@@ -18,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import sources
 from benchmarks.common import Table
 from spacetime_env.data.recording import Recording
 from spacetime_env.data.split import open_split
-from spacetime_env.evaluation.boxes import DetectionScores, detection_scores
+from spacetime_env.evaluation.boxes import DetectionScores, detection_scores, of_classes
 from spacetime_env.evaluation.drawn import drawn_tests
 from spacetime_env.evaluation.run_model import Predictions, labelled_tests, predict_tests
-from spacetime_env.models.folder import available_models, load_model, model_games
+from spacetime_env.models.folder import load_model
 from spacetime_env.models.model import Model
 from spacetime_env.objects.detections import Detections, from_boxes
 
@@ -67,8 +68,7 @@ def compare(model: Model, tests: Sequence[Recording], predictions: Predictions, 
         detections, predictions.truth, drawn, predictions.stacks, predictions.runs, predictions.classes
     )
     moving = {name for one in drawn for name in one.truth.names}
-    kept = [_named(one, moving) for one in detections]
-    theirs = detection_scores(kept, *there.drawn_moving(model.scene))
+    theirs = detection_scores(of_classes(detections, moving), *there.drawn_moving(model.scene))
     ours = detection_scores(predictions.detections, *predictions.drawn_moving(model.scene))
     seconds = np.median(np.concatenate([times for _, times in found]))
     return Row(model.game, ours, seconds_of(model, tests[0]) * 1000, theirs, float(seconds) * 1000)
@@ -93,13 +93,6 @@ def run_ocatari(game: str, split: Recording, python: str) -> tuple[list[Detectio
         ids = np.array([known.index(name) for name in names[start:end].tolist()], np.int64)
         found.append(Detections(one.boxes, one.z_where, ids, one.confidence, one.z_what, known))
     return found, seconds
-
-
-def _named(one: Detections, names: set[str]) -> Detections:
-    """The detections that are called by one of the names."""
-    kept = [i for i, name in enumerate(one.names) if name in names]
-    parts = (one.boxes, one.z_where, one.class_ids, one.confidence, one.z_what)
-    return Detections(*(part[kept] for part in parts), one.class_names)
 
 
 def seconds_of(model: Model, split: Recording) -> float:
@@ -130,8 +123,7 @@ def _cells(numbers: Sequence[float]) -> list[str]:
 def main() -> int:
     """Compare, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.vision", description=__doc__)
-    single = [name for name in available_models() if len(model_games(name)) == 1]
-    parser.add_argument("--models", nargs="+", default=single, help="default: all of one game")
+    parser.add_argument("--models", nargs="+", default=[*sources.singles().values()], help="default: all of one game")
     parser.add_argument("--data-root", type=Path, default=Path("data"), help="default: %(default)s")
     parser.add_argument("--ocatari", default=sys.executable, metavar="PYTHON", help="default: this one")
     asked = parser.parse_args()
@@ -139,7 +131,7 @@ def main() -> int:
     for name in asked.models:
         model = load_model(name)
         tests = labelled_tests(asked.data_root, model.game, model.config.subframes)
-        recorded = [open_split(test.path, subframes=model.config.subframes) for test in tests]
+        recorded = [test for test in tests if isinstance(test, Recording)]
         predictions = Predictions.join(predict_tests(model, recorded, progress=True))
         rows.append(compare(model, recorded, predictions, asked.ocatari))
         print(rows[-1].game, *_cells(rows[-1].numbers()), flush=True)

@@ -70,7 +70,31 @@ class RandomPolicy:
         return int(self._rng.integers(cast(gym.spaces.Discrete, env.action_space).n))
 
 
-class StickyRandomPolicy(RandomPolicy):
+class HoldingPolicy(RandomPolicy):
+    """An action of the minimal set that is held for some steps; which and for how many is drawn by :meth:`choose`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._action, self._left = 0, 0
+
+    def reset(self, seed: int) -> None:
+        """Seed the choice of actions and of their lengths."""
+        super().reset(seed)
+        self._left = 0
+
+    def act(self, env: gym.Env, observation: Any) -> int:
+        """The action that is held, or a new one."""
+        if not self._left:
+            self._action, self._left = self.choose(env)
+        self._left -= 1
+        return self._action
+
+    def choose(self, env: gym.Env) -> tuple[int, int]:
+        """Draw an action, and for how many steps it is held."""
+        raise NotImplementedError
+
+
+class StickyRandomPolicy(HoldingPolicy):
     """A random action of the minimal set, held for a random number of steps. It gets further than random play.
 
     Its name is ``sticky-random``; with another ``hold`` than the default, for example 3, ``sticky-random-3``.
@@ -92,23 +116,13 @@ class StickyRandomPolicy(RandomPolicy):
         if hold != HOLD:
             self.name = f"{type(self).name}-{hold:g}"
         self.fingerprint = f"hold {hold:g}"
-        self._action, self._left = 0, 0
 
-    def reset(self, seed: int) -> None:
-        """Seed the choice of actions and of their lengths."""
-        super().reset(seed)
-        self._left = 0
-
-    def act(self, env: gym.Env, observation: Any) -> int:
-        """The action that is held, or a new one."""
-        if not self._left:
-            self._action = super().act(env, observation)
-            self._left = int(self._rng.geometric(1 / self.hold))
-        self._left -= 1
-        return self._action
+    def choose(self, env: gym.Env) -> tuple[int, int]:
+        """Any action, and a length of a geometric distribution."""
+        return RandomPolicy.act(self, env, None), int(self._rng.geometric(1 / self.hold))
 
 
-class HeldPolicy(RandomPolicy):
+class HeldPolicy(HoldingPolicy):
     """Play for tests alone: an action of the minimal set, held for 4 to 30 steps, each as likely; half of them FIRE.
 
     It gets further than ``sticky-random``, and to other places. No training split can be recorded with it, so that
@@ -119,21 +133,12 @@ class HeldPolicy(RandomPolicy):
     fingerprint = f"{HELD[0]} to {HELD[1]} steps"
     tests_only = True
 
-    def reset(self, seed: int) -> None:
-        """Seed the choice of actions and of their lengths."""
-        super().reset(seed)
-        self._left = 0
-
-    def act(self, env: gym.Env, observation: Any) -> int:
-        """The action that is held, or a new one."""
-        if not self._left:
-            names = cast(Any, env.unwrapped).get_action_meanings()
-            firing = [i for i, name in enumerate(names) if "FIRE" in name]
-            some = firing if firing and self._rng.random() < 0.5 else range(len(names))
-            self._action = int(self._rng.choice(some))
-            self._left = int(self._rng.integers(HELD[0], HELD[1] + 1))
-        self._left -= 1
-        return self._action
+    def choose(self, env: gym.Env) -> tuple[int, int]:
+        """In half of the cases an action with FIRE, and any length from the fewest steps to the most."""
+        names = cast(Any, env.unwrapped).get_action_meanings()
+        firing = [i for i, name in enumerate(names) if "FIRE" in name]
+        some = firing if firing and self._rng.random() < 0.5 else range(len(names))
+        return int(self._rng.choice(some)), int(self._rng.integers(HELD[0], HELD[1] + 1))
 
 
 class MixedPolicy:

@@ -46,11 +46,17 @@ class DetectionScores:
     class_objects: dict[str, int] = field(default_factory=dict, compare=False)  # true ones, by class
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes x, y, w, h: (n, 4) and (m, 4) -> (n, m)."""
+def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The area that boxes x, y, w, h have in common: (n, 4) and (m, 4) -> (n, m)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, :2] + a[:, None, 2:], b[None, :, :2] + b[None, :, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=2)
+    common: np.ndarray = np.prod(np.clip(high - low, 0, None), axis=2)
+    return common
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes x, y, w, h: (n, 4) and (m, 4) -> (n, m)."""
+    common = intersection(a, b)
     union = np.prod(a[:, 2:], axis=1)[:, None] + np.prod(b[:, 2:], axis=1)[None] - common
     return common / np.maximum(union, 1e-9)
 
@@ -88,11 +94,11 @@ def divide(truth: Sequence[Truth], names: Collection[str]) -> tuple[list[Truth],
     return inside, outside
 
 
-def of_class(detections: Sequence[Detections], name: str) -> list[Detections]:
-    """The detections of each frame that have the class ``name``."""
+def of_classes(detections: Sequence[Detections], names: Collection[str]) -> list[Detections]:
+    """The detections of each frame that have one of the classes ``names``."""
     result = []
     for one in detections:
-        kept = np.array([n == name for n in one.names], bool)
+        kept = np.array([name in names for name in one.names], bool)
         parts = {part: getattr(one, part)[kept] for part in ("boxes", "z_where", "class_ids", "confidence", "z_what")}
         result.append(replace(one, **parts))
     return result

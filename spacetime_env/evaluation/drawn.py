@@ -28,7 +28,7 @@ import numpy as np
 from spacetime_env.data.recording import Recording
 from spacetime_env.data.shards import Shard
 from spacetime_env.data.stacks import Stacks
-from spacetime_env.evaluation.boxes import Truth
+from spacetime_env.evaluation.boxes import Truth, intersection
 from spacetime_env.evaluation.drawn_colors import DrawnColors, learn_colors
 from spacetime_env.evaluation.drawn_frames import Part, Seen, seen_in
 from spacetime_env.evaluation.moving import moving_classes
@@ -232,8 +232,6 @@ def _named(parts: Sequence[tuple[Part, int]], colors: DrawnColors) -> Truth:
 def _hidden(one: Seen, colors: DrawnColors) -> np.ndarray:
     """The largest fraction of each box that is under the box of another object with some of its colours: (n,)."""
     boxes, shares = one.boxes, colors.shares()[one.classes][:, one.classes]
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, :2] + boxes[:, None, 2:], boxes[None, :, :2] + boxes[None, :, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=2) * shares
+    common = intersection(boxes, boxes) * shares
     np.fill_diagonal(common, 0)
     return common.max(axis=1, initial=0) / np.maximum(np.prod(boxes[:, 2:], axis=1), 1)

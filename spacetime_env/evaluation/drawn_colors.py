@@ -54,13 +54,13 @@ def learn_colors(shards: Sequence[Shard]) -> DrawnColors:
     native = (shards[0].ids.shape[2], shards[0].ids.shape[3])
     classes = tuple(sorted({name for shard in shards for name in _labels(shard).names.tolist()}))
     counts = np.zeros((COLORS, *native), np.uint32)
-    for shard in shards:
-        free = ~_covered(shard, native, CLEAR)
+    free_in = [~_covered(shard, native) for shard in shards]
+    for shard, free in zip(shards, free_in, strict=True):
         for ids in _screens(shard):
             for color in np.unique(ids):
                 counts[color >> 1] += ((ids == color) & free).sum(axis=0, dtype=np.uint32)
     scenery = _filled(counts)
-    inside, outside, more = _rates(shards, classes, scenery)
+    inside, outside, more = _rates(shards, free_in, classes, scenery)
     small = np.array([_median_area(shards, name) <= SMALL for name in classes], bool)[:, None]
     own = np.zeros((len(classes), COLORS), bool)
     for those, (least, ratio) in ((True, OWN), (small, OWN_SMALL)):
@@ -81,7 +81,7 @@ def _filled(counts: np.ndarray) -> np.ndarray:
 
 
 def _rates(
-    shards: Sequence[Shard], classes: Sequence[str], scenery: np.ndarray
+    shards: Sequence[Shard], free_in: Sequence[np.ndarray], classes: Sequence[str], scenery: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How often a colour that is not scenery is seen, per pixel: in boxes of a class, (C, COLORS), and elsewhere.
 
@@ -94,8 +94,8 @@ def _rates(
     # The first of two: pixels that are no scenery; the second: all.
     inside, area = np.zeros((2, len(classes), COLORS)), np.zeros((len(classes), 1))
     outside, rest = np.zeros((2, COLORS)), 0
-    for shard in shards:
-        labels, free = _labels(shard), ~_covered(shard, native, CLEAR)
+    for shard, free in zip(shards, free_in, strict=True):
+        labels = _labels(shard)
         for ids in _screens(shard):
             for f, colors in enumerate(ids >> 1):
                 plain = scenery[colors, rows, columns]
@@ -132,11 +132,11 @@ def _screens(shard: Shard) -> list[np.ndarray]:
     return [ids.reshape(-1, *ids.shape[2:]) for ids in both]
 
 
-def _covered(shard: Shard, native: tuple[int, int], grow: int) -> np.ndarray:
-    """Whether a pixel is in a grown box: (frames, H, W) bool."""
+def _covered(shard: Shard, native: tuple[int, int]) -> np.ndarray:
+    """Whether a pixel is in a box, grown by CLEAR pixels: (frames, H, W) bool."""
     labels = _labels(shard)
     covered = np.zeros((len(labels), *native), bool)
     for f in range(len(labels)):
-        for x0, y0, x1, y1 in rectangles(labels[f], native, grow):
+        for x0, y0, x1, y1 in rectangles(labels[f], native, CLEAR):
             covered[f, y0:y1, x0:x1] = True
     return covered

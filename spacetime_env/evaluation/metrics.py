@@ -10,7 +10,7 @@ import numpy as np
 
 from spacetime_env.config import SceneConfig
 from spacetime_env.data.stacks import Stacks
-from spacetime_env.evaluation.boxes import Truth, detection_scores, divide, of_class
+from spacetime_env.evaluation.boxes import Truth, detection_scores, divide, of_classes
 from spacetime_env.evaluation.coco import IOUS, average_precision
 from spacetime_env.evaluation.drawn import join
 from spacetime_env.evaluation.kalman import kalman_accuracy
@@ -90,7 +90,7 @@ def class_metrics(
     classes = {}
     for name in sorted(predictions.classes):
         truth, ignored = divide(every, (name,))[0], divide(neutral, (name,))[0]
-        classes[name] = box_metrics(of_class(renamed, name) if renamed else None, truth, ignored)
+        classes[name] = box_metrics(of_classes(renamed, (name,)) if renamed else None, truth, ignored)
         classes[name]["recall_any_name"] = recall.get(name, NAN)
         classes[name]["name_accuracy"] = _name_accuracy(renamed, named, name)
         classes[name]["identity_switches"] = NAN if switches is None else switches.get(name, NAN)

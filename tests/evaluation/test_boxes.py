@@ -12,7 +12,7 @@ from spacetime_env.evaluation.boxes import (
     divide,
     iou,
     match,
-    of_class,
+    of_classes,
 )
 from spacetime_env.evaluation.coco import average_precision
 from tests.helpers.made import found, truth
@@ -147,10 +147,11 @@ def test_counts_by_hand() -> None:
 
 
 def test_of_class_keeps_rows_together() -> None:
-    (one,) = of_class([found((PLAYER, "Player"), (BALL, "Ball"), (SHIELD, "Ball"), confidence=(0.9, 0.8, 0.7))], "Ball")
+    three = found((PLAYER, "Player"), (BALL, "Ball"), (SHIELD, "Ball"), confidence=(0.9, 0.8, 0.7))
+    (one,) = of_classes([three], ("Ball",))
     assert one.boxes.tolist() == [list(BALL), list(SHIELD)] and one.names == ["Ball", "Ball"]
     assert one.z_what[:, 0].tolist() == [10, 20] and np.allclose(one.confidence, [0.8, 0.7])
-    assert len(of_class([found()], "Ball")[0]) == 0
+    assert len(of_classes([found()], ("Ball",))[0]) == 0
 
 
 @pytest.mark.parametrize("measure", [detection_scores, average_precision])

@@ -31,6 +31,8 @@ from spacetime_env.data.motion.difference import NO_BOXES
 from spacetime_env.data.motion.parts import Parts, find_parts, join, neighbours, open_edge
 from spacetime_env.data.motion.shapes import Shapes, Touching
 
+KEPT = 256  # masks of parked objects, of one frame each
+
 
 @dataclass(frozen=True)
 class View:
@@ -85,7 +87,7 @@ class RareMotion:
         self._counts = counts
         self._shapes = Shapes(config.rarity)
         self._touching = Touching(config.rarity)
-        self._parked: dict[bytes, np.ndarray] = {}  # see _with_parked
+        self._parked: dict[bytes, np.ndarray] = {}  # see _parked_in
 
     def learn(self, views: Iterable[View]) -> None:
         """Learn from some frames of the set which shapes move and which colours touch."""
@@ -134,8 +136,11 @@ class RareMotion:
         config, (height, width) = self._rare, ids.shape
         share = self._counts.share(ids)
         foreground = (share < config.share) & (steadiness < config.steady)
-        parts = find_parts(ids, share < config.always if learning else self._with_parked(ids, share))
-        if not learning:
+        varied = share < config.always
+        if learning:
+            parts = find_parts(ids, varied)
+        else:
+            parts = find_parts(ids, varied | self._parked_in(ids, varied))
             parts = self._apart(ids, (share >= config.share) & (steadiness >= config.steady), parts)
         wide, high = parts.boxes[:, 2], parts.boxes[:, 3]
         usable = (parts.areas <= config.part_area * ids.size) & (wide <= config.part_width * width)
@@ -143,14 +148,18 @@ class RareMotion:
         voted = usable & (parts.mean(foreground) >= config.vote)
         return Stages(foreground, parts, usable, voted, parts.mean(steadiness))
 
-    def _with_parked(self, ids: np.ndarray, share: np.ndarray) -> np.ndarray:
-        """(H, W) bool: the pixels whose colour is not always at this place, and those of objects that are parked there.
+    def _parked_in(self, ids: np.ndarray, varied: np.ndarray) -> np.ndarray:
+        """(H, W) bool: the pixels of objects that are always at this place. It is kept for the frames that follow.
 
         Of two chickens one never leaves its place. It has the shape of the other.
+
+        Args:
+            varied: (H, W) bool, pixels whose colour is not always at this place.
         """
-        varied = share < self._rare.always
         key = np.packbits(varied).tobytes()  # a pixel that is always of one colour is of this one
         if key not in self._parked:
+            if len(self._parked) == KEPT:
+                self._parked.clear()
             always = find_parts(ids, ~varied)
             fits = (always.areas >= self._rare.parked_area) & (always.areas <= self._rare.part_area * ids.size)
             parked = np.zeros(ids.shape, bool)
@@ -158,7 +167,7 @@ class RareMotion:
                 if self._shapes.parked(always.shape(i)):
                     parked |= always.labels == i + 1
             self._parked[key] = parked
-        return varied | self._parked[key]
+        return self._parked[key]
 
     def _apart(self, ids: np.ndarray, scenery: np.ndarray, parts: Parts) -> Parts:
         """Separate objects from scenery of their colour that they touch: a player from a line of the court.
