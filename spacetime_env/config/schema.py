@@ -165,6 +165,9 @@ class SceneConfig:
     # IoU over this with a more certain object: the same object, dropped.
     overlap: float = setting(0.5, TARGETS, least=0, most=1)
     whole_pixels: bool = setting(True, TARGETS)  # edges of boxes are rounded to whole pixels, as an Atari draws
+    # An edge that is a pixel off moves to where the drawn object ends. Of models with a fixed background that see the
+    # game's own pixels; with whole_pixels.
+    snap: bool = setting(True, TARGETS)
     cut: bool = setting(False, TARGETS)  # boxes end at the frame's edges, as those of a segmentation do
     keep: int = setting(4, TARGETS, least=0, most=10**6)  # steps for which a lost object keeps its last place
     max_speed: float = setting(24.0, TARGETS, least=0.01, most=10**6)  # native pixels a step at which dx or dy is 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spacetime_env.evaluation.boxes import Truth, iou, match
+from spacetime_env.evaluation.boxes import Truth, centeredness, iou, match
 from spacetime_env.models.classifier import fit_ridge
 from spacetime_env.objects.detections import Detections
 
@@ -32,10 +32,30 @@ def true_names(detections: Sequence[Detections], truth: Sequence[Truth]) -> list
     return result
 
 
-def labelled(detections: Sequence[Detections], truth: Sequence[Truth]) -> Samples:
-    """z_what of each detection that matches a true object at an IoU of at least 0.5, with that object's name."""
+def nearby_names(detections: Sequence[Detections], truth: Sequence[Truth]) -> list[list[str]]:
+    """As :func:`true_names`, and of all others those that match by their centres.
+
+    Boxes of the RAM can be off by some pixels, so a shot that is a pixel wide may overlap no box of its class.
+    """
+    result = true_names(detections, truth)
+    for one, true, names in zip(detections, truth, result, strict=True):
+        taken = {j for _, j in match(iou(one.boxes, true.boxes))}
+        mine = [i for i, name in enumerate(names) if not name]
+        theirs = [j for j in range(len(true.names)) if j not in taken]
+        for i, j in match(centeredness(one.boxes[mine], true.boxes[theirs])):
+            names[mine[i]] = true.names[theirs[j]]
+    return result
+
+
+def labelled(detections: Sequence[Detections], truth: Sequence[Truth], nearby: bool = False) -> Samples:
+    """z_what of each detection that matches a true object at an IoU of at least 0.5, with that object's name.
+
+    Args:
+        nearby: also of those that match by their centres, see :func:`nearby_names`.
+    """
     z_what, names = [], []
-    for one, true in zip(detections, true_names(detections, truth), strict=True):
+    every = (nearby_names if nearby else true_names)(detections, truth)
+    for one, true in zip(detections, every, strict=True):
         kept = [i for i, name in enumerate(true) if name]
         z_what.append(one.z_what[kept])
         names += [true[i] for i in kept]

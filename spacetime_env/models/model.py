@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from spacetime_env.config import ModelConfig, SceneConfig
 from spacetime_env.frames import from_rows, require_frames, resize, shown_rows, to_tensor
+from spacetime_env.models.backdrop import native_backdrop, sees_native
 from spacetime_env.models.classifier import LinearClassifier
 from spacetime_env.models.screens import Palette, PaletteFullError, Screen
 from spacetime_env.models.settings import Settings
 from spacetime_env.objects.describe import Describer
 from spacetime_env.objects.detections import Detections
+from spacetime_env.objects.snap import Backdrop, Pictures
 from spacetime_env.shipped import BundleError
 from spacetime_env.space import Space, SparseEncoder
 from spacetime_env.space.device import require_device
@@ -131,10 +134,8 @@ class Model:
             ValueError: frames of another shape, type or size.
         """
         pixels = self._pixels(self._require(frames))
-        if self._sparse is None:
-            return self._describe(len(pixels), None, pixels)
-        found = self._sparse.encode(pixels, self.scene.threshold)
-        return self._describe(len(pixels), found, pixels[found.left])
+        found = None if self._sparse is None else self._sparse.encode(pixels, self.scene.threshold)
+        return self._describe(found, pixels)
 
     @property
     def sees_screens(self) -> bool:
@@ -142,8 +143,7 @@ class Model:
 
         It does if the network sees the game's frames at their own size, so that none is resized.
         """
-        top, bottom = self._rows
-        return self._sparse is not None and self.config.frame_size == (bottom - top, self.native[1])
+        return self._sparse is not None and sees_native(self.space, self.native)
 
     def begin(self, games: int) -> ModelMemory | None:
         """A memory for :meth:`follow`, before the first frames of some games.
@@ -173,7 +173,7 @@ class Model:
         if not screens:
             pixels = self._pixels(self._require(cast(list[np.ndarray], list(frames))))
             found = self._sparse.follow(pixels, games, memory.state(3), self.scene.threshold)
-            return self._describe(len(pixels), found, pixels[found.left])
+            return self._describe(found, pixels)
         try:
             numbers = self._numbers(screens, memory.palette)
         except PaletteFullError:  # a long time with many colours: the mixtures of these frames alone have room
@@ -181,7 +181,7 @@ class Model:
             numbers = self._numbers(screens, memory.palette)
         colors = memory.palette.colors
         found = self._sparse.follow(numbers, games, memory.state(1), self.scene.threshold, colors)
-        return self._describe(len(numbers), found, colors[numbers[found.left]] if len(found.left) else numbers[:0])
+        return self._describe(found, numbers, colors)
 
     def _numbers(self, screens: Sequence[Screen], palette: Palette) -> np.ndarray:
         """Screens as the network sees them: (B, h, w) uint8 numbers of the palette's colours."""
@@ -192,20 +192,22 @@ class Model:
             number[:] = now if before is None else palette.brighter(now, before[top:bottom])
         return numbers
 
-    def _describe(self, frames: int, found: Found | None, pixels: np.ndarray) -> list[Detections]:
-        """The detections in some frames.
+    def _describe(self, found: Found | None, pixels: np.ndarray, colors: np.ndarray | None = None) -> list[Detections]:
+        """The detections in frames as the network sees them: RGB, or (B, h, w) uint8 numbers of ``colors``.
 
-        Args:
-            frames: how many.
-            found: what the sparse encoder found, and which frames it left; None: it left all.
-            pixels: (k, h, w, 3) uint8 RGB, those that it left, as the network sees them.
-        """
+        ``found``: what the sparse encoder found, and which frames it left; None: it left all."""
         objects = None if found is None else found.objects
-        if len(pixels) or objects is None:
-            whole = self._whole(pixels, np.arange(frames) if found is None else found.left)
+        left = np.arange(len(pixels)) if found is None else found.left
+        if len(left) or objects is None:
+            whole = self._whole(pixels[left] if colors is None else colors[pixels[left]], left)
             objects = whole if objects is None else ObjectArrays(*map(np.concatenate, zip(objects, whole, strict=True)))
         z_where = from_rows(objects.z_where, self.config.rows, self.native)
-        return self._describer.describe(objects.frame, frames, objects.z_pres, z_where, objects.z_what)
+        pictures = None if self._backdrop is None else Pictures(pixels, colors, self._backdrop)
+        return self._describer.describe(objects.frame, len(pixels), objects.z_pres, z_where, objects.z_what, pictures)
+
+    @functools.cached_property
+    def _backdrop(self) -> Backdrop | None:
+        return native_backdrop(self.space, self.native)
 
     def _whole(self, pixels: np.ndarray, numbers: np.ndarray) -> ObjectArrays:
         """What the whole encoder finds in frames (k, h, w, 3) with these (k,) ``numbers``."""

@@ -13,6 +13,7 @@ from spacetime_env.compiled import INSTALLED
 from spacetime_env.config import SceneConfig
 from spacetime_env.frames import z_where_to_boxes
 from spacetime_env.objects.detections import Detections
+from spacetime_env.objects.snap import Pictures, snap
 
 loops: Any = None
 if INSTALLED:
@@ -32,7 +33,7 @@ class Describer:
         config: ``threshold``: a cell whose z_pres is over it is an object. ``ignore``: objects with their centre in one
             of these regions are dropped. ``overlap``: of two boxes of a frame with a greater IoU, the less certain one
             is dropped. ``whole_pixels``: the edges of boxes are put on whole pixels; ``cut``: they end at the frame's
-            edges. z_where stays as it is.
+            edges. ``snap``: see :mod:`spacetime_env.objects.snap`. z_where stays as it is.
         native: H, W of a frame in pixels.
     """
 
@@ -42,7 +43,13 @@ class Describer:
     native: tuple[int, int]
 
     def describe(
-        self, frame: np.ndarray, frames: int, z_pres: np.ndarray, z_where: np.ndarray, z_what: np.ndarray
+        self,
+        frame: np.ndarray,
+        frames: int,
+        z_pres: np.ndarray,
+        z_where: np.ndarray,
+        z_what: np.ndarray,
+        pictures: Pictures | None = None,
     ) -> list[Detections]:
         """The objects of each frame, the most certain one first.
 
@@ -52,12 +59,15 @@ class Describer:
             z_pres: (M,) probabilities.
             z_where: (M, 4), see :mod:`spacetime_env.frames`.
             z_what: (M, D).
+            pictures: the frames in native pixels before their background; None: edges stay where they are.
 
         Raises:
             ValueError: a present cell whose place is not a number.
         """
         arranged = _arranged if loops is None else _arranged_quickly
         order, places, boxes, frame = arranged(frame, z_pres, z_where, self.config, self.native)
+        if pictures is not None and self.config.snap and self.config.whole_pixels:
+            boxes = snap(boxes, frame, pictures)
         if self.config.cut:
             boxes = _cut(boxes, self.native)
         confidence, what = z_pres[order].astype(np.float32), z_what[order].astype(np.float32)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from spacetime_env.objects import slots_names
+
 # The tracker's own numbers. They are ratios, so they hold for any game; max_speed and keep are the game's.
 REACH = 1.5  # max_speeds an object may be from where it was expected (a diagonal step is 1.41 of them) ...
 REACH_GROWTH = 0.25  # ... and this part more for each step it was not seen
@@ -19,6 +21,12 @@ TURN = 0.75  # weight of the last place, beside the expected one, for an object 
 DOUBT = 0.25  # cost of a detection of no confidence; one at the edge of the reach costs 1
 STALE = 0.1  # cost for each step an object was not seen: where two merge into one box, it stays one's own
 SMOOTH = 0.5  # part of the newest displacement in the velocity that predicts
+PLACE = 0.3  # IoU with the expected box from which on a detection of another class is the object itself
+TRUST = 8  # votes for its class that an object can have; so many steps it may be called otherwise
+LIKE = 0.8  # ratio of sizes from which on two are alike
+HIDDEN = 2  # steps that an object behind another is shown where it is expected ...
+COVERED = 0.1  # ... if one other covers this part of it ...
+LARGER = 4.0  # ... and is at most so many times as large
 
 # What is known of the object in a slot. Where none is alive, all but class_id means nothing.
 # Places are complex numbers x + iy in native pixels: a difference and its length are one operation each.
@@ -31,6 +39,7 @@ OBJECT = np.dtype(
         ("velocity", np.complex128),  # the smoothed displacement, which predicts the next place
         ("weight", np.float64),  # of the next displacement in the velocity: 1 for the first, then SMOOTH
         ("missed", np.int64),  # steps not seen
+        ("trust", np.int64),  # votes that it is of its class, 0 to TRUST
         ("source", np.int64),  # the index of its detection, or -1
         ("class_id", np.int64),  # its class among those of the detections; -1 where the model does not know it
         ("alive", np.bool_),
@@ -52,7 +61,7 @@ class Rules(NamedTuple):
         reach: native pixels that an object may be from where it was expected.
         max_speed: native pixels a step that a displacement of 1 stands for.
         height, width: of the frame, in native pixels.
-        growth, turn, doubt, stale, smooth: the constants of this module.
+        growth and the rest: the constants of this module.
     """
 
     keep: int
@@ -65,6 +74,12 @@ class Rules(NamedTuple):
     doubt: float = DOUBT
     stale: float = STALE
     smooth: float = SMOOTH
+    place: float = PLACE
+    trust: int = TRUST
+    like: float = LIKE
+    hidden: int = HIDDEN
+    covered: float = COVERED
+    larger: float = LARGER
 
 
 def empty(class_ids: np.ndarray) -> np.ndarray:
@@ -100,12 +115,18 @@ def step(
     exact = boxes.astype(np.float64)
     at = (exact[:, :2] + exact[:, 2:] / 2).view(np.complex128)[:, 0]
     taken = _match(objects, at, class_ids, confidence, rules) if len(at) else np.full(len(objects), -1)
+    numbers, count = _numbers(objects), np.count_nonzero(taken >= 0)
+    if count < len(at) and count < np.count_nonzero(objects["alive"]):
+        slots_names.match_by_place(objects, taken, exact, class_ids, rules)
     seen = taken >= 0
-    count, numbers = np.count_nonzero(seen), _numbers(objects)
+    count = np.count_nonzero(seen)
     if count:
+        slots_names.vote(objects, taken, exact[:, 2:], class_ids, rules)
         rows, which = (slice(None), taken) if count == len(seen) else ((there := seen.nonzero()[0]), taken[there])
         _see(objects, rows, which, at, rules.smooth)
         numbers[rows, SIZE] = exact[which, 2:]
+        slots_names.rename(objects, taken, class_ids)
+        seen = taken >= 0
     objects["source"] = taken
     if count < len(seen) and count < np.count_nonzero(objects["alive"]):
         _miss(objects, seen, rules.keep)
@@ -237,7 +258,7 @@ def _replace(
 
 def _begin(objects: np.ndarray, slots: np.ndarray, which: np.ndarray, at: np.ndarray, boxes: np.ndarray) -> None:
     """The detections ``which`` are new objects, in ``slots``."""
-    known = empty(objects["class_id"][slots])
+    known = empty(objects["class_id"][slots])  # no trust yet: the second name that it gets may be another
     known["alive"], known["at"], known["source"], known["weight"] = True, at[which], which, 1.0
     _numbers(known)[:, SIZE] = boxes[which, 2:]
     objects[slots] = known
@@ -250,9 +271,16 @@ def _numbers(objects: np.ndarray) -> np.ndarray:
 
 def _write(objects: np.ndarray, numbers: np.ndarray, rules: Rules, out: np.ndarray) -> None:
     """What the rows show: (S, 7), zeros where there is no object. ``numbers``: see :func:`_numbers`."""
-    now = numbers[:, SHOWN] / _units(rules)
-    now -= _SHIFT
     out[:, 0] = objects["missed"] == 0
+    shown = numbers[:, SHOWN]
+    if np.count_nonzero(objects["missed"]) and (behind := slots_names.hidden(objects, rules)).any():
+        out[behind, 0], shown = 1, shown.copy()
+        ahead = objects["velocity"][behind]
+        expected = objects["at"][behind] + ahead * objects["missed"][behind]
+        shown[behind, :2] = np.stack([expected.real, expected.imag], axis=1)
+        shown[behind, 4:] = np.stack([ahead.real, ahead.imag], axis=1)
+    now = shown / _units(rules)
+    now -= _SHIFT
     np.minimum(np.maximum(now, -1, out=now), 1, out=out[:, 1:])
     alive = objects["alive"]
     if np.count_nonzero(alive) < len(alive):

@@ -7,62 +7,8 @@ import math
 import numpy as np
 
 from spacetime_env.compiled import compiled
-
-
-@compiled
-def assign(cost):  # type: ignore[no-untyped-def]
-    """What ``scipy.optimize.linear_sum_assignment`` finds, which compiled code cannot call.
-
-    Shortest augmenting paths (Crouse 2016, doi:10.1109/TAES.2016.140952), a row at a time.
-
-    Args:
-        cost: (n, m) with n <= m, finite.
-
-    Returns:
-        (n,) the column of each row, so that the sum of the costs is least.
-    """
-    rows, columns = cost.shape
-    of_row, of_column = np.zeros(rows), np.zeros(columns)  # the dual variables
-    column_of, row_of = np.full(rows, -1, np.int64), np.full(columns, -1, np.int64)
-    before, length, left = np.empty(columns, np.int64), np.empty(columns), np.empty(columns, np.int64)
-    visited = np.empty(rows, np.bool_)
-    for begin in range(rows):
-        visited[:] = False
-        length[:] = np.inf
-        for k in range(columns):
-            left[k] = columns - 1 - k
-        count, least, row, sink = columns, 0.0, begin, -1
-        while sink < 0:
-            visited[row] = True
-            nearest, at = np.inf, -1
-            for k in range(count):
-                column = left[k]
-                reduced = least + cost[row, column] - of_row[row] - of_column[column]
-                if reduced < length[column]:
-                    before[column], length[column] = row, reduced
-                ends = length[column] == nearest and row_of[column] < 0
-                if length[column] < nearest or ends:  # of equals, one that ends the path
-                    nearest, at = length[column], k
-            least, column = nearest, left[at]
-            count -= 1
-            left[at], left[count] = left[count], column  # what was visited is at the end
-            if row_of[column] < 0:
-                sink = column
-            else:
-                row = row_of[column]
-        of_row[begin] += least
-        for other in range(rows):
-            if visited[other] and other != begin:
-                of_row[other] += least - length[column_of[other]]
-        for k in range(count, columns):
-            of_column[left[k]] -= least - length[left[k]]
-        while True:
-            row = before[sink]
-            row_of[sink] = row
-            column_of[row], sink = sink, column_of[row]
-            if row == begin:
-                break
-    return column_of
+from spacetime_env.objects.assign_compiled import assign
+from spacetime_env.objects.slots_names_compiled import hidden, match_by_place, rename, vote
 
 
 @compiled
@@ -70,7 +16,7 @@ def step(objects, waiting, boxes, class_ids, confidence, rules, out):  # type: i
     """As :func:`spacetime_env.objects.slots.step`."""
     taken = np.full(len(objects), -1, np.int64)  # the detection of each slot, or -1
     free = np.ones(len(boxes), np.bool_)  # the detections that are no known object
-    after, count, start = waiting[:0], 0, 0
+    start = found = alive_count = 0
     while start < len(objects):
         class_id, end, alive, new = objects[start].class_id, start, 0, 0
         while end < len(objects) and objects[end].class_id == class_id:
@@ -79,10 +25,30 @@ def step(objects, waiting, boxes, class_ids, confidence, rules, out):  # type: i
         for j in range(len(boxes)):
             new += class_ids[j] == class_id
         if alive and new:
-            new -= _match(objects[start:end], taken[start:end], alive, new, boxes, class_ids, confidence, rules, free)
-        for i in range(start, end):
-            if objects[i].alive:
-                _move(objects[i], taken[i], boxes, rules)
+            found += _match(objects[start:end], taken[start:end], alive, new, boxes, class_ids, confidence, rules, free)
+        alive_count += alive
+        start = end
+    if found < len(boxes) and found < alive_count:
+        match_by_place(objects, taken, boxes, class_ids, rules, free)
+    doubt = False
+    for i in range(len(objects)):
+        if taken[i] >= 0:
+            agrees = class_ids[taken[i]] == objects[i].class_id
+            vote(objects[i], boxes[taken[i]], agrees, rules)
+            _see(objects[i], taken[i], boxes, rules)
+            doubt |= not agrees
+    if doubt:
+        rename(objects, taken, class_ids)
+    for i in range(len(objects)):
+        if objects[i].alive and taken[i] < 0:
+            _miss(objects[i], rules)
+    after, count, start = waiting[:0], 0, 0
+    while start < len(objects):
+        class_id, end, new = objects[start].class_id, start, 0
+        while end < len(objects) and objects[end].class_id == class_id:
+            end += 1
+        for j in range(len(boxes)):
+            new += free[j] and class_ids[j] == class_id
         if new:
             mine = _in_order(objects[start:end], class_id, new, boxes, class_ids, confidence, free)
             placed = _place(objects[start:end], mine, boxes)
@@ -94,7 +60,7 @@ def step(objects, waiting, boxes, class_ids, confidence, rules, out):  # type: i
                     count += 1
         start = end
     for i in range(len(objects)):
-        _write(objects[i], rules, out[i])
+        _write(objects[i], hidden(objects, i, rules), rules, out[i])
     return after[:count]
 
 
@@ -173,15 +139,18 @@ def _match_together(objects, taken, alive, new, boxes, class_ids, confidence, ru
 
 
 @compiled
-def _move(one, j, boxes, rules):  # type: ignore[no-untyped-def]
-    """Object ``one`` is seen as detection ``j``; where that is -1, it is missed."""
-    if j < 0:
-        one.missed += 1
-        one.step = 0
-        one.source = -1
-        if one.missed > rules.keep:
-            one.alive, one.missed = False, 0
-        return
+def _miss(one, rules):  # type: ignore[no-untyped-def]
+    """Object ``one`` is missed."""
+    one.missed += 1
+    one.step = 0
+    one.source = -1
+    if one.missed > rules.keep:
+        one.alive, one.missed = False, 0
+
+
+@compiled
+def _see(one, j, boxes, rules):  # type: ignore[no-untyped-def]
+    """Object ``one`` is seen as detection ``j``."""
     there = _center(boxes[j])
     one.step = (there - one.at) / (one.missed + 1)
     one.velocity += one.weight * (one.step - one.velocity)
@@ -259,18 +228,21 @@ def _replace(objects, class_id, j, boxes, waiting, reach):  # type: ignore[no-un
 def _begin(one, j, boxes):  # type: ignore[no-untyped-def]
     """Detection ``j`` is a new object, in slot ``one``."""
     one.alive, one.weight, one.missed, one.source = True, 1.0, 0, j
-    one.at, one.step, one.velocity = _center(boxes[j]), 0, 0
+    one.at, one.step, one.velocity, one.trust = _center(boxes[j]), 0, 0, 0
     one.w, one.h = boxes[j, 2], boxes[j, 3]
 
 
 @compiled
-def _write(one, rules, row):  # type: ignore[no-untyped-def]
-    """What the row of slot ``one`` shows."""
+def _write(one, behind, rules, row):  # type: ignore[no-untyped-def]
+    """What the row of slot ``one`` shows; ``behind``: it is hidden behind another."""
     row[:] = 0
     if one.alive:
-        row[0] = one.missed == 0
-        row[1], row[2] = one.at.real * 2 / rules.width - 1, one.at.imag * 2 / rules.height - 1
+        at, step = one.at, one.step
+        if behind:
+            at, step = one.at + one.velocity * one.missed, one.velocity
+        row[0] = one.missed == 0 or behind
+        row[1], row[2] = at.real * 2 / rules.width - 1, at.imag * 2 / rules.height - 1
         row[3], row[4] = one.w / rules.width, one.h / rules.height
-        row[5], row[6] = one.step.real / rules.max_speed, one.step.imag / rules.max_speed
+        row[5], row[6] = step.real / rules.max_speed, step.imag / rules.max_speed
         for k in range(1, 7):
             row[k] = min(max(row[k], np.float32(-1)), np.float32(1))

@@ -47,6 +47,11 @@ class Tracker:
       costs less to leave one object without a detection than to shift a whole row of them by one.
     - An object not seen keeps its last place for ``config.keep`` steps with presence 0 and no speed. Then
       its row is zeros and its slot is free.
+    - An object behind another one that is seen is shown for two steps where it is expected, with presence 1
+      and the speed that it had.
+    - An object is known by its place too: where a detection of another class has its place or, within half
+      the reach, its size, it is that object, called otherwise for a step. Names are votes. An object has up
+      to 8 for its class, and goes to another class, with its speed, when they are used up.
     - A new object takes a free slot at once. Where all slots are taken and one of them is lost, it must be
       seen in two steps to take that one: a single false detection cannot.
     - dx, dy are the displacement since the last step; 0 where an object is seen for the first time, and the

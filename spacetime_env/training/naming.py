@@ -71,7 +71,7 @@ def known_samples(config: Config, detections: Sequence[Detections], split: Stack
     """
     if not split.meta.labels:
         return None
-    samples = labelled(detections, label_truth(split, config.scene, len(detections)))
+    samples = labelled(detections, label_truth(split, config.scene, len(detections)), nearby=True)
     return samples if samples.names else None
 
 

@@ -12,6 +12,7 @@ from spacetime_env.evaluation.latents import (
     draw_samples,
     few_shot_accuracy,
     labelled,
+    nearby_names,
     true_names,
 )
 from tests.helpers.made import found, truth
@@ -109,3 +110,13 @@ def test_cluster_scores_by_hand() -> None:
     same = cluster_scores(Samples(np.ones((4, 2), np.float32), ["a", "a", "a", "b"]))  # one point: one cluster
     assert same["cluster_accuracy"] == 3 / 4 and same["ari"] == 0
     assert all(np.isnan(value) for value in cluster_scores(Samples(at[:2], ["a", "a"])).values())
+
+
+def test_nearby_names_are_those_of_objects_that_no_other_detection_overlaps() -> None:
+    # A shot whose true box is two pixels beside it, and a second detection beside a player that is found.
+    frames = [found(((10, 10, 1, 5), "Ball"), ((30, 10, 8, 8), "Player"), ((34, 10, 8, 8), "Player"))]
+    there = [truth(((12, 10, 1, 5), "Shield"), ((30, 10, 8, 8), "Player"))]
+    assert true_names(frames, there) == [["", "Player", ""]]
+    assert nearby_names(frames, there) == [["Shield", "Player", ""]]
+    z_what, names = labelled(frames, there, nearby=True)
+    assert names == ["Shield", "Player"] and z_what.tolist() == [[0, 1, 2], [10, 11, 12]]

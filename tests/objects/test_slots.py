@@ -80,11 +80,11 @@ def test_a_missed_object_is_freed_and_remembers_nothing() -> None:
 
 @needs_numba
 def test_the_compiled_assignment_is_scipys() -> None:
-    from spacetime_env.objects import slots_compiled
+    from spacetime_env.objects.assign_compiled import assign
 
     rng = np.random.default_rng(0)
     for trial in range(600):
         rows = int(rng.integers(1, 9))
         shape = (rows, rows + int(rng.integers(0, 5)))
         cost = rng.random(shape) if trial % 2 else rng.integers(0, 4, shape) / 3  # many that are equal
-        np.testing.assert_array_equal(slots_compiled.assign(cost), linear_sum_assignment(cost)[1])
+        np.testing.assert_array_equal(assign(cost), linear_sum_assignment(cost)[1])

@@ -153,12 +153,28 @@ def test_targets_by_hand() -> None:
     np.testing.assert_allclose(z_where[6], [4 / 12, 4 / 10, 8 / 12 * 2 - 1, 3 / 10 * 2 - 1], rtol=1e-6)
 
 
-def test_the_larger_box_has_the_cell() -> None:
-    small, large = [7.0, 2.0, 2.0, 2.0], [6.0, 1.0, 4.0, 4.0]
+def test_the_larger_box_has_the_cell_and_the_other_the_nearest_free_one() -> None:
+    # Cells of 3 x 2.5. Both centres are in cell 6; the small one's is right of its middle, so cell 7 is the nearest.
+    small, large = [7.0, 2.5, 2.0, 2.0], [6.0, 1.0, 4.0, 4.0]
     for boxes in ([small, large], [large, small]):
         z_pres, z_where = targets(np.array(boxes), (H, W), 4)
-        assert z_pres.sum() == 1
-        assert z_where[6, 0] == pytest.approx(4 / 12)
+        assert np.flatnonzero(z_pres).tolist() == [6, 7]
+        np.testing.assert_allclose(z_where[[6, 7], 0], [4 / 12, 2 / 12], rtol=1e-6)
+        np.testing.assert_allclose(z_where[7, 2:], [8 / 12 * 2 - 1, 3.5 / 10 * 2 - 1], rtol=1e-6)
+    # Where cell 7 has an object of its own, it goes to the next nearest; the larger keeps its cell.
+    z_pres, z_where = targets(np.array([small, large, [10.0, 3.0, 1.0, 1.0]]), (H, W), 4)
+    assert np.flatnonzero(z_pres).tolist() == [2, 6, 7] and z_where[2, 0] == pytest.approx(2 / 12)
+
+
+def test_a_box_without_a_free_cell_in_reach_is_no_target() -> None:
+    # Cell 5 has its middle at (4.5, 3.75). An object at (5.9, 4.9) is in reach of the cells 6 and 9 to 10, not of 1.
+    five, low = [3.0, 2.75, 3.0, 2.0], [5.4, 4.4, 1.0, 1.0]
+    others = [[3.0 * column + 1, 2.5 * row + 1, 1.0, 1.0] for column, row in ((2, 1), (1, 2), (2, 2))]
+    assert np.flatnonzero(targets(np.array([five, low]), (H, W), 4)[0]).tolist() == [5, 6]
+    assert np.flatnonzero(targets(np.array([five, low, *others]), (H, W), 4)[0]).tolist() == [5, 6, 9, 10]
+    everywhere = [[3 * column + 1, 2.5 * row + 1, 1.0, 1.0] for row in range(4) for column in range(4)]
+    z_pres, z_where = targets(np.array([*everywhere, [7.0, 3.0, 2.0, 1.5]]), (H, W), 4)
+    assert z_pres.all() and z_where[6, 0] == pytest.approx(2 / 12)  # the smaller one of cell 6 has gone
 
 
 def test_targets_at_the_edge_and_without_boxes() -> None:
