@@ -12,10 +12,10 @@ from typing import Any
 
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.models import screens
-from spacetime_env.objects import describe, tracker
+from spacetime_env.objects import describe, snap, tracker
 from spacetime_env.space import sparse
 
-MODULES: tuple[Any, ...] = (describe, screens, tracker, sparse)  # those that call the loops; a test compares
+MODULES: tuple[Any, ...] = (describe, screens, snap, tracker, sparse)  # those that call the loops; a test compares
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from benchmarks import shapes, vision
+from benchmarks import shapes, steady, vision
 from benchmarks.common import ROOT, Table, machine
 from spacetime_env.commands.command_line import shown
 from spacetime_env.config import Config, from_dict
@@ -48,6 +48,17 @@ VISION = """## Beside rules written by hand
 rules that people wrote. It is shown the emulator's last frame, for which it was written, and judged on what is drawn
 there; a model is shown what it is made for. The same frames; `python -m benchmarks.vision` makes this table alone.
 **ms**: median milliseconds of a frame alone, on one core.
+
+"""
+STEADY = """## Steady rows
+
+An agent reads rows, not boxes. On 2048 frames of play in order, half by `random` and half by `held`, per 1000 steps of
+an object that is drawn, was drawn the step before and will be the step after
+(`spacetime_env/evaluation/steadiness.py`; `python -m benchmarks.steady` makes this table alone):
+
+- **gaps**: steps at which it is in no row, but was in one before and will be in one again.
+- **switches**: steps at which it goes to another row of its class; **flips**: to a row of another class.
+- **ghosts**: rows that show something where nothing is drawn.
 
 """
 HEAD = """# The games
@@ -88,7 +99,7 @@ def main() -> int:
     asked = parser.parse_args()
     heads = ("game", "F1", "at 0.75", "centre", "RAM F1", "centre", "targets F1", "AP", "16-shot", "frames")
     table = Table("", (*heads, "trained on", "minutes"))
-    sections, rows, beside = [], [], []
+    sections, rows, beside, rows_of = [], [], [], []
     for name in asked.models:
         model, config = load_model(name), trained_with(name)
         config = replace(config, data=replace(config.data, root=asked.data_root))
@@ -110,12 +121,15 @@ def main() -> int:
         print(table.rows[-1], flush=True)
         recorded = [test for test in tests if isinstance(test, Recording)]
         beside.append(vision.compare(model, recorded, predictions, asked.ocatari))
+        rows_of.append((model.game, steady.measure(model, config)))
     table.rows.append(["**mean**", *(f"**{value:.3f}**" for value in np.mean(rows, axis=0)), "", "", ""])
     command = shown("python", "-m", "benchmarks.games", words=sys.argv[1:])
     about = f"{date.today()}: `{command}`\n\n{machine()}\n\n"
     lines = "\n".join(table.text().splitlines()[2:])
     rules = "\n".join(vision.table(beside).text().splitlines()[2:])
-    page = f"{HEAD}{about}{lines}\n\n{VISION}{rules}\n\n{shapes.page()}\n{CLASSES}" + "\n".join(sections)
+    kept = "\n".join(steady.table(rows_of).text().splitlines()[2:])
+    page = f"{HEAD}{about}{lines}\n\n{VISION}{rules}\n\n{STEADY}{kept}\n\n{shapes.page()}\n{CLASSES}"
+    page += "\n".join(sections)
     asked.out.write_text(page, encoding="utf-8")
     print(f"wrote {asked.out}")
     return 0

@@ -17,18 +17,22 @@ from benchmarks import (
     common,
     compiled,
     envs,
+    games,
     mends,
     players,
     ppo,
     published,
     seeing,
     sheets,
+    steady,
     step_cost,
     training,
     variants,
     vision,
 )
 from spacetime_env.compiled import INSTALLED
+from spacetime_env.config import Config
+from spacetime_env.data.players import Player
 from spacetime_env.data.split import open_split
 from spacetime_env.evaluation.drawn import drawn_tests
 from spacetime_env.evaluation.run_model import predict_tests
@@ -353,6 +357,27 @@ def test_a_tile_shows_both_boxes() -> None:
     assert (inner == sheets.GREY).all(axis=2).any() and (inner == 9).all(axis=2).any()
     alone = sheets.tile(picture, (2, 10, 6, 16), None, "0 Car none")
     assert not (alone[12:] == sheets.YELLOW).all(axis=2).any()
+
+
+def test_steady_rows_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both policies are counted, on sequences that are asked for in a folder of their own."""
+    split, asked = open_split(ROOT / "data" / "Pong" / "test-random"), []
+
+    def prepared(config: Config, which: str, policy: Player) -> object:
+        data = config.data
+        asked.append((data.root, data.order, data.eval_size, which, policy.name, config.model.subframes))
+        return split
+
+    monkeypatch.setattr(steady, "prepare_split", prepared)
+    model, config = load_model("pong"), games.trained_with("pong")
+    one = steady.measure(model, config)
+    root = str(Path("data", "sequences"))
+    assert asked == [(root, "sequential", 256, "test", name, 1) for name in ("random", "held")]
+    # A stack of four frames is a run: of each object that is there all the time, two steps count.
+    assert 2 * 2 * len(split) < one.steps <= 2 * 2 * 3 * len(split) and one.switches == one.flips == 0
+    assert one.per_1000("gaps") < 5 and one.per_1000("ghosts") < 5
+    rows = steady.table([("Pong", one), ("Boxing", one._replace(gaps=one.steps))]).rows
+    assert rows[0][:2] == ["Pong", str(one.steps)] and rows[1][2] == "1000.0" and rows[2][0] == "**mean**"
 
 
 def test_ocatari_beside_a_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,15 +10,16 @@ from scipy.optimize import linear_sum_assignment
 from spacetime_env.config import SceneConfig
 from spacetime_env.evaluation.boxes import Truth, iou
 from spacetime_env.objects.detections import Detections
-from spacetime_env.objects.slots import REACH
+from spacetime_env.objects.slots import REACH, TURN
 from spacetime_env.objects.tracker import Tracker
 
 
 def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]:
     """Give true objects identities through consecutive frames. Ground truth from RAM has boxes and names only.
 
-    In each frame the objects of a class are assigned to those of the frames before, so that the sum of the distances of
-    their centres is least. True boxes do not jitter, so errors happen only where objects of one class cross.
+    In each frame the objects of a class are assigned to those of the frames before, so that the sum of the distances
+    from where their motion takes them is least; one that has turned round counts as nearer. True boxes do not jitter,
+    so errors happen only where objects of one class cross.
 
     Args:
         truth: of consecutive frames.
@@ -29,7 +30,7 @@ def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]
         For each frame, the identity of each object: 0, 1, 2, ...
     """
     result, unused = [], 0
-    last: dict[int, tuple[str, np.ndarray, int]] = {}  # identity -> name, centre, last frame
+    last: dict[int, tuple[str, np.ndarray, int, np.ndarray]] = {}  # identity -> name, centre, last frame, speed
     for frame, one in enumerate(truth):
         last = {number: seen for number, seen in last.items() if frame - seen[2] <= keep + 1}
         centers = one.boxes[:, :2] + one.boxes[:, 2:] / 2
@@ -40,15 +41,20 @@ def link(truth: Sequence[Truth], reach: float, keep: int = 4) -> list[list[int]]
             if known:
                 before = np.array([last[number][1] for number in known])
                 steps = np.array([frame - last[number][2] for number in known])
-                distance = np.linalg.norm(centers[here][:, None] - before[None], axis=2) / (reach * steps)
+                ahead = before + np.array([last[number][3] for number in known]) * steps[:, None]
+                stayed, moved = (np.linalg.norm(centers[here][:, None] - at, axis=2) for at in (before, ahead))
+                distance = (moved + TURN * np.minimum(stayed - moved, 0)) / (reach * steps)
                 # All distances out of reach cost the same, so such an object does not change the other assignments.
                 for i, j in zip(*linear_sum_assignment(np.minimum(distance, 1.0)), strict=True):
                     if distance[i, j] < 1.0:
                         numbers[here[i]] = known[j]
         for i, name in enumerate(one.names):
+            speed = np.zeros(2)
             if numbers[i] < 0:
                 numbers[i], unused = unused, unused + 1
-            last[numbers[i]] = (name, centers[i], frame)
+            else:
+                speed = (centers[i] - last[numbers[i]][1]) / (frame - last[numbers[i]][2])
+            last[numbers[i]] = (name, centers[i], frame, speed)
         result.append(numbers)
     return result
 
