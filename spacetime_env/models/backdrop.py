@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spacetime_env.frames import shown_rows
-from spacetime_env.objects.snap import Backdrop
+from spacetime_env.objects.snap import Backdrop, packed
 from spacetime_env.space import Space
 from spacetime_env.space.background import FixedBackground
 
@@ -22,4 +22,4 @@ def native_backdrop(space: Space, native: tuple[int, int]) -> Backdrop | None:
         return None
     pixels = np.rint(space.background.image.permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
     rgb = pixels[..., ::-1] if space.config.color_order == "bgr" else pixels
-    return Backdrop(np.ascontiguousarray(rgb), shown_rows(space.config.rows, native)[0])
+    return Backdrop(packed(rgb), shown_rows(space.config.rows, native)[0])

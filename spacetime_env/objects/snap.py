@@ -24,8 +24,15 @@ if INSTALLED:
 class Backdrop(NamedTuple):
     """A fixed background in native pixels, of the rows that a network sees."""
 
-    rgb: np.ndarray  # (h, w, 3) uint8
+    pixels: np.ndarray  # (h, w) int32, see :func:`packed`
     top: int  # the row of the frame that is its first
+
+
+def packed(colors: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) uint8 as one number each: (...) int32."""
+    wide = colors.astype(np.int32)
+    numbers: np.ndarray = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    return numbers
 
 
 class Pictures(NamedTuple):
@@ -34,6 +41,9 @@ class Pictures(NamedTuple):
     pixels: np.ndarray  # (B, h, w, 3) uint8 RGB; or (B, h, w) uint8, numbers of ``colors``
     colors: np.ndarray | None  # (256, 3) uint8 RGB
     backdrop: Backdrop
+
+
+_NO_COLORS = np.zeros((0, 3), np.uint8)
 
 
 def snap(boxes: np.ndarray, frame: np.ndarray, pictures: Pictures) -> np.ndarray:
@@ -54,7 +64,7 @@ def snap(boxes: np.ndarray, frame: np.ndarray, pictures: Pictures) -> np.ndarray
     result: np.ndarray
     if loops is not None:
         deep = pixels if colors is None else pixels[..., None]
-        result = loops.snap(boxes, frame, deep, background[0] if colors is None else colors, background, top)
+        result = loops.snap(boxes, frame, deep, _NO_COLORS if colors is None else colors, background, top)
         return result
     result = boxes.copy()
     for f in np.unique(frame).tolist():
@@ -66,9 +76,8 @@ def snap(boxes: np.ndarray, frame: np.ndarray, pictures: Pictures) -> np.ndarray
 def _drawn(pictures: Pictures, f: int) -> np.ndarray:
     """(h + 1, w + 1) int32: how many pixels above and left of each corner are not background."""
     pixels, colors, (background, _) = pictures
-    frame = pixels[f] if colors is None else colors[pixels[f]]
-    drawn = frame != background
-    integral: np.ndarray = cv2.integral((drawn[..., 0] | drawn[..., 1] | drawn[..., 2]).view(np.uint8))
+    frame = packed(pixels[f]) if colors is None else packed(colors).take(pixels[f])
+    integral: np.ndarray = cv2.integral((frame != background).view(np.uint8))
     return integral
 
 

@@ -16,22 +16,20 @@ def snap(boxes, frame, pixels, colors, background, top):  # type: ignore[no-unty
         frame: (n,) int64.
         pixels: (B, h, w, 3) uint8 RGB, or (B, h, w, 1) numbers of ``colors``.
         colors: (256, 3) uint8.
-        background: (h, w, 3) uint8.
+        background: (h, w) int32, see :func:`spacetime_env.objects.snap.packed`.
         top: the row of the frame that is the first one of ``pixels``.
     """
-    result = np.empty_like(boxes)
+    result, values = np.empty_like(boxes), np.empty(len(colors), np.int32)
+    for k in range(len(colors)):
+        values[k] = _packed(colors[k])
     for i in range(len(boxes)):
         picture = pixels[frame[i]]
         x0, y0 = int(boxes[i, 0]), int(boxes[i, 1]) - top
         x1, y1 = x0 + int(boxes[i, 2]), y0 + int(boxes[i, 3])
-        full = np.empty((4, 4), np.bool_)  # of each side: the two lines outside, its own, and the one inside
-        for k in range(4):
-            out = 2 - k
-            full[0, k] = _drawn(picture, colors, background, x0 - out, x0 - out + 1, y0, y1)
-            full[1, k] = _drawn(picture, colors, background, x1 - 1 + out, x1 + out, y0, y1)
-            full[2, k] = _drawn(picture, colors, background, x0, x1, y0 - out, y0 - out + 1)
-            full[3, k] = _drawn(picture, colors, background, x0, x1, y1 - 1 + out, y1 + out)
-        left, right, up, down = _out(full[0]), _out(full[1]), _out(full[2]), _out(full[3])
+        left = _across(picture, values, background, x0, -1, y0, y1)
+        right = _across(picture, values, background, x1 - 1, 1, y0, y1)
+        up = _down(picture, values, background, y0, -1, x0, x1)
+        down = _down(picture, values, background, y1 - 1, 1, x0, x1)
         if x1 + right <= x0 - left:
             left = right = 0
         if y1 + down <= y0 - up:
@@ -42,20 +40,38 @@ def snap(boxes, frame, pixels, colors, background, top):  # type: ignore[no-unty
 
 
 @compiled
-def _drawn(picture, colors, background, x0, x1, y0, y1):  # type: ignore[no-untyped-def]
+def _packed(color):  # type: ignore[no-untyped-def]
+    return np.int32(color[0]) << 16 | np.int32(color[1]) << 8 | np.int32(color[2])
+
+
+@compiled
+def _drawn(picture, values, background, x0, x1, y0, y1):  # type: ignore[no-untyped-def]
     """Whether a part of a picture has a pixel that is not background."""
     for y in range(max(y0, 0), min(y1, background.shape[0])):
         for x in range(max(x0, 0), min(x1, background.shape[1])):
-            for c in range(3):
-                value = picture[y, x, c] if picture.shape[2] == 3 else colors[picture[y, x, 0], c]
-                if value != background[y, x, c]:
-                    return True
+            value = _packed(picture[y, x]) if picture.shape[2] == 3 else values[picture[y, x, 0]]
+            if value != background[y, x]:
+                return True
     return False
 
 
 @compiled
-def _out(full):  # type: ignore[no-untyped-def]
-    """By how much an edge moves outwards: -1, 0 or 1."""
-    if full[2]:
-        return 1 if full[1] and not full[0] else 0
-    return -1 if full[3] else 0
+def _across(picture, values, background, x, out, y0, y1):  # type: ignore[no-untyped-def]
+    """By how much the left or the right edge moves outwards: -1, 0 or 1. Its column is ``x``, ``x + out`` the next."""
+    if not _drawn(picture, values, background, x, x + 1, y0, y1):
+        return -1 if _drawn(picture, values, background, x - out, x - out + 1, y0, y1) else 0
+    near, far = x + out, x + 2 * out
+    if not _drawn(picture, values, background, near, near + 1, y0, y1):
+        return 0
+    return 0 if _drawn(picture, values, background, far, far + 1, y0, y1) else 1
+
+
+@compiled
+def _down(picture, values, background, y, out, x0, x1):  # type: ignore[no-untyped-def]
+    """As :func:`_across`, of the upper or the lower edge, whose row is ``y``."""
+    if not _drawn(picture, values, background, x0, x1, y, y + 1):
+        return -1 if _drawn(picture, values, background, x0, x1, y - out, y - out + 1) else 0
+    near, far = y + out, y + 2 * out
+    if not _drawn(picture, values, background, x0, x1, near, near + 1):
+        return 0
+    return 0 if _drawn(picture, values, background, x0, x1, far, far + 1) else 1

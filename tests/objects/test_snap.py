@@ -7,7 +7,7 @@ import pytest
 
 from spacetime_env.compiled import INSTALLED
 from spacetime_env.objects import snap as module
-from spacetime_env.objects.snap import Backdrop, Pictures, snap
+from spacetime_env.objects.snap import Backdrop, Pictures, packed, snap
 from tests.helpers.forms import both_forms
 
 form = both_forms(module)
@@ -21,12 +21,12 @@ def pictures(*drawn: tuple[int, int, int, int], colors: bool = False) -> Picture
     for x, y, w, h in drawn:
         frame[y - TOP : y - TOP + h, x : x + w, 1] += 1
     if not colors:
-        return Pictures(np.stack([BACKGROUND, frame]), None, Backdrop(BACKGROUND, TOP))
+        return Pictures(np.stack([BACKGROUND, frame]), None, Backdrop(packed(BACKGROUND), TOP))
     plain = np.full((H, W, 3), 7, np.uint8)
     palette = np.full((256, 3), 7, np.uint8)
     palette[9] = 7, 7, 8
     numbers = np.where((frame != BACKGROUND).any(axis=2), 9, 5).astype(np.uint8)
-    return Pictures(np.stack([np.full_like(numbers, 5), numbers]), palette, Backdrop(plain, TOP))
+    return Pictures(np.stack([np.full_like(numbers, 5), numbers]), palette, Backdrop(packed(plain), TOP))
 
 
 def moved(box: tuple[int, int, int, int], seen: Pictures) -> list[int]:
