@@ -121,12 +121,13 @@ def step(
     seen = taken >= 0
     count = np.count_nonzero(seen)
     if count:
-        slots_names.vote(objects, taken, exact[:, 2:], class_ids, rules)
         rows, which = (slice(None), taken) if count == len(seen) else ((there := seen.nonzero()[0]), taken[there])
+        doubt = slots_names.vote(objects, rows, which, exact[:, 2:], class_ids, rules)
         _see(objects, rows, which, at, rules.smooth)
         numbers[rows, SIZE] = exact[which, 2:]
-        slots_names.rename(objects, taken, class_ids)
-        seen = taken >= 0
+        if doubt:
+            slots_names.rename(objects, taken, class_ids)
+            seen = taken >= 0
     objects["source"] = taken
     if count < len(seen) and count < np.count_nonzero(objects["alive"]):
         _miss(objects, seen, rules.keep)

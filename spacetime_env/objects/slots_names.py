@@ -48,20 +48,36 @@ def match_by_place(
         score[i], score[:, j] = 0, 0
 
 
-def vote(objects: np.ndarray, taken: np.ndarray, sizes: np.ndarray, class_ids: np.ndarray, rules: Any) -> None:
-    """Count whether the detections of the objects have the names of the objects. Sizes: (m, 2) w, h of detections.
+def vote(
+    objects: np.ndarray,
+    rows: np.ndarray | slice,
+    which: np.ndarray,
+    sizes: np.ndarray,
+    class_ids: np.ndarray,
+    rules: Any,
+) -> bool:
+    """Count whether the detections of the objects have the names of the objects; returns whether one has not.
 
     The vote of a detection whose size is not that of the object the step before does not count: what comes in at the
     edge of the screen or is half hidden looks like something else. An object without trust that is called otherwise,
     whatever its size, is out of its class: its trust is -1.
+
+    Args:
+        objects: (S,), with the sizes of the step before.
+        rows, which: the objects that are seen, and their detections.
+        sizes: (m, 2) w, h of the detections.
+        class_ids: (m,).
     """
-    rows = (taken >= 0).nonzero()[0]
-    one, which = objects[rows], taken[rows]
-    before, now = one["w"] * one["h"], sizes[which, 0] * sizes[which, 1]
+    trust = objects["trust"]
+    agrees, known = class_ids[which] == objects["class_id"][rows], trust[rows]
+    doubt = bool(np.count_nonzero(agrees) < len(agrees))
+    if not doubt and np.count_nonzero(known == rules.trust) == len(known):
+        return False
+    before, now = objects["w"][rows] * objects["h"][rows], sizes[which, 0] * sizes[which, 1]
     sure = np.minimum(before, now) >= rules.like * np.maximum(before, now)
-    agrees = class_ids[which] == one["class_id"]
-    trust = np.clip(one["trust"] + np.where(agrees, 1, -1) * sure, 0, rules.trust)
-    objects["trust"][rows] = np.where(~agrees & (one["trust"] == 0), -1, trust)
+    after = np.minimum(known + np.where(agrees, 1, -1) * sure, rules.trust)
+    trust[rows] = np.where(~agrees & (known == 0), -1, np.maximum(after, 0)) if doubt else after
+    return doubt
 
 
 def rename(objects: np.ndarray, taken: np.ndarray, class_ids: np.ndarray) -> None:

@@ -7,6 +7,7 @@ it sees the game's own pixels before a fixed background, the edge can be read fr
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import cv2
@@ -21,6 +22,9 @@ if INSTALLED:
     loops = snap_compiled
 
 
+_PLACES = np.array([1 << 16, 1 << 8, 1], np.int32)
+
+
 class Backdrop(NamedTuple):
     """A fixed background in native pixels, of the rows that a network sees."""
 
@@ -30,8 +34,7 @@ class Backdrop(NamedTuple):
 
 def packed(colors: np.ndarray) -> np.ndarray:
     """Colours (..., 3) uint8 as one number each: (...) int32."""
-    wide = colors.astype(np.int32)
-    numbers: np.ndarray = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    numbers: np.ndarray = colors.astype(np.int32) @ _PLACES
     return numbers
 
 
@@ -76,42 +79,43 @@ def snap(boxes: np.ndarray, frame: np.ndarray, pictures: Pictures) -> np.ndarray
 def _drawn(pictures: Pictures, f: int) -> np.ndarray:
     """(h + 1, w + 1) int32: how many pixels above and left of each corner are not background."""
     pixels, colors, (background, _) = pictures
-    frame = packed(pixels[f]) if colors is None else packed(colors).take(pixels[f])
+    frame = packed(pixels[f]) if colors is None else cv2.LUT(pixels[f], packed(colors))
     integral: np.ndarray = cv2.integral((frame != background).view(np.uint8))
     return integral
 
 
 def _snapped(boxes: np.ndarray, integral: np.ndarray, top: int) -> np.ndarray:
     """The boxes (n, 4) of one frame."""
-    high, wide = integral.shape[0] - 1, integral.shape[1] - 1
-    x0, y0 = boxes[:, 0].astype(np.int64), boxes[:, 1].astype(np.int64) - top
-    x1, y1 = x0 + boxes[:, 2].astype(np.int64), y0 + boxes[:, 3].astype(np.int64)
+    high, wide = integral.shape
+    low = boxes[:, :2].astype(np.int64)
+    low[:, 1] -= top
+    both = np.concatenate([low, low + boxes[:, 2:].astype(np.int64)], axis=1)  # left, up, right, down
+    around = both[:, :, None] + _AROUND
+    limits = _limits(wide - 1, high - 1)
+    np.minimum(np.maximum(around, 0, out=around), limits, out=around)
+    ends = around[:, :, 2]  # the edges themselves, within the picture
+    flat = integral.ravel()
+    columns, rows = around[:, ::2].reshape(-1, 10), around[:, 1::2].reshape(-1, 10) * wide
+    counts = np.empty((2, len(boxes), 10), integral.dtype)  # pixels above or left of each line, as far as the box goes
+    counts[0] = flat.take(columns + ends[:, 3:] * wide) - flat.take(columns + ends[:, 1:2] * wide)
+    counts[1] = flat.take(rows + ends[:, 2:3]) - flat.take(rows + ends[:, :1])
+    drawn = counts[..., 1:] != counts[..., :-1]  # (2, n, 9): a line of pixels each; the one in the middle is none
+    first = drawn[..., 3] > drawn[..., 2]  # inwards: inside, but not its own
+    first = first.astype(np.int64) - (drawn[..., 2] & drawn[..., 1] & ~drawn[..., 0])
+    last = (drawn[..., 6] & drawn[..., 7] & ~drawn[..., 8]).astype(np.int64) - (drawn[..., 5] > drawn[..., 6])
+    gone = both[:, 2:].T + last <= low.T + first
+    if gone.any():
+        first[gone], last[gone] = 0, 0
+    moved = boxes.copy()
+    moved[:, :2] += first.T
+    moved[:, 2:] += (last - first).T
+    return moved
 
-    def lines(across: np.ndarray, begin: np.ndarray, end: np.ndarray, columns: bool) -> np.ndarray:
-        """Whether some lines, (n, k), have a pixel that is not background from ``begin`` to ``end``."""
-        limit, length = (wide, high) if columns else (high, wide)
-        a, b = across.clip(0, limit), (across + 1).clip(0, limit)
-        c, d = begin.clip(0, length)[:, None], end.clip(0, length)[:, None]
-        if columns:
-            count = integral[d, b] - integral[c, b] - integral[d, a] + integral[c, a]
-        else:
-            count = integral[b, d] - integral[b, c] - integral[a, d] + integral[a, c]
-        drawn: np.ndarray = count > 0
-        return drawn
 
-    left, right = _moves(lambda at: lines(at, y0, y1, True), x0, x1)
-    up, down = _moves(lambda at: lines(at, x0, x1, False), y0, y1)
-    moved = np.stack([x0 + left, y0 + up + top, x1 - x0 + right - left, y1 - y0 + down - up], axis=1)
-    return moved.astype(np.float32)
+_AROUND = np.arange(-2, 3)  # of an edge: the lines that are looked at lie between these
 
 
-def _moves(lines: Any, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By how much (n,) the lower and the upper edge of each box move along one axis."""
-    offsets = np.array([-2, -1, 0, 1])
-    far, near, own, inside = lines(low[:, None] + offsets).T
-    first = np.where(own, -1 * (near & ~far), inside)
-    far, near, own, inside = lines(high[:, None] - 1 - offsets).T
-    last = np.where(own, near & ~far, -1 * inside)
-    empty = high + last <= low + first
-    first[empty], last[empty] = 0, 0
-    return first, last
+@functools.lru_cache(maxsize=64)
+def _limits(wide: int, high: int) -> np.ndarray:
+    """The largest value of left, up, right, down: (4, 1)."""
+    return np.array([wide, high, wide, high])[:, None]
