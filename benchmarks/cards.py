@@ -79,7 +79,7 @@ def measure(name: str, config: Config) -> Measured:
     config = replace(config, model=replace(config.model, subframes=model.config.subframes))
     validation, tests = prepare_split(config, "validation"), test_splits(config)
     detections, predictions = detect_all(model, validation), predict_tests(model, tests)
-    known = known_samples(config, detections, validation)
+    known = known_samples(config, detections, validation, nearby=False)
     by_split = scores_by_split(tests, predictions, config.scene, known, config.train.few_shot)
     limits = Limits(model.scene, model.config.subframes, last_scores(by_split))
     pictures = model_pictures(model, validation, detections, tests, predictions, config.scene)

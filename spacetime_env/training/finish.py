@@ -107,7 +107,7 @@ def finish_game(config: Config, game: GameData, space: Space, out: Path, export_
     model = as_model(replace(own, scene=scene), space, native, classifier, variant)
     detections = renamed(detections, classifier)
     predictions = predict_tests(model, game.tests, progress=True)
-    evaluation = evaluate_game(model, game, detections, predictions, known, out) if game.tests else None
+    evaluation = evaluate_game(model, game, detections, predictions, out) if game.tests else None
     pictures = model_pictures(model, game.validation, detections, game.tests, predictions, own.scene)
     if not own.data.pictures or not game.tests:
         return GameResult(model, evaluation, pictures)
@@ -135,7 +135,6 @@ def evaluate_game(
     game: GameData,
     detections: list[Detections],
     predictions: list[Predictions],
-    known: Samples | None,
     out: Path,
 ) -> Evaluation:
     """Evaluate a named model that is not saved yet. The evaluation has no hash of the weights.
@@ -143,10 +142,10 @@ def evaluate_game(
     Args:
         detections: in all validation frames.
         predictions: of each test split.
-        known: see :func:`~spacetime_env.training.naming.known_samples`.
         out: the folder that the model will be saved in.
     """
     own, validation = game.config, game.validation
+    known = known_samples(own, detections, validation, nearby=False)
     by_split = scores_by_split(game.tests, predictions, own.scene, known, own.train.few_shot)
     samples = Predictions.of(validation, detections, model.scene) if validation.meta.labels else None
     return evaluate_predictions(

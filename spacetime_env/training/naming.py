@@ -60,18 +60,22 @@ def renamed(detections: Sequence[Detections], classifier: LinearClassifier) -> l
     return [replace(one, class_ids=classifier.class_ids(one.z_what), class_names=names) for one in detections]
 
 
-def known_samples(config: Config, detections: Sequence[Detections], split: Stacks) -> Samples | None:
+def known_samples(
+    config: Config, detections: Sequence[Detections], split: Stacks, nearby: bool = True
+) -> Samples | None:
     """z_what and true names that few-shot samples are drawn from.
 
     Args:
         detections: in all frames of ``split``, or in its first ones.
+        nearby: names are to be given, so a label near a detection counts too, see
+            :func:`~spacetime_env.evaluation.latents.nearby_names`; False: z_what is to be measured.
 
     Returns:
         None if the split has no labels, or no detection matches a relevant true object.
     """
     if not split.meta.labels:
         return None
-    samples = labelled(detections, label_truth(split, config.scene, len(detections)), nearby=True)
+    samples = labelled(detections, label_truth(split, config.scene, len(detections)), nearby)
     return samples if samples.names else None
 
 
