@@ -107,7 +107,7 @@ def games_figures(text: str) -> Iterator[Figure]:
         trained = sources.described(model)["trained"]
         minutes = (float(trained["seconds_data"]) + float(trained["seconds_training"])) / 60
         yield Figure(*found[-1], minutes, f"models/{model}/model.yaml: seconds", 0.001)
-    for line in re.finditer(r"(?m)^\| \*\*mean\*\*.*$", text):
+    if line := re.search(r"(?m)^\| \*\*mean\*\*.*$", text):  # of the first table; others have other columns
         for column, values in means.items():
             mean = sum(values) / len(values)
             yield Figure(*cells(line)[column], mean, f"mean over the cards: {COLUMNS[column]}", ROUNDED)
