@@ -18,8 +18,8 @@ HARMLESS = {
     r"\b\d+ x \d+\b": "a size in pixels or of a kernel",
     r"-10 to 10": "the range of z_what",
     r"-1 (?:\(left,\stop\) )?to 1\b|\b0 (?:or|to) 1\b": "the range of a coordinate or a feature",
-    r"presence [01]\b|\b1 where the object is seen in this frame(?:, or hidden behind one that is; else 0)?": "a value of "
-    "a feature",
+    r"presence [01]\b|\b1 where the object is seen in this frame(?:, or hidden behind one that is; else 0)?": "a value "
+    "of a feature",
     r"off by 0\.4 pixels has an IoU of 0\.43 before and 1 after": "arithmetic: 0.6 / 1.4",
     r"IoU (?:of )?0\.\d(?: to 0\.\d)?": "a threshold of the metric",
     r"Of 16 shards the three play 6, 5 and 5": "arithmetic",
