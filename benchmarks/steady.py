@@ -18,7 +18,7 @@ from benchmarks import sources
 from benchmarks.common import Table
 from spacetime_env.config import Config
 from spacetime_env.data.players import policy_for
-from spacetime_env.evaluation.drawn import as_drawn, drawn_tests
+from spacetime_env.evaluation.drawn import drawn_tests
 from spacetime_env.evaluation.run_model import detect_all, runs_of
 from spacetime_env.evaluation.steadiness import KINDS, Steadiness, steadiness
 from spacetime_env.models.folder import load_model
@@ -41,8 +41,9 @@ def measure(model: Model, config: Config) -> Steadiness:
     splits = [prepare_split(config, "test", policy_for(name, "benchmarks.steady")) for name in POLICIES]
     counts = []
     for split, drawn in zip(splits, drawn_tests(splits), strict=True):
+        assert drawn is not None  # these are recordings
         found = detect_all(model, split, progress=True)
-        counts.append(steadiness(found, drawn or as_drawn([]), runs_of(split), model.scene, model.native))
+        counts.append(steadiness(found, drawn, runs_of(split), model.scene, model.native))
     return Steadiness(*(sum(values) for values in zip(*counts, strict=True)))
 
 
