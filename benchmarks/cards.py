@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from benchmarks.games import trained_with
+from benchmarks.sources import trained_with
 from spacetime_env import files
 from spacetime_env.config import Config
 from spacetime_env.config.games import each_game

@@ -16,12 +16,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from benchmarks import shapes, steady, vision
 from benchmarks.common import ROOT, Table, machine
+from benchmarks.sources import trained_with
 from spacetime_env.commands.command_line import shown
-from spacetime_env.config import Config, from_dict
 from spacetime_env.data.recording import Recording
 from spacetime_env.evaluation.boxes import centeredness, match
 from spacetime_env.evaluation.evaluate import Evaluation, evaluate_predictions
@@ -138,11 +137,6 @@ def main() -> int:
 def single() -> list[str]:
     """The shipped models of one game each; ``evaluate.py`` has a table of the games of a joint one."""
     return [name for name in available_models() if len(known := model_games(name)) == 1 and is_game(known[0])]
-
-
-def trained_with(name: str) -> Config:
-    """The configuration that lies in a model's folder."""
-    return from_dict(Config, yaml.safe_load((find("models", name) / "config.yaml").read_text(encoding="utf-8")))
 
 
 def center_recall(predictions: Predictions) -> dict[str, float]:

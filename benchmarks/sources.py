@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
+from spacetime_env.config import Config, from_dict
 from spacetime_env.games import is_game
+from spacetime_env.shipped import find
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+"
@@ -18,6 +20,11 @@ NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+"
 
 class SourceError(LookupError):
     """A card or a table does not have what a page cites; the message says what is missing and where."""
+
+
+def trained_with(name: str) -> Config:
+    """The configuration that lies in a model's folder."""
+    return from_dict(Config, yaml.safe_load((find("models", name) / "config.yaml").read_text(encoding="utf-8")))
 
 
 @functools.cache

@@ -59,15 +59,13 @@ def table(rows: Sequence[tuple[str, Steadiness]]) -> Table:
 
 def main() -> int:
     """Measure, and print the table."""
-    from benchmarks.games import trained_with
-
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steady", description=__doc__)
     parser.add_argument("--models", nargs="+", default=[*sources.singles().values()], help="default: all of one game")
     parser.add_argument("--data-root", default="data", help="default: %(default)s")
     asked = parser.parse_args()
     rows = []
     for name in asked.models:
-        model, config = load_model(name), trained_with(name)
+        model, config = load_model(name), sources.trained_with(name)
         config = replace(config, data=replace(config.data, root=asked.data_root))
         rows.append((model.game, measure(model, config)))
         print(*table(rows).rows[-2], flush=True)

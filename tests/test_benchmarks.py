@@ -17,13 +17,13 @@ from benchmarks import (
     common,
     compiled,
     envs,
-    games,
     mends,
     players,
     ppo,
     published,
     seeing,
     sheets,
+    sources,
     steady,
     step_cost,
     training,
@@ -369,7 +369,7 @@ def test_steady_rows_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
         return split
 
     monkeypatch.setattr(steady, "prepare_split", prepared)
-    model, config = load_model("pong"), games.trained_with("pong")
+    model, config = load_model("pong"), sources.trained_with("pong")
     one = steady.measure(model, config)
     root = str(Path("data", "sequences"))
     assert asked == [(root, "sequential", 256, "test", name, 1) for name in ("random", "held")]

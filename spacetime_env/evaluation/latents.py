@@ -21,29 +21,26 @@ class Samples(NamedTuple):
     names: list[str]  # n class names
 
 
-def true_names(detections: Sequence[Detections], truth: Sequence[Truth]) -> list[list[str]]:
-    """The name of the true object that each detection of each frame matches at an IoU of at least 0.5, or ``""``."""
+def true_names(
+    detections: Sequence[Detections], truth: Sequence[Truth], nearby: bool = False
+) -> list[list[str]]:
+    """The name of the true object that each detection of each frame matches at an IoU of at least 0.5, or ``""``.
+
+    Args:
+        nearby: of all others, also the names of those that match by their centres. Boxes of the RAM can be off by some
+            pixels, so a shot that is a pixel wide may overlap no box of its class.
+    """
     result = []
     for one, true in zip(detections, truth, strict=True):
-        names = [""] * len(one)
+        names, theirs = [""] * len(one), set(range(len(true.names)))
         for i, j in match(iou(one.boxes, true.boxes)):
             names[i] = true.names[j]
+            theirs.remove(j)
+        if nearby:
+            mine, left = [i for i, name in enumerate(names) if not name], sorted(theirs)
+            for i, j in match(centeredness(one.boxes[mine], true.boxes[left])):
+                names[mine[i]] = true.names[left[j]]
         result.append(names)
-    return result
-
-
-def nearby_names(detections: Sequence[Detections], truth: Sequence[Truth]) -> list[list[str]]:
-    """As :func:`true_names`, and of all others those that match by their centres.
-
-    Boxes of the RAM can be off by some pixels, so a shot that is a pixel wide may overlap no box of its class.
-    """
-    result = true_names(detections, truth)
-    for one, true, names in zip(detections, truth, result, strict=True):
-        taken = {j for _, j in match(iou(one.boxes, true.boxes))}
-        mine = [i for i, name in enumerate(names) if not name]
-        theirs = [j for j in range(len(true.names)) if j not in taken]
-        for i, j in match(centeredness(one.boxes[mine], true.boxes[theirs])):
-            names[mine[i]] = true.names[theirs[j]]
     return result
 
 
@@ -51,11 +48,10 @@ def labelled(detections: Sequence[Detections], truth: Sequence[Truth], nearby: b
     """z_what of each detection that matches a true object at an IoU of at least 0.5, with that object's name.
 
     Args:
-        nearby: also of those that match by their centres, see :func:`nearby_names`.
+        nearby: also of those that match by their centres, see :func:`true_names`.
     """
     z_what, names = [], []
-    every = (nearby_names if nearby else true_names)(detections, truth)
-    for one, true in zip(detections, every, strict=True):
+    for one, true in zip(detections, true_names(detections, truth, nearby), strict=True):
         kept = [i for i, name in enumerate(true) if name]
         z_what.append(one.z_what[kept])
         names += [true[i] for i in kept]

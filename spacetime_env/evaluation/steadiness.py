@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -56,14 +55,6 @@ class _Moment(NamedTuple):
     row: int  # -1: none
 
 
-@dataclass
-class _Tracks:
-    """The objects of a run, and the rows that they are in."""
-
-    moments: dict[int, list[_Moment]] = field(default_factory=dict)
-    last: dict[int, int] = field(default_factory=dict)  # the last row of each object
-
-
 def steadiness(
     detections: Sequence[Detections],
     drawn: Sequence[Drawn],
@@ -90,18 +81,19 @@ def steadiness(
         tracker.reset()
         frames = [_followed(drawn[f], kept) for f in run]
         numbers = link([truth for truth, _, _ in frames], REACH * scene.max_speed, scene.keep)
-        tracks = _Tracks()
+        tracks: dict[int, list[_Moment]] = {}
+        last: dict[int, int] = {}  # the last row of each object
         for step, f in enumerate(run):
             rows, boxes = _shown(tracker, detections[f])
             truth, sure, neutral = frames[step]
-            taken = _assign(numbers[step], truth.boxes, rows, boxes, tracks.last)
+            taken = _assign(numbers[step], truth.boxes, rows, boxes, last)
             for number, certain in zip(numbers[step], sure, strict=True):
                 moment = _Moment(step, certain, taken.get(number, -1))
-                tracks.moments.setdefault(number, []).append(moment)
-            tracks.last |= taken
+                tracks.setdefault(number, []).append(moment)
+            last |= taken
             left = boxes[~np.isin(rows, list(taken.values()))]
             total["ghosts"] += len(left) - len(match(_fit(left, neutral.boxes), OVERLAP))
-        for moments in tracks.moments.values():
+        for moments in tracks.values():
             total += _counted(moments, classes)
     return Steadiness(total["steps"], *(total[kind] for kind in KINDS))
 

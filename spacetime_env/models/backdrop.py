@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from spacetime_env.frames import shown_rows
 from spacetime_env.objects.snap import Backdrop, packed
 from spacetime_env.space import Space
 from spacetime_env.space.background import FixedBackground
+from spacetime_env.space.sparse import as_bytes
 
 
 def sees_native(space: Space, native: tuple[int, int]) -> bool:
@@ -20,6 +19,6 @@ def native_backdrop(space: Space, native: tuple[int, int]) -> Backdrop | None:
     """The background in native pixels; None where the network resizes frames or has no fixed one."""
     if not sees_native(space, native) or not isinstance(space.background, FixedBackground):
         return None
-    pixels = np.rint(space.background.image.permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+    pixels = as_bytes(space.background.image)
     rgb = pixels[..., ::-1] if space.config.color_order == "bgr" else pixels
     return Backdrop(packed(rgb), shown_rows(space.config.rows, native)[0])

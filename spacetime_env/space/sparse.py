@@ -57,7 +57,7 @@ class SparseEncoder:
         self.grid = space.config.grid
         self._beside = beside
         self.patch = (self.size[0] // self.grid, self.size[1] // self.grid)
-        background = _pixels(image)
+        background = as_bytes(image)
         # Pixels are compared in the largest words that divide a row of a patch (or of the frame). By bytes a pixel.
         self._patch_word = {depth: np.dtype(f"u{math.gcd(8, self.patch[1] * depth)}") for depth in (1, 3)}
         self._frame_word = {depth: np.dtype(f"u{math.gcd(8, self.size[1] * depth)}") for depth in (1, 3)}
@@ -113,7 +113,7 @@ class SparseEncoder:
             return False
         if config.z_what_from != "map" or config.color_order != "rgb" or not _is_local(config):
             return False
-        return bool(np.allclose(image.permute(1, 2, 0).numpy() * 255, _pixels(image), atol=1e-3))
+        return bool(np.allclose(image.permute(1, 2, 0).numpy() * 255, as_bytes(image), atol=1e-3))
 
     def begin(self, streams: int, depth: int = 3) -> SparseState:
         """The state of some streams of frames before their first frame.
@@ -272,9 +272,9 @@ class SparseEncoder:
         return split.reshape(self.grid**2, inner[0] * inner[1], channels).contiguous()
 
 
-def _pixels(image: Tensor) -> np.ndarray:
+def as_bytes(image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] -> (H, W, 3) uint8."""
-    return np.rint(image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    return np.rint(image.permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
 
 
 def _is_local(config: ModelConfig) -> bool:

@@ -68,7 +68,7 @@ def known_samples(
     Args:
         detections: in all frames of ``split``, or in its first ones.
         nearby: names are to be given, so a label near a detection counts too, see
-            :func:`~spacetime_env.evaluation.latents.nearby_names`; False: z_what is to be measured.
+            :func:`~spacetime_env.evaluation.latents.true_names`; False: z_what is to be measured.
 
     Returns:
         None if the split has no labels, or no detection matches a relevant true object.

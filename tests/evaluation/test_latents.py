@@ -12,7 +12,6 @@ from spacetime_env.evaluation.latents import (
     draw_samples,
     few_shot_accuracy,
     labelled,
-    nearby_names,
     true_names,
 )
 from tests.helpers.made import found, truth
@@ -117,6 +116,6 @@ def test_nearby_names_are_those_of_objects_that_no_other_detection_overlaps() ->
     frames = [found(((10, 10, 1, 5), "Ball"), ((30, 10, 8, 8), "Player"), ((34, 10, 8, 8), "Player"))]
     there = [truth(((12, 10, 1, 5), "Shield"), ((30, 10, 8, 8), "Player"))]
     assert true_names(frames, there) == [["", "Player", ""]]
-    assert nearby_names(frames, there) == [["Shield", "Player", ""]]
+    assert true_names(frames, there, nearby=True) == [["Shield", "Player", ""]]
     z_what, names = labelled(frames, there, nearby=True)
     assert names == ["Shield", "Player"] and z_what.tolist() == [[0, 1, 2], [10, 11, 12]]
